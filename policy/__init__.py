@@ -1,0 +1,1 @@
+"""What the works agreement permits: the document, consents, the draw's rules and the decision. Pure, no I/O, no clock."""
