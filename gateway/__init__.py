@@ -1,0 +1,1 @@
+"""Signalling, decisions and media: the gateway process and its media workers."""

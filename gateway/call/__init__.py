@@ -1,0 +1,1 @@
+"""The call core: sans-IO, four verbs in, effects out."""

@@ -1,0 +1,309 @@
+"""`fairtap.toml`: where things listen and lie, and who the peers are. Nothing in it that the works agreement states.
+
+Every key also as `FAIRTAP_SECTION__KEY`, secrets also as `…_FILE`. An unknown key is refused, and so is what this
+version cannot do (TLS for SIP, ng, SIPREC, the kernel datapath): silently not doing it would be worse.
+"""
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from gateway.errors import GatewayError
+
+__all__ = ["Config", "ConfigError", "Listener", "Peer", "SideConfig", "load_config"]
+
+ENV_PREFIX = "FAIRTAP_"
+SECRETS = frozenset({"STORAGE__DATABASE"})
+
+
+class ConfigError(GatewayError):
+    """The configuration cannot be used; the message says which key and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """`udp:192.0.2.1:5060`: one address on which SIP arrives."""
+
+    transport: Literal["udp", "tcp"]
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Listener":
+        """Read `transport:host:port`; IPv6 in brackets; raises `ValueError`."""
+        transport, _, rest = text.partition(":")
+        if transport == "tls":
+            raise ValueError(f"`{text}`: TLS for SIP is not built yet; use udp: or tcp:")
+        if transport not in ("udp", "tcp"):
+            raise ValueError(f"`{text}`: write udp:ADDRESS:PORT or tcp:ADDRESS:PORT")
+        host, _, port = rest.rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
+        ipaddress.ip_address(host)
+        if not port.isdecimal() or not 0 <= int(port) < 65536:
+            raise ValueError(f"`{text}`: the port must be a number below 65536")
+        return cls(transport, host, int(port))  # type: ignore[arg-type]  # narrowed by the test above
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """`network` or `network:port`: whom a side takes requests from."""
+
+    network: ipaddress.IPv4Network | ipaddress.IPv6Network
+    port: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "Peer":
+        """Read `198.51.100.0/24`, `198.51.100.7:5060` or `[2001:db8::/32]:5060`; raises `ValueError`."""
+        network, port = text, ""
+        if text.startswith("["):
+            network, _, port = text[1:].partition("]")
+            port = port.removeprefix(":")
+        elif text.count(":") == 1:
+            network, _, port = text.partition(":")
+        if port and not (port.isdecimal() and 0 < int(port) < 65536):
+            raise ValueError(f"`{text}`: the port must be a number below 65536")
+        return cls(ipaddress.ip_network(network, strict=True), int(port) if port else None)
+
+    def admits(self, host: str, port: int) -> bool:
+        """Whether a packet from there is this peer's."""
+        address = ipaddress.ip_address(host)
+        return address.version == self.network.version and address in self.network and self.port in (None, port)
+
+    def overlaps(self, other: "Peer") -> bool:
+        """Whether some source would count as both."""
+        if self.network.version != other.network.version or not self.network.overlaps(other.network):
+            return False
+        return self.port is None or other.port is None or self.port == other.port
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SiteConfig(_Section):
+    """Name of the site and where its data lies."""
+
+    name: str = Field(default="site", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    data_dir: Path = Path("var")
+
+
+class SideConfig(_Section):
+    """One side of the gateway: caller side (carrier or PBX) or agent side (PBX or phones)."""
+
+    listen: list[str] = []
+    peers: list[str] = []
+    next_hops: list[str] = []
+    media_address: str = "127.0.0.1"
+    advertised: str = ""
+    allow_nat: bool = False
+
+    @field_validator("listen")
+    @classmethod
+    def _listen(cls, value: list[str]) -> list[str]:
+        for text in value:
+            Listener.parse(text)
+        return value
+
+    @field_validator("peers")
+    @classmethod
+    def _peers(cls, value: list[str]) -> list[str]:
+        for text in value:
+            Peer.parse(text)
+        return value
+
+    @field_validator("media_address")
+    @classmethod
+    def _media(cls, value: str) -> str:
+        ipaddress.ip_address(value)
+        return value
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """The parsed `listen`."""
+        return tuple(Listener.parse(text) for text in self.listen)
+
+    @property
+    def peer_list(self) -> tuple[Peer, ...]:
+        """The parsed `peers`."""
+        return tuple(Peer.parse(text) for text in self.peers)
+
+
+class IdentityConfig(_Section):
+    """Where a leg's extension and queue are read, and which side the PBX is on."""
+
+    extension: list[str] = ["header:X-Fairtap-Extension", "p-asserted-identity", "request-uri"]
+    queue: str = "header:X-Fairtap-Queue"
+    placement: Literal["phones", "trunk"] = "phones"
+
+    @field_validator("extension")
+    @classmethod
+    def _extension(cls, value: list[str]) -> list[str]:
+        for source in value:
+            if source not in ("p-asserted-identity", "request-uri") and not source.startswith("header:X-Fairtap-"):
+                raise ValueError(f"`{source}`: use header:X-Fairtap-…, p-asserted-identity or request-uri")
+        return value
+
+
+class SipConfig(_Section):
+    """Both sides and who is who on them."""
+
+    caller_side: SideConfig = SideConfig()
+    agent_side: SideConfig = SideConfig()
+    identity: IdentityConfig = IdentityConfig()
+
+
+class ListenOnly(_Section):
+    """A way in that is off while `listen` is empty."""
+
+    listen: list[str] = []
+
+
+class MediaConfig(_Section):
+    """Ports of the relay, its processes and how it forwards."""
+
+    ports: tuple[int, int] = (30000, 39999)
+    workers: int = Field(default=0, ge=0, le=256)
+    datapath: Literal["userspace", "kernel"] = "userspace"
+    cooldown_s: float = Field(default=30.0, ge=0.0, le=600.0)
+    """How long a freed port is left alone, so that no packet of an old call meets a new one."""
+
+    @field_validator("ports")
+    @classmethod
+    def _ports(cls, value: tuple[int, int]) -> tuple[int, int]:
+        low, high = value
+        if not 1024 <= low < high <= 65535:
+            raise ValueError("ports must be [LOW, HIGH] with 1024 ≤ LOW < HIGH ≤ 65535")
+        return value
+
+
+class StorageConfig(_Section):
+    """Index and recordings."""
+
+    database: str = "sqlite:///{data_dir}/fairtap.db"
+    recordings: str = "file:{data_dir}"
+
+
+class LogConfig(_Section):
+    """Publication of the site's log."""
+
+    publish_s: int = Field(default=60, ge=1, le=3600)
+
+
+class ApiConfig(_Section):
+    """Where the API listens."""
+
+    listen: str = "127.0.0.1:8080"
+    tls_cert: str = ""
+    tls_key: str = ""
+    behind_proxy: bool = False
+    public_url: str = ""
+    oidc_issuer: str = ""
+
+
+class Config(_Section):
+    """The whole of `fairtap.toml`, checked."""
+
+    site: SiteConfig = SiteConfig()
+    sip: SipConfig = SipConfig()
+    ng: ListenOnly = ListenOnly()
+    siprec: ListenOnly = ListenOnly()
+    media: MediaConfig = MediaConfig()
+    storage: StorageConfig = StorageConfig()
+    log: LogConfig = LogConfig()
+    api: ApiConfig = ApiConfig()
+    drain_s: int = Field(default=60, ge=0, le=7200)
+    """How long running calls may go on after SIGTERM."""
+
+    @model_validator(mode="after")
+    def _refuse_what_cannot_work(self) -> "Config":
+        for fault in _faults(self):
+            raise ValueError(fault)
+        return self
+
+    @property
+    def database_url(self) -> str:
+        """`storage.database` with the data folder filled in."""
+        return self.storage.database.replace("{data_dir}", str(self.site.data_dir.absolute()))
+
+    @property
+    def run_dir(self) -> Path:
+        """Sockets and journals."""
+        return self.site.data_dir.absolute() / "run"
+
+
+def _faults(config: Config) -> Iterator[str]:
+    if config.ng.listen:
+        yield "ng.listen: the ng control port is not built yet; leave it empty"
+    if config.siprec.listen:
+        yield "siprec.listen: SIPREC is not built yet; leave it empty"
+    if config.media.datapath == "kernel":
+        yield 'media.datapath: "kernel" is not built yet; use "userspace"'
+    if config.storage.recordings != "file:{data_dir}":
+        yield "storage.recordings: only file:{data_dir} is built yet"
+    for name, side in (("caller_side", config.sip.caller_side), ("agent_side", config.sip.agent_side)):
+        public = [entry for entry in side.listeners if not ipaddress.ip_address(entry.host).is_loopback]
+        if public and ipaddress.ip_address(side.media_address).is_loopback:
+            yield f"sip.{name}.media_address: `{side.media_address}` is loopback but the side listens publicly; name its address"
+        if side.listen and not side.peers:
+            yield f"sip.{name}.peers: name the networks whose requests are taken"
+    for peer in config.sip.caller_side.peer_list:
+        for other in config.sip.agent_side.peer_list:
+            if peer.overlaps(other):
+                yield f"sip: peers `{peer.network}` and `{other.network}` overlap: a request could be from either side"
+    yield from _api_faults(config.api)
+
+
+def _api_faults(api: ApiConfig) -> Iterator[str]:
+    host, _, port = api.listen.rpartition(":")
+    try:
+        loopback = ipaddress.ip_address(host.removeprefix("[").removesuffix("]")).is_loopback
+    except ValueError:
+        yield f"api.listen: `{api.listen}` is not ADDRESS:PORT"
+        return
+    if not port.isdecimal():
+        yield f"api.listen: `{api.listen}` is not ADDRESS:PORT"
+    if bool(api.tls_cert) != bool(api.tls_key):
+        yield "api.tls_cert and api.tls_key go together"
+    if not loopback and not api.tls_cert and not api.behind_proxy:
+        yield "api.listen: plain HTTP off loopback is refused; set api.tls_cert and api.tls_key, or api.behind_proxy"
+
+
+def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:
+    """Read the file (None: only defaults and environment); raises `ConfigError` with one line."""
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ConfigError(f"`{path}` does not exist; make one with `fairtap init`") from None
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"`{path}`: {error}") from None
+    for name, text in sorted(environment.items()):
+        if name.startswith(ENV_PREFIX) and "__" in name:
+            _put(values, name.removeprefix(ENV_PREFIX), text)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        said = "unknown key" if first["type"] == "extra_forbidden" else str(first["msg"]).removeprefix("Value error, ")
+        raise ConfigError(f"{place}: {said}" if place else said) from None
+
+
+def _put(values: dict[str, Any], name: str, text: str) -> None:
+    if name.endswith("_FILE") and name.removesuffix("_FILE") in SECRETS:
+        name, text = name.removesuffix("_FILE"), Path(text).read_text(encoding="utf-8").strip()
+    *sections, key = name.lower().split("__")
+    place = values
+    for section in sections:
+        place = place.setdefault(section, {})
+    try:
+        place[key] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        place[key] = text

@@ -1,0 +1,323 @@
+"""Commands to the gateway and its answers: one JSON object a line over the Unix socket `run/control.sock`.
+
+`{"id": 7, "command": {...}}` is answered by `{"id": 7, "ok": {...}}` or `{"id": 7, "error": {"code","message","status"}}`
+after the effect is durable; `{"event": {...}}` lines come to a connection that sent `Watch`. Nothing is queued while the
+gateway is away. The API says which agent or role its session stands for (`agent`, `by`); what a *yes* needs, a signed
+statement, the gateway verifies itself whatever the API says.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from gateway.errors import GatewayError
+from gateway.events import Event
+
+__all__ = ["MAX_LINE", "Answer", "Command", "ControlError", "Refusal", "Request", "decode", "encode"]
+
+MAX_LINE = 1024 * 1024
+"""Longest line of either direction, in bytes."""
+
+
+class ControlError(GatewayError):
+    """A line on the control port that is neither request, answer nor event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A statement of somebody's own key: canonical JSON text and its armoured SSHSIG."""
+
+    document: str
+    signature: str
+
+
+# --- live: pages and lights -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """From now on send events on this connection; answered with `{}`."""
+
+    kind: Literal["watch"] = "watch"
+
+
+@dataclass(frozen=True, slots=True)
+class PageOpened:
+    """A page of an agent is connected; answered with the agent's `snapshot` event as `{"snapshot": {...}}`."""
+
+    agent: str
+    page: str
+    """Random id of the connection."""
+    kind: Literal["page_opened"] = "page_opened"
+
+
+@dataclass(frozen=True, slots=True)
+class PageClosed:
+    """That page is gone. When a control connection breaks, all pages opened over it count as closed."""
+
+    agent: str
+    page: str
+    kind: Literal["page_closed"] = "page_closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """A page has shown an event: the very event, by `seq`, `nonce`, `call` and `state`."""
+
+    agent: str
+    page: str
+    call: str
+    seq: int
+    nonce: str
+    state: str
+    shown: Literal["visible", "pip", "hidden"]
+    kind: Literal["acknowledge"] = "acknowledge"
+
+
+# --- the agent's own acts -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Enrol:
+    """Bind an agent's keys: `{agent, recipient, from}` signed by the new acting key (`fairtap-enrol@v1`)."""
+
+    agent: str
+    signing_key: str
+    """`ssh-ed25519 …` public key line."""
+    statement: Signed
+    kind: Literal["enrol"] = "enrol"
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimSeat:
+    """`{extension, session, seq}` signed by the agent (`fairtap-seat@v1`)."""
+
+    agent: str
+    statement: Signed
+    kind: Literal["claim_seat"] = "claim_seat"
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseSeat:
+    """The agent leaves the seat; needs no key."""
+
+    agent: str
+    kind: Literal["release_seat"] = "release_seat"
+
+
+@dataclass(frozen=True, slots=True)
+class SetConsent:
+    """A standing consent: a yes needs the statement (`fairtap-consent@v1`), a no or unset doesn't."""
+
+    agent: str
+    purpose: str
+    answer: Literal["yes", "no", "unset"]
+    statement: Signed | None = None
+    kind: Literal["set_consent"] = "set_consent"
+
+
+@dataclass(frozen=True, slots=True)
+class SetBlackout:
+    """The agent wants no call recorded until further notice; no reason is asked or stored."""
+
+    agent: str
+    on: bool
+    kind: Literal["set_blackout"] = "set_blackout"
+
+
+@dataclass(frozen=True, slots=True)
+class StopRecording:
+    """The agent's Stop: final for this leg, within 300 ms; the agreement says whether the audio is discarded."""
+
+    agent: str
+    call: str
+    kind: Literal["stop_recording"] = "stop_recording"
+
+
+@dataclass(frozen=True, slots=True)
+class CallerRefused:
+    """The caller told the agent no: stop, and everything of this call is discarded."""
+
+    agent: str
+    call: str
+    kind: Literal["caller_refused"] = "caller_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentInCall:
+    """The agent's own answer for this call: a yes needs `{call, purpose, answer}` signed (`fairtap-consent@v1`)."""
+
+    agent: str
+    call: str
+    purpose: str
+    answer: Literal["yes", "no"]
+    statement: Signed | None = None
+    kind: Literal["consent_in_call"] = "consent_in_call"
+
+
+@dataclass(frozen=True, slots=True)
+class PauseCall:
+    """Pause (card data and the like) or resume; `by` is `agent:{id}` or `pbx`."""
+
+    call: str
+    by: str
+    on: bool
+    kind: Literal["pause_call"] = "pause_call"
+
+
+# --- reading and administration -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AddAgents:
+    """Names into the roster; answered with `{"agents": [{"id","name"}]}`. Grants nothing."""
+
+    agents: tuple["NewAgent", ...]
+    kind: Literal["add_agents"] = "add_agents"
+
+
+@dataclass(frozen=True, slots=True)
+class NewAgent:
+    """A roster line as an admin may enter it."""
+
+    name: str
+    group: str
+    site: str
+    onboarding_from: str | None = None
+    """ISO date on which the agent's onboarding began; None: regular."""
+    home_office: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DisableAgent:
+    """Takes an agent off the roster: seat released, nothing recorded; recordings stay the agent's."""
+
+    agent: str
+    kind: Literal["disable_agent"] = "disable_agent"
+
+
+@dataclass(frozen=True, slots=True)
+class Activate:
+    """Put an agreement into force: the YAML and the act `{v,type,agreement,seq,prev,body}` with its signatures by role."""
+
+    document: str
+    act: str
+    """Canonical JSON of the act."""
+    signatures: dict[str, str]
+    """Anchor role to armoured SSHSIG (`fairtap-act@v1`)."""
+    kind: Literal["activate"] = "activate"
+
+
+@dataclass(frozen=True, slots=True)
+class RunningCalls:
+    """Answered with `{"calls": [{"call","since","queue"}]}`: no numbers, no recording state."""
+
+    kind: Literal["running_calls"] = "running_calls"
+
+
+@dataclass(frozen=True, slots=True)
+class Explain:
+    """Why a call was (not) recorded, as far as the asker may know; `agent` set: that agent's own leg in full."""
+
+    call: str
+    agent: str | None = None
+    kind: Literal["explain"] = "explain"
+
+
+@dataclass(frozen=True, slots=True)
+class FindCall:
+    """Our reference for a SIP Call-ID of a running call; answered with `{"call": …|null}`."""
+
+    call_id: str
+    kind: Literal["find_call"] = "find_call"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Site state, health of workers and storage, counters; no persons."""
+
+    kind: Literal["status"] = "status"
+
+
+Command = (
+    Watch
+    | PageOpened
+    | PageClosed
+    | Acknowledge
+    | Enrol
+    | ClaimSeat
+    | ReleaseSeat
+    | SetConsent
+    | SetBlackout
+    | StopRecording
+    | CallerRefused
+    | ConsentInCall
+    | PauseCall
+    | AddAgents
+    | DisableAgent
+    | Activate
+    | RunningCalls
+    | Explain
+    | FindCall
+    | Status
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A command with the caller's own number for it."""
+
+    id: int
+    command: Annotated[Command, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a command was not done: a stable code, one sentence, and the HTTP status that fits."""
+
+    code: str
+    message: str
+    status: int = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to one request: `ok` or `error`."""
+
+    id: int
+    ok: dict[str, Any] | None = None
+    error: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event on a connection that watches."""
+
+    event: Annotated[Event, Field(discriminator="kind")]
+
+
+_LINE: TypeAdapter[Request | Answer | Told] = TypeAdapter(Request | Answer | Told)
+_SHAPES: dict[str, TypeAdapter[Any]] = {
+    "command": TypeAdapter(Request),
+    "event": TypeAdapter(Told),
+    "ok": TypeAdapter(Answer),
+}
+
+
+def encode(line: Request | Answer | Told) -> bytes:
+    """One line, newline included."""
+    return _LINE.dump_json(line) + b"\n"
+
+
+def decode(line: bytes, shape: Literal["request", "reply"]) -> Request | Answer | Told:
+    """Read what a peer sent: a `request` on the gateway's end, an answer or event (`reply`) on the API's."""
+    if len(line) > MAX_LINE:
+        raise ControlError("line too long")
+    try:
+        if shape == "request":
+            return _SHAPES["command"].validate_json(line)  # type: ignore[no-any-return]  # the table's values are of Any
+        told = b'"event"' in line[:12]
+        return _SHAPES["event" if told else "ok"].validate_json(line)  # type: ignore[no-any-return]  # likewise
+    except ValidationError as error:
+        raise ControlError(f"not a {shape}: {error.error_count()} faults") from None

@@ -1,0 +1,1 @@
+"""The ways in: what carries calls to the engine."""

@@ -1,0 +1,1 @@
+"""The media plane: worker processes that relay, play and record what the gateway ordered."""

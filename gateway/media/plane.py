@@ -1,0 +1,434 @@
+"""The seam between gateway and media workers: orders in, reports out, plain values only.
+
+A *flow* is one audio m-line's media as one party sends it, received on ports that face that party. A call has two
+flows in one worker; what comes in on a flow goes out of its peer flow. Orders and reports travel as one JSON object
+a line over a Unix socket (`encode`, `decode_order`, `decode_report`). Times are monotonic seconds of this machine.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Literal, NewType
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from gateway.errors import GatewayError
+
+__all__ = [
+    "Address",
+    "CallRef",
+    "End",
+    "FlowId",
+    "Order",
+    "PlaneError",
+    "RecordingId",
+    "Report",
+    "SideName",
+    "decode_order",
+    "decode_report",
+    "encode",
+]
+
+CallRef = NewType("CallRef", str)
+"""Our own random reference of a call, 16 lower-case hex characters; never derived from the SIP Call-ID."""
+FlowId = NewType("FlowId", str)
+"""`{call ref}/{party}/{m-line index}`, party is `caller` or `agent`."""
+RecordingId = NewType("RecordingId", str)
+"""32 lower-case hex characters, random."""
+SideName = Literal["agent", "caller"]
+MAX_LINE = 256 * 1024
+"""Longest line of either direction, in bytes."""
+
+
+class PlaneError(GatewayError):
+    """A line on the worker's socket that isn't an order or a report."""
+
+
+class End(StrEnum):
+    """Why a segment ended, as the manifest says it."""
+
+    NORMAL = "normal"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An IP literal and a UDP port."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlowSpec:
+    """A flow to reserve ports for."""
+
+    flow: FlowId
+    local_host: str
+    """The media address of the side that the party is on."""
+
+
+# --- orders ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Bind an RTP and an RTCP port (even, odd) for each flow; answered by `Reserved` or `ReserveFailed`."""
+
+    call: CallRef
+    flows: tuple[FlowSpec, ...]
+    kind: Literal["reserve"] = "reserve"
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Relay what arrives on `flow` out of `to`; sent again when an offer/answer changed an address.
+
+    `remote` is where the party's SDP says it receives (None: held, not known yet, or port 0): the first target
+    for packets towards the party, and the address or network that its packets must come from until latched.
+    """
+
+    flow: FlowId
+    to: FlowId
+    remote: Address | None
+    remote_rtcp: Address | None
+    rtcp_mux: bool = False
+    any_source: bool = False
+    """True where the peer entry allows NAT: latch onto the first source whatever its address."""
+    nat_networks: tuple[str, ...] = ()
+    """Further networks that the first packet may come from (the peer networks of the party's side)."""
+    kind: Literal["forward"] = "forward"
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Play a sound of the catalogue to the party of `flow`, with continuous sequence numbers and timestamps.
+
+    `instead`: what the other party says is held back meanwhile; `beneath`: mixed under it, or alone where the other
+    party sends nothing. Answered by `PlayEnded`, once.
+    """
+
+    play: str
+    """Reference of this playing, unique within the call."""
+    flow: FlowId
+    sound: str
+    """Id in the catalogue, such as `ask-de-1`."""
+    mode: Literal["instead", "beneath"]
+    codec: Literal["PCMA", "PCMU"]
+    payload_type: int
+    ptime_ms: int = 20
+    gain_db: float = 0.0
+    kind: Literal["play"] = "play"
+
+
+@dataclass(frozen=True, slots=True)
+class StopPlay:
+    """End a playing early; its `PlayEnded` says `complete: false`."""
+
+    play: str
+    flow: FlowId
+    kind: Literal["stop_play"] = "stop_play"
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Report the digits that the party of `flow` presses, until `Listen` with `on=False`."""
+
+    flow: FlowId
+    on: bool
+    payload_type: int | None
+    """The negotiated telephone-event payload type; None: look for in-band digits instead (Goertzel)."""
+    hold_back: bool = False
+    """True: the events aren't forwarded."""
+    kind: Literal["listen"] = "listen"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSide:
+    """One side of a recording: whose audio, to whom it is encrypted, which codecs may be stored."""
+
+    side: SideName
+    flow: FlowId
+    recipients: tuple[str, ...]
+    """`age1…` recipients, in the order of the header's stanzas."""
+    codecs: dict[int, str]
+    """Payload type to `PCMA`/`PCMU`; anything else (telephone-event, comfort noise) is never stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Open the taps for one segment of a recording; the decision behind it is already durable."""
+
+    call: CallRef
+    recording: RecordingId
+    seg: int
+    sides: tuple[RecordSide, ...]
+    opened_at: float
+    """Zero of the segment's timeline, monotonic seconds: nothing that was received earlier is stored."""
+    kind: Literal["record"] = "record"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Close the taps of a segment and seal it; answered by `SegmentSealed` or `SegmentFailed` for each side."""
+
+    call: CallRef
+    recording: RecordingId
+    seg: int
+    end: End
+    kind: Literal["stop"] = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """Close all taps of a recording and drop its file keys; answered by `Discarded`. The files are the gateway's to erase."""
+
+    call: CallRef
+    recording: RecordingId
+    kind: Literal["discard"] = "discard"
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """End a call: seal what is open as `normal`, close its ports, let them cool down."""
+
+    call: CallRef
+    kind: Literal["remove"] = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Ask for the counters of a call's flows; answered by `Counted`."""
+
+    call: CallRef
+    kind: Literal["query"] = "query"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The gateway has made a report durable: a worker keeps `SegmentSealed`/`SegmentFailed` until it hears this."""
+
+    recording: RecordingId
+    seg: int
+    side: SideName
+    kind: Literal["settled"] = "settled"
+
+
+# --- reports --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FlowState:
+    """A flow as a worker holds it, told to a gateway that (re)connects."""
+
+    flow: FlowId
+    local: Address
+    to: FlowId | None
+    remote: Address | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """First line on every connection: what this worker carries. Recordings are never carried over a connection."""
+
+    worker: int
+    pid: int
+    calls: dict[CallRef, tuple[FlowState, ...]] = field(default_factory=dict)
+    kind: Literal["hello"] = "hello"
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """The ports bound for a call, by flow; RTCP is on the next port."""
+
+    call: CallRef
+    ports: dict[FlowId, Address]
+    kind: Literal["reserved"] = "reserved"
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveFailed:
+    """No ports: the reason in the words of ng (`Ran out of ports`)."""
+
+    call: CallRef
+    reason: str
+    kind: Literal["reserve_failed"] = "reserve_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSeen:
+    """The first packet of an SSRC from a party: at the start (`earlier` None) and whenever it changes."""
+
+    flow: FlowId
+    at: float
+    ssrc: int
+    payload_type: int
+    earlier: int | None = None
+    kind: Literal["media_seen"] = "media_seen"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaTimeout:
+    """Nothing arrived on a flow for `silent_s` seconds; told once until media comes again."""
+
+    flow: FlowId
+    silent_s: float
+    kind: Literal["media_timeout"] = "media_timeout"
+
+
+@dataclass(frozen=True, slots=True)
+class DigitHeard:
+    """One key press, reported once at its end: from RFC 4733 events, or in-band where those weren't negotiated."""
+
+    flow: FlowId
+    digit: str
+    duration_ms: int
+    began_at: float
+    detector: Literal["rfc4733", "inband"]
+    kind: Literal["digit_heard"] = "digit_heard"
+
+
+@dataclass(frozen=True, slots=True)
+class PlayEnded:
+    """A playing is over; `complete` means that every frame was sent while media could flow to the party."""
+
+    play: str
+    flow: FlowId
+    complete: bool
+    ended_at: float
+    """When the last frame was sent."""
+    kind: Literal["play_ended"] = "play_ended"
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentOpened:
+    """The first frame of a side reached its encryption: header and key commitment stand in vault and recordings."""
+
+    call: CallRef
+    recording: RecordingId
+    seg: int
+    side: SideName
+    key_commit: str
+    stanzas: int
+    first_frame_at: float
+    kind: Literal["segment_opened"] = "segment_opened"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Silence that was put in for what did not arrive, in ms from the segment's start."""
+
+    start_ms: int
+    end_ms: int
+    why: Literal["loss", "dtx", "overflow", "digits"]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentSealed:
+    """A side's segment is complete and on disk; everything the manifest needs."""
+
+    call: CallRef
+    recording: RecordingId
+    seg: int
+    side: SideName
+    end: End
+    sha256: str
+    """Of the payload object."""
+    bytes: int
+    chunks: int
+    key_commit: str
+    stanzas: int
+    container: str
+    """`wav/PCMA` or `wav/PCMU`: 8 kHz mono."""
+    started_at: float
+    ended_at: float
+    frames: int
+    """Samples written, silence included."""
+    gaps: tuple[Gap, ...]
+    kind: Literal["segment_sealed"] = "segment_sealed"
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentFailed:
+    """A side ended without a file: `no_media`, or why it could not be stored. Nothing of it is left on disk for `no_media`."""
+
+    call: CallRef
+    recording: RecordingId
+    seg: int
+    side: SideName
+    reason: str
+    kind: Literal["segment_failed"] = "segment_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """All taps of a recording are closed and its file keys forgotten."""
+
+    call: CallRef
+    recording: RecordingId
+    kind: Literal["discarded"] = "discarded"
+
+
+@dataclass(frozen=True, slots=True)
+class FlowCount:
+    """Counters of one flow; `received` counts what came from the latched source, `forwarded` what was sent on."""
+
+    received: int
+    forwarded: int
+    wrong_source: int
+    send_failed: int
+    rtcp: int
+    tapped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Answer to `Query`, and told once more when a call is removed."""
+
+    call: CallRef
+    flows: dict[FlowId, FlowCount]
+    final: bool = False
+    kind: Literal["counted"] = "counted"
+
+
+Order = Reserve | Forward | Play | StopPlay | Listen | Record | Stop | Discard | Remove | Query | Settled
+Report = (
+    Hello
+    | Reserved
+    | ReserveFailed
+    | MediaSeen
+    | MediaTimeout
+    | DigitHeard
+    | PlayEnded
+    | SegmentOpened
+    | SegmentSealed
+    | SegmentFailed
+    | Discarded
+    | Counted
+)
+
+_ORDER: TypeAdapter[Order] = TypeAdapter(Annotated[Order, Field(discriminator="kind")])
+_REPORT: TypeAdapter[Report] = TypeAdapter(Annotated[Report, Field(discriminator="kind")])
+_ANY: TypeAdapter[Order | Report] = TypeAdapter(Annotated[Order | Report, Field(discriminator="kind")])
+
+
+def encode(value: Order | Report) -> bytes:
+    """One line, newline included."""
+    return _ANY.dump_json(value) + b"\n"
+
+
+def decode_order(line: bytes) -> Order:
+    """Read one line of the gateway's; raises `PlaneError`."""
+    try:
+        return _ORDER.validate_json(line)
+    except ValidationError as error:
+        raise PlaneError(f"not an order: {error.error_count()} faults") from None
+
+
+def decode_report(line: bytes) -> Report:
+    """Read one line of a worker's; raises `PlaneError`."""
+    try:
+        return _REPORT.validate_json(line)
+    except ValidationError as error:
+        raise PlaneError(f"not a report: {error.error_count()} faults") from None

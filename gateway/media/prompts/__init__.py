@@ -1,0 +1,1 @@
+"""Prompts, notices and tones, and playing them into a flow."""

@@ -1,0 +1,1 @@
+"""From tapped packets to an encrypted file: timeline, container, age."""

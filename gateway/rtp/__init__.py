@@ -1,0 +1,1 @@
+"""RTP as bytes: packets, sequence arithmetic, payload types, telephone events; no sockets."""
