@@ -1,1 +1,1 @@
-"""What the works agreement permits: the document, consents, the draw's rules and the decision. Pure, no I/O, no clock."""
+"""What the works agreement permits: the document, consents, the draw's rules, the decision. Pure: no I/O, no clock."""

@@ -1,1 +1,1 @@
-"""The works agreement as a document: its shape (`schema`), its strict reader (`load`) and what it refuses (`refusals`)."""
+"""The works agreement as a document: its shape (`schema`), its strict reader (`load`), what it refuses (`refusals`)."""

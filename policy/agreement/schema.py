@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from enum import StrEnum
 
 from policy.period import Period
 from policy.terms import Gate, Lane, Mode, Phase, Purpose, WithdrawalEffect
+
+
+KEEP_AGENT_SIDE = "agent_side"
+"""`on_refusal`: keep the agent's side alone (mode `per_leg` only); else `record_nothing`."""
 
 
 class Instrument(StrEnum):
@@ -94,6 +98,7 @@ class Validity:
     start: datetime
     end: datetime
     timezone: str
+    zone: tzinfo
     evaluation: EvaluationTerms
 
 
