@@ -14,10 +14,11 @@ from gateway.sip.message import (
     Response,
     answerable_part,
     content_length,
+    lenient_content_length,
     parse_head,
 )
 
-type_item = Request | Response | Keepalive | SipSyntaxError
+StreamItem = Request | Response | Keepalive | SipSyntaxError
 
 
 class StreamFramer:
@@ -26,6 +27,8 @@ class StreamFramer:
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._searched = 0
+        self._head: Request | Response | SipSyntaxError | None = None
+        self._need = 0
         self._broken = False
 
     @property
@@ -38,15 +41,80 @@ class StreamFramer:
         """True after a fatal error: everything that follows is ignored."""
         return self._broken
 
-    def feed(self, data: bytes) -> list[Request | Response | Keepalive | SipSyntaxError]:
+    def feed(self, data: bytes) -> list[StreamItem]:
         """Everything that became complete with `data`; an error with `fatal` is the last item ever."""
-        if self._broken:
-            return []
-        self._buffer += data
-        items: list[Request | Response | Keepalive | SipSyntaxError] = []
+        items: list[StreamItem] = []
+        if not self._broken:
+            self._buffer += data
         while not self._broken:
             item = self._next()
             if item is None:
                 break
             items.append(item)
         return items
+
+    def _next(self) -> StreamItem | None:
+        if self._head is None:
+            while self._buffer.startswith((b"\r", b"\n")):
+                if self._buffer.startswith(b"\r\n\r\n"):
+                    self._drop(4)
+                    return Keepalive(ping=True)
+                if b"\r\n\r\n".startswith(self._buffer):
+                    return None
+                self._drop(1)
+            error = self._read_head()
+            if error is not None:
+                return self._break(error)
+        if self._head is None or len(self._buffer) < self._need:
+            return None
+        return self._complete(self._head)
+
+    def _read_head(self) -> SipSyntaxError | None:
+        """Look for the end of the headers and learn the body's length; an error here ends the stream."""
+        end = self._buffer.find(b"\r\n\r\n", self._searched)
+        if end < 0:
+            return self._check_wait()
+        head = bytes(self._buffer[:end])
+        if len(head) > MAX_MESSAGE:
+            return SipSyntaxError("message is larger than 64 KiB", status=513, request=answerable_part(head))
+        parsed: Request | Response | SipSyntaxError
+        try:
+            parsed = message = parse_head(head)
+            length = content_length(message, head)
+        except SipSyntaxError as error:
+            parsed, length = error, lenient_content_length(head)
+            if length is None:
+                return error
+        if length is None:
+            return SipSyntaxError("no `Content-Length` on a stream", request=answerable_part(head))
+        self._head, self._need = parsed, end + 4 + length
+        if self._need > MAX_MESSAGE:
+            return SipSyntaxError("message is larger than 64 KiB", status=513, request=answerable_part(head))
+        return None
+
+    def _check_wait(self) -> SipSyntaxError | None:
+        line_ends = self._buffer.find(b"\r\n", 0, MAX_LINE + 2) >= 0
+        if len(self._buffer) > MAX_MESSAGE or (not line_ends and len(self._buffer) > MAX_LINE):
+            head = bytes(self._buffer[:MAX_LINE])
+            return SipSyntaxError("headers are too long", status=513, request=answerable_part(head))
+        self._searched = max(0, len(self._buffer) - 3)
+        return None
+
+    def _complete(self, head: Request | Response | SipSyntaxError) -> StreamItem:
+        if not isinstance(head, SipSyntaxError):
+            start = self._buffer.find(b"\r\n\r\n") + 4
+            head.body = bytes(self._buffer[start : self._need])
+        self._drop(self._need)
+        self._head = None
+        return head
+
+    def _drop(self, count: int) -> None:
+        del self._buffer[:count]
+        self._searched = 0
+
+    def _break(self, error: SipSyntaxError) -> SipSyntaxError:
+        self._broken = True
+        self._head = None
+        self._buffer.clear()
+        error.fatal = True
+        return error

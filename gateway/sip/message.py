@@ -25,9 +25,16 @@ _COMPACT = {
     "l": "content-length", "m": "contact", "n": "identity-info", "o": "event", "r": "refer-to", "s": "subject",
     "t": "to", "u": "allow-events", "v": "via", "x": "session-expires", "y": "identity",
 }  # fmt: skip
-_SPELLING = {"call-id": "Call-ID", "cseq": "CSeq", "www-authenticate": "WWW-Authenticate", "mime-version": "MIME-Version"}
+_SPELLING = {
+    "call-id": "Call-ID",
+    "cseq": "CSeq",
+    "www-authenticate": "WWW-Authenticate",
+    "mime-version": "MIME-Version",
+}
 _TOKEN = rb"[A-Za-z0-9\-.!%*_+`'~]+"
-_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x3b\x3d\x3f-\x7e\x80-\xff]+) SIP/(\d{1,3}\.\d{1,3})", re.IGNORECASE)
+_REQUEST_LINE = re.compile(
+    rb"(" + _TOKEN + rb") ([\x21-\x3b\x3d\x3f-\x7e\x80-\xff]+) SIP/(\d{1,3}\.\d{1,3})", re.IGNORECASE
+)
 _STATUS_LINE = re.compile(rb"SIP/(\d{1,3}\.\d{1,3}) ([1-6]\d\d)(?: (.*))?", re.IGNORECASE)
 _FIELD_NAME = re.compile(rb"(" + _TOKEN + rb")[ \t]*\Z")
 _BARE_BREAK = re.compile(rb"\r(?!\n)|(?<!\r)\n")
@@ -236,6 +243,16 @@ def content_length(message: Message, head: bytes) -> int | None:
     if len(values) > 1 or match is None:
         raise SipSyntaxError("`Content-Length` is not one number", request=answerable_part(head))
     return int(match[1])
+
+
+def lenient_content_length(head: bytes) -> int | None:
+    """Where a broken message on a stream ends, if it says so unmistakably; None: the stream can't be read on."""
+    if _BARE_BREAK.search(head):
+        return None
+    found = re.findall(
+        rb"\r\n(?:Content-Length|l)[ \t]*:[ \t]*0*([0-9]{1,9})[ \t]*(?=\r\n[^ \t]|\Z)", head, re.IGNORECASE
+    )
+    return int(found[0]) if len(found) == 1 else None
 
 
 def answerable_part(head: bytes) -> Request | None:
