@@ -34,11 +34,15 @@ stamped() { printf '%s\n' "$stamp" >"$venv/.stamp-$1"; }
 
 # quietly WHAT COMMAND…: runs it with its output in a log, which is shown only where it fails.
 quietly() {
-    local what=$1 log=$venv/setup.log
+    local what=$1 log
     shift
-    "$@" >"$log" 2>&1 </dev/null && return
+    log=$(mktemp)
+    if "$@" >"$log" 2>&1 </dev/null; then
+        rm -f -- "$log"
+        return
+    fi
     tail -n 15 -- "$log" >&2
-    die "could not $what: see the lines above and $log, check the network and the disk, then start again"
+    die "could not $what: see the lines above (all of them: $log), check the network and the disk, then start again"
 }
 
 find_python() {
