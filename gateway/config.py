@@ -249,7 +249,10 @@ def _faults(config: Config) -> Iterator[str]:
     for name, side in (("caller_side", config.sip.caller_side), ("agent_side", config.sip.agent_side)):
         public = [entry for entry in side.listeners if not ipaddress.ip_address(entry.host).is_loopback]
         if public and ipaddress.ip_address(side.media_address).is_loopback:
-            yield f"sip.{name}.media_address: `{side.media_address}` is loopback but the side listens publicly; name its address"
+            yield (
+                f"sip.{name}.media_address: `{side.media_address}` is loopback but the side listens publicly;"
+                " name the address that its peers can reach"
+            )
         if side.listen and not side.peers:
             yield f"sip.{name}.peers: name the networks whose requests are taken"
     for peer in config.sip.caller_side.peer_list:

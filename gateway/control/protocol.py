@@ -1,7 +1,7 @@
 """Commands to the gateway and its answers: one JSON object a line over the Unix socket `run/control.sock`.
 
-`{"id": 7, "command": {...}}` is answered by `{"id": 7, "ok": {...}}` or `{"id": 7, "error": {"code","message","status"}}`
-after the effect is durable; `{"event": {...}}` lines come to a connection that sent `Watch`. Nothing is queued while the
+`{"id": 7, "command": {...}}` is answered by `{"id": 7, "ok": {...}}` or by `{"id": 7, "error": {...}}` (`Refusal`) once
+the effect is durable; `{"event": {...}}` lines come to a connection that sent `Watch`. Nothing is queued while the
 gateway is away. The API says which agent or role its session stands for (`agent`, `by`); what a *yes* needs, a signed
 statement, the gateway verifies itself whatever the API says.
 """
@@ -199,7 +199,7 @@ class DisableAgent:
 
 @dataclass(frozen=True, slots=True)
 class Activate:
-    """Put an agreement into force: the YAML and the act `{v,type,agreement,seq,prev,body}` with its signatures by role."""
+    """Put an agreement into force: the YAML, the act `{v,type,agreement,seq,prev,body}` and its signatures by role."""
 
     document: str
     act: str

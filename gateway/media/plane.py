@@ -182,7 +182,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Discard:
-    """Close all taps of a recording and drop its file keys; answered by `Discarded`. The files are the gateway's to erase."""
+    """Close all taps of a recording and drop its keys; answered by `Discarded`. The files are the gateway's to erase."""
 
     call: CallRef
     recording: RecordingId
@@ -351,7 +351,7 @@ class SegmentSealed:
 
 @dataclass(frozen=True, slots=True)
 class SegmentFailed:
-    """A side ended without a file: `no_media`, or why it could not be stored. Nothing of it is left on disk for `no_media`."""
+    """A side ended without a file: `no_media` (nothing of it is on disk), or why it could not be stored."""
 
     call: CallRef
     recording: RecordingId

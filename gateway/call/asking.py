@@ -1,0 +1,119 @@
+"""The question to the caller: one prompt, five seconds to answer, one answer. Sans-IO.
+
+Only a digit that began after the last prompt frame can be a yes; the refuse key counts at any time; everything that
+cuts the prompt or the line leaves the answer unset. What the digits were is never kept, only yes or no.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.call.effects import Effect, PlaneOrder
+from gateway.call.model import Line
+from gateway.media.plane import DigitHeard, FlowId, Listen, Play, PlayEnded, StopPlay
+from policy.agreement.schema import Prompt
+
+__all__ = ["ANSWER_S", "ASK_MAX_S", "Question", "WithdrawCode", "play_to"]
+
+ANSWER_S = 5.0
+"""How long the caller may take after the prompt."""
+ASK_MAX_S = 15.0
+"""Prompt and answer together."""
+MIN_EVENT_MS = 40
+"""A shorter telephone-event isn't a yes."""
+AGENT_GAIN_DB = -12.0
+"""How softly the agent hears the prompt."""
+
+Answer = Literal["yes", "no", "unset"]
+
+
+@dataclass(slots=True)
+class Question:
+    """One asking of one caller."""
+
+    line: Line
+    prompt: Prompt
+    began_at: float
+    prompt_end: float | None = None
+    """When the last prompt frame was sent."""
+    answer: Answer | None = None
+    """None while the question is open."""
+
+    play: str = "ask"
+    """Reference of the prompt's playing to the caller."""
+
+    def open(self) -> Iterator[Effect]:
+        """Start listening, then play: no key press may be forwarded from here on."""
+        yield PlaneOrder(Listen(self.line.caller_flow, True, self.line.caller_events, hold_back=True))
+        yield play_to(self.line.caller_flow, self.play, self.prompt.id, self.line, "instead")
+        yield play_to(self.line.agent_flow, "ask-agent", self.prompt.id, self.line, "beneath", AGENT_GAIN_DB)
+
+    def played(self, report: PlayEnded) -> None:
+        """The prompt ended; cut short is no question, so there is no answer either."""
+        if report.play != self.play or self.answer is not None:
+            return
+        if report.complete:
+            self.prompt_end = report.ended_at
+        else:
+            self.answer = "unset"
+
+    def pressed(self, report: DigitHeard) -> None:
+        """A key press of the caller's."""
+        if self.answer is not None or report.flow != self.line.caller_flow:
+            return
+        if report.digit == self.prompt.refuse_key:
+            self.answer = "no"
+        elif report.digit == self.prompt.consent_key and self._counts(report):
+            self.answer = "yes"
+
+    def _counts(self, report: DigitHeard) -> bool:
+        after = self.prompt_end is not None and report.began_at >= self.prompt_end
+        return after and report.duration_ms >= MIN_EVENT_MS
+
+    def cut(self) -> None:
+        """Hold, transfer, hang-up or changed media: silence."""
+        if self.answer is None:
+            self.answer = "unset"
+
+    def advance(self, now: float) -> None:
+        """Let time pass."""
+        if self.answer is None and now >= self.deadline:
+            self.answer = "unset"
+
+    @property
+    def deadline(self) -> float:
+        """When silence becomes a no."""
+        latest = self.began_at + ASK_MAX_S
+        return latest if self.prompt_end is None else min(latest, self.prompt_end + ANSWER_S)
+
+    def close(self) -> Iterator[Effect]:
+        """Stop playing and listening, whatever the answer was."""
+        if self.prompt_end is None:
+            yield PlaneOrder(StopPlay(self.play, self.line.caller_flow))
+            yield PlaneOrder(StopPlay("ask-agent", self.line.agent_flow))
+        yield PlaneOrder(Listen(self.line.caller_flow, False, self.line.caller_events))
+
+
+@dataclass(slots=True)
+class WithdrawCode:
+    """Watches the caller's keys for the withdrawal code, such as `*9`."""
+
+    code: str
+    within_s: float = 4.0
+    _keys: tuple[tuple[str, float], ...] = ()
+
+    def pressed(self, report: DigitHeard) -> bool:
+        """One key press; True when it completed the code."""
+        fresh = [key for key in self._keys if report.began_at - key[1] <= self.within_s]
+        self._keys = (*fresh, (report.digit, report.began_at))[-len(self.code) :]
+        if "".join(digit for digit, _ in self._keys) != self.code:
+            return False
+        self._keys = ()
+        return True
+
+
+def play_to(
+    flow: FlowId, play: str, sound: str, line: Line, mode: Literal["instead", "beneath"], gain_db: float = 0.0
+) -> PlaneOrder:
+    """Order a sound of the catalogue into a flow, in the call's codec."""
+    return PlaneOrder(Play(play, flow, sound, mode, line.codec, line.payload_type, line.ptime_ms, gain_db))

@@ -1,0 +1,116 @@
+"""What the call core wants done. The engine does it, in this order, and reports back what it must."""
+
+from dataclasses import dataclass
+
+from gateway.events import LegLight
+from gateway.media import plane
+from gateway.media.plane import CallRef, RecordingId
+from policy.agreement.schema import Prompt
+from policy.decision import Decision, Purpose
+
+__all__ = [
+    "CountEvent",
+    "DiscardRecording",
+    "Effect",
+    "EnterLeg",
+    "LeaveLeg",
+    "PlaneOrder",
+    "Publish",
+    "WriteDecision",
+    "WriteReceipt",
+    "WriteStop",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneOrder:
+    """An order to the media worker of this call."""
+
+    order: plane.Order
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """An event for the pages of the leg's agent."""
+
+    event: LegLight
+
+
+@dataclass(frozen=True, slots=True)
+class EnterLeg:
+    """Enter the leg and draw; answered by `Call.entered`."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteReceipt:
+    """A yes, or the withdrawal of one: never a refusal, never silence."""
+
+    call: CallRef
+    purpose: Purpose
+    outcome: str
+    prompt: Prompt
+    prompt_end: float
+    answered_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class WriteDecision:
+    """Make the decision to record durable; answered by `Call.decision_durable` (or `decision_failed`)."""
+
+    call: CallRef
+    recording: RecordingId
+    seg: int
+    entry: int
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class WriteStop:
+    """The tap is closed (the order is out): note why, durable."""
+
+    call: CallRef
+    recording: RecordingId
+    seg: int
+    why: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DiscardRecording:
+    """Intent durable, worker drops keys, everything of the recording erased; then `out` may be written."""
+
+    call: CallRef
+    recording: RecordingId
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveLeg:
+    """The agent's part is over: the leg's single `out`, and its last light."""
+
+    call: CallRef
+    entry: int
+    told_as: str
+    """`recorded`, `recorded (cut)`, `discarded`, `interrupted` or `not_recorded`."""
+    reasons: tuple[str, ...]
+    recording: RecordingId | None
+
+
+@dataclass(frozen=True, slots=True)
+class CountEvent:
+    """Add one to a site counter: no person, no call."""
+
+    name: str
+
+
+Effect = (
+    PlaneOrder
+    | Publish
+    | EnterLeg
+    | WriteReceipt
+    | WriteDecision
+    | WriteStop
+    | DiscardRecording
+    | LeaveLeg
+    | CountEvent
+)

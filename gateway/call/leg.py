@@ -1,0 +1,494 @@
+"""One agent's part in a call, from its entry to its single outcome: asks, notices, lights, opens, stops. Sans-IO.
+
+Theory of operation. Inputs (`entered`, `answered`, `pressed`, …) note what happened; each is followed by `reconsider`,
+which overlays the leg's own facts on the gathered ones, lets the policy evaluate and takes the steps that follow from
+the decision. Nothing else opens or closes a tap. Order is the safety: receipt durable → notice → light published and
+acknowledged → decision durable → every gate once more → the order to record. Closing goes the other way round: the
+order to stop is the first effect. Whatever stops a leg, but a pause, is final for it.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from gateway.call.asking import Question, WithdrawCode, play_to
+from gateway.call.effects import (
+    CountEvent,
+    DiscardRecording,
+    Effect,
+    LeaveLeg,
+    PlaneOrder,
+    Publish,
+    WriteDecision,
+    WriteReceipt,
+    WriteStop,
+)
+from gateway.call.indicator import Indicator
+from gateway.call.model import Circumstances, EntryResult, Line
+from gateway.call.stage import STEPS, Stage
+from gateway.errors import GatewayError
+from gateway.events import LightState
+from gateway.media.plane import (
+    CallRef,
+    DigitHeard,
+    End,
+    FlowId,
+    Listen,
+    PlayEnded,
+    Record,
+    RecordingId,
+    RecordSide,
+    Stop,
+    StopPlay,
+)
+from policy.agreement.schema import Agreement, Prompt
+from policy.decision import (
+    CallerAnswer,
+    ConsentState,
+    Decision,
+    Facts,
+    Outcome,
+    PerCallAnswer,
+    Purpose,
+    Reason,
+    Side,
+    pending,
+)
+from policy.evaluate import evaluate
+from policy.terms import WithdrawalEffect
+
+__all__ = ["Leg", "LegError"]
+
+LIT_WAIT_S = 5.0
+"""How long a page may take to acknowledge the light before the leg is given up."""
+NOTICE_WAIT_S = 15.0
+"""How long notice and tone may take."""
+WHILE_PAUSED = frozenset({Reason.PAUSED, Reason.INDICATOR_STALE})
+WHILE_LIT = frozenset({Reason.INDICATOR_STALE})
+
+
+class LegError(GatewayError):
+    """A broken invariant of the leg's stages: the leg is dropped from recording, the call goes on."""
+
+
+@dataclass(slots=True)
+class Leg:
+    """See the module. `new_recording` gives random recording ids."""
+
+    call: CallRef
+    agent: str
+    indicator: Indicator
+    new_recording: Callable[[], RecordingId]
+    stage: Stage = Stage.IDLE
+    entry: EntryResult | None = None
+    confirmed: bool = False
+    """The initial ACK was seen: both media directions are known."""
+    media_encrypted: bool = False
+    party_changed: bool = False
+    paused_by_call: bool = False
+    recording: RecordingId | None = None
+    seg: int = 0
+    opened: int = 0
+    """Segments whose taps were really opened."""
+    decision: Decision | None = None
+    """The newest evaluation."""
+    ended_by: tuple[Reason, ...] = ()
+    """Why it closed, where a stop closed it."""
+    discarded: bool = False
+    left: bool = False
+    answers: dict[Purpose, CallerAnswer] = field(default_factory=dict)
+    """The caller's yes or no in this call, by purpose: kept for a later leg of the same call."""
+    per_call: dict[Purpose, PerCallAnswer] = field(default_factory=dict)
+    proven: set[Purpose] = field(default_factory=set)
+    """Purposes for which a receipt of a yes is written."""
+    _withdrawn_by_agent: bool = False
+    _withdrawn_by_caller: bool = False
+    _notice_played: bool = False
+    _question: Question | None = None
+    _prompt: Prompt | None = None
+    _code: WithdrawCode | None = None
+    _awaiting: set[str] = field(default_factory=set)
+    """Playings of the noticing stage that have not ended."""
+    _writing: bool = False
+    """A decision is on its way to the disk."""
+    _line: Line | None = None
+    _deadline: float | None = None
+    _agreement: Agreement | None = None
+
+    # --- inputs: each only notes; the engine calls `reconsider` after it ---------------------------------------------
+
+    def answer_in_call(self, purpose: Purpose, answer: ConsentState) -> None:
+        """The agent's own answer for this call, given unprompted."""
+        self.per_call[purpose] = PerCallAnswer(answer, unprompted=True)
+
+    def withdraw(self, by: Side) -> None:
+        """Stop by the agent, or by the caller's code."""
+        if by is Side.AGENT:
+            self._withdrawn_by_agent = True
+        else:
+            self._withdrawn_by_caller = True
+
+    def caller_refused(self) -> None:
+        """The caller told the agent no: for every purpose, and whatever was recorded goes."""
+        self._withdrawn_by_caller = True
+        for purpose in Purpose:
+            self.answers[purpose] = CallerAnswer(ConsentState.NO, "agent_key")
+
+    def pressed(self, report: DigitHeard) -> None:
+        """A key of the caller's."""
+        if self._line is None or report.flow != self._line.caller_flow:
+            return
+        if self._question is not None:
+            self._question.pressed(report)
+        elif self._code is not None:
+            refused = self.stage in (Stage.NOTICING, Stage.LIT) and report.digit == self._refuse_key
+            if refused or self._code.pressed(report):
+                self._withdrawn_by_caller = True
+
+    def played(self, report: PlayEnded) -> None:
+        """A playing ended."""
+        if self._question is not None:
+            self._question.played(report)
+        elif report.play in self._awaiting:
+            self._awaiting.discard(report.play)
+            if not report.complete:
+                self._awaiting.add("failed")
+
+    # --- the one place that decides ----------------------------------------------------------------------------------
+
+    def reconsider(self, given: Circumstances, line: Line | None, now: float, wallclock: datetime) -> list[Effect]:
+        """Evaluate and take every step that follows."""
+        if self.stage is Stage.CLOSED or self.left:
+            return []
+        self._line, self._agreement = line, given.agreement
+        effects: list[Effect] = []
+        while True:
+            before = self.stage
+            self.decision = evaluate(self.facts(given.facts, now))
+            effects.extend(_STEP[before](self, given, self.decision, now, wallclock))
+            if self.stage in (before, Stage.CLOSED):
+                return effects
+
+    def facts(self, gathered: Facts, now: float) -> Facts:
+        """The gathered facts with the leg's own laid over them."""
+        entry = self.entry
+        per_call = {purpose: self.per_call.get(purpose, PerCallAnswer(ConsentState.UNSET)) for purpose in Purpose}
+        return replace(
+            gathered,
+            rule=entry.rule if entry else None,
+            drawn=entry.drawn if entry else None,
+            ceiling_ok=entry.ceiling_ok if entry else None,
+            caps_ok=entry.caps_ok if entry else None,
+            campaign_full=entry.campaign_full if entry else None,
+            party_known=not self.party_changed,
+            media_supported=self._line is not None,
+            media_encrypted=self.media_encrypted,
+            no_media=False,
+            caller_wants_record=False,
+            agent_wants_record=False,
+            agent_request=False,
+            agent_per_call=per_call,
+            caller=dict(self.answers),
+            withdrawn_by_agent=self._withdrawn_by_agent,
+            withdrawn_by_caller=self._withdrawn_by_caller,
+            caller_notice_played=self._notice_played,
+            ack_age_ms=self.indicator.age_ms(now) if self.indicator.state in _LIT else None,
+            paused=self.paused_by_call,
+        )
+
+    def next_timeout(self, now: float) -> float | None:
+        """When `reconsider` must be called at the latest."""
+        times = [self._deadline]
+        if self._question is not None:
+            times.append(self._question.deadline)
+        if self.stage is Stage.OPEN and self._agreement is not None:
+            stale = self.indicator.stale_at(self._agreement.indicator.ack_max_age_ms)
+            times.append(stale + 0.001 if stale is not None else None)
+        return min((time for time in times if time is not None), default=None)
+
+    # --- idle, prompting, listening ----------------------------------------------------------------------------------
+
+    def _idle(self, given: Circumstances, decision: Decision, now: float, wallclock: datetime) -> Iterator[Effect]:
+        line = self._line
+        ready = self.confirmed and self.entry is not None and line is not None and line.flowing
+        if not ready or line is None or given.prompt is None or given.pages < 1 or not pending(decision):
+            return
+        self._prompt = given.prompt
+        if decision.purpose is not None and decision.purpose in self.answers:
+            yield from self._begin_notice(now)
+        else:
+            self._question = Question(line, given.prompt, now)
+            self._go(Stage.PROMPTING)
+            yield from self._question.open()
+        yield self._show(LightState.ASKING, given, decision, now, wallclock)
+
+    def _asking(self, given: Circumstances, decision: Decision, now: float, wallclock: datetime) -> Iterator[Effect]:
+        question = self._question
+        assert question is not None
+        if self._line != question.line:
+            question.cut()
+        if not pending(decision):
+            question.cut()
+        question.advance(now)
+        if question.answer is None:
+            if self.stage is Stage.PROMPTING and question.prompt_end is not None:
+                self._go(Stage.LISTENING)
+            return
+        self._question = None
+        yield from question.close()
+        if question.answer == "yes" and decision.purpose is not None and question.prompt_end is not None:
+            self._go(Stage.NOTICING)
+            self._deadline = now + NOTICE_WAIT_S
+            yield CountEvent("caller_yes")
+            yield WriteReceipt(self.call, decision.purpose, "yes", question.prompt, question.prompt_end, now)
+            return
+        if question.answer == "no" and decision.purpose is not None:
+            self.answers[decision.purpose] = CallerAnswer(ConsentState.NO, "dtmf")
+        yield CountEvent("caller_no" if question.answer == "no" else "caller_silent")
+        reason = Reason.CALLER_REFUSED if question.answer == "no" else Reason.CALLER_UNSET
+        others = tuple(r for r in decision.reasons if r not in (Reason.CALLER_NOTICE_MISSING, Reason.INDICATOR_STALE))
+        yield from self._close(now, wallclock, (reason,) if pending(decision) else others)
+
+    # --- noticing and lit --------------------------------------------------------------------------------------------
+
+    def receipt_written(self, purpose: Purpose, now: float) -> list[Effect]:
+        """The yes is proven: tell the caller and the agent that recording is about to start."""
+        if self.stage is not Stage.NOTICING:
+            return []
+        self.answers[purpose] = CallerAnswer(ConsentState.YES, "dtmf", receipt=True)
+        self.proven.add(purpose)
+        return list(self._notice(now))
+
+    def _begin_notice(self, now: float) -> Iterator[Effect]:
+        self._go(Stage.NOTICING)
+        yield from self._notice(now)
+
+    def _notice(self, now: float) -> Iterator[Effect]:
+        line, prompt = self._line, self._prompt
+        if line is None or prompt is None:
+            return
+        self._deadline = now + NOTICE_WAIT_S
+        self._code = WithdrawCode(prompt.withdraw_code)
+        self._awaiting = {"notice", "tone"}
+        yield PlaneOrder(Listen(line.caller_flow, True, line.caller_events, hold_back=True))
+        yield play_to(line.caller_flow, "notice", f"notice-{prompt.language}-1", line, "instead")
+        yield play_to(line.agent_flow, "tone", "tone-start", line, "beneath")
+
+    def _noticing(self, given: Circumstances, decision: Decision, now: float, wallclock: datetime) -> Iterator[Effect]:
+        waited = self._deadline is not None and now >= self._deadline
+        broken = self._line is None or not self._line.flowing or "failed" in self._awaiting or waited
+        if broken or not (pending(decision) or decision.outcome is Outcome.RECORD):
+            yield from self._close(now, wallclock, _telling(decision, (Reason.CALLER_NOTICE_MISSING,)))
+            return
+        if self._code is None or self._awaiting:
+            return
+        self._notice_played = True
+        yield from self._light(given, decision, now, wallclock)
+
+    def _light(self, given: Circumstances, decision: Decision, now: float, wallclock: datetime) -> Iterator[Effect]:
+        self._go(Stage.LIT)
+        self._deadline = now + LIT_WAIT_S
+        yield self._show(LightState.RECORDING_BOTH, given, decision, now, wallclock)
+
+    def _lit(self, given: Circumstances, decision: Decision, now: float, wallclock: datetime) -> Iterator[Effect]:
+        if decision.outcome is Outcome.RECORD:
+            if not self._writing and self.entry is not None:
+                self._writing = True
+                self.seg += 1
+                self.recording = self.recording or self.new_recording()
+                yield WriteDecision(self.call, self.recording, self.seg, self.entry.entry, decision)
+            return
+        waited = self._deadline is not None and now >= self._deadline
+        if self._writing and not waited and WHILE_LIT.issuperset(decision.reasons):
+            return  # settled by `decision_durable`, which evaluates once more
+        if waited or not WHILE_LIT.issuperset(decision.reasons):
+            yield from self._close(now, wallclock, _telling(decision, (Reason.INDICATOR_STALE,)))
+
+    def decision_durable(
+        self, given: Circumstances, line: Line | None, now: float, wallclock: datetime
+    ) -> list[Effect]:
+        """The decision row is on disk: all gates once more, and only then the order to record."""
+        self._writing = False
+        if self.stage is not Stage.LIT or self.recording is None:
+            return self._unopened()
+        self._line, self._agreement = line, given.agreement
+        self.decision = decision = evaluate(self.facts(given.facts, now))
+        if decision.outcome is not Outcome.RECORD or line is None or not given.recipients:
+            effects = self._unopened()
+            reasons = _telling(decision, (Reason.KEY_UNAVAILABLE,))
+            return [*effects, *self._close(now, wallclock, reasons)]
+        self._go(Stage.OPEN)
+        self.opened, self._deadline = self.opened + 1, None
+        sides = tuple(
+            RecordSide(side.value, _flow(line, side), given.recipients, line.codecs) for side in sorted(decision.sides)
+        )
+        return [
+            PlaneOrder(Record(self.call, self.recording, self.seg, sides, now)),
+            PlaneOrder(Listen(line.caller_flow, True, line.caller_events)),
+        ]
+
+    def decision_failed(self, now: float, wallclock: datetime) -> list[Effect]:
+        """The decision could not be made durable: the tap stays closed."""
+        self._writing = False
+        return list(self._close(now, wallclock, (Reason.STORAGE_UNAVAILABLE,)))
+
+    def _unopened(self) -> list[Effect]:
+        if self.recording is None:
+            return []
+        return [WriteStop(self.call, self.recording, self.seg, ("not opened",))]
+
+    # --- open, paused, closed ----------------------------------------------------------------------------------------
+
+    def _open(self, given: Circumstances, decision: Decision, now: float, wallclock: datetime) -> Iterator[Effect]:
+        if decision.outcome is Outcome.RECORD:
+            return
+        if decision.reasons == (Reason.PAUSED,):
+            yield from self._stop_segment(End.PAUSED, decision.reasons)
+            self._go(Stage.PAUSED)
+            longest = given.agreement.pause.max.after(wallclock) - wallclock if given.agreement else timedelta()
+            self._deadline = now + longest.total_seconds()
+            yield self._show(LightState.PAUSED, given, decision, now, wallclock)
+            return
+        yield from self._close(now, wallclock, decision.reasons)
+
+    def _paused(self, given: Circumstances, decision: Decision, now: float, wallclock: datetime) -> Iterator[Effect]:
+        waited = self._deadline is not None and now >= self._deadline
+        if waited or not WHILE_PAUSED.issuperset(decision.reasons):
+            yield from self._close(now, wallclock, _telling(decision, (Reason.PAUSED,)))
+        elif not self.paused_by_call:
+            yield from self._light(given, decision, now, wallclock)
+
+    def _stop_segment(self, end: End, why: tuple[Reason, ...]) -> Iterator[Effect]:
+        assert self.recording is not None
+        yield PlaneOrder(Stop(self.call, self.recording, self.seg, end))
+        yield WriteStop(self.call, self.recording, self.seg, tuple(reason.value for reason in why))
+
+    def _close(self, now: float, wallclock: datetime, reasons: tuple[Reason, ...]) -> Iterator[Effect]:
+        """Final for the leg. The order to stop comes first, the light goes out after it."""
+        was, line = self.stage, self._line
+        if self._question is not None:
+            yield from self._question.close()
+            self._question = None
+        self._go(Stage.CLOSED)
+        self.ended_by, self._deadline, self._code = reasons, None, None
+        if line is not None and was is Stage.NOTICING:
+            yield PlaneOrder(StopPlay("notice", line.caller_flow))
+        if self.recording is not None and was in (Stage.OPEN, Stage.PAUSED, Stage.LIT):
+            yield from self._end_recording(was, reasons)
+        if line is not None and was in (Stage.OPEN, Stage.PAUSED):
+            yield play_to(line.agent_flow, "tone-end", "tone-end", line, "beneath")
+        if line is not None and was in (Stage.NOTICING, Stage.LIT, Stage.OPEN, Stage.PAUSED):
+            yield PlaneOrder(Listen(line.caller_flow, False, line.caller_events))
+        if self.indicator.state is not LightState.OFF:
+            why = reasons[0].value if reasons else None
+            yield Publish(self.indicator.show(LightState.OFF, now, wallclock, why=why))
+        yield from self._withdrawal_receipts(now)
+
+    def _withdrawal_receipts(self, now: float) -> Iterator[Effect]:
+        """A yes that was withdrawn leaves a receipt of that; a no leaves none."""
+        if not self._withdrawn_by_caller or self._prompt is None:
+            return
+        for purpose in self.proven:
+            yield WriteReceipt(self.call, purpose, "withdrawn", self._prompt, now, now)
+        self.proven.clear()
+
+    def _end_recording(self, was: Stage, reasons: tuple[Reason, ...]) -> Iterator[Effect]:
+        assert self.recording is not None
+        if self.opened and self._must_discard(reasons):
+            self.discarded = True
+            yield CountEvent("withdrawn")
+            yield DiscardRecording(self.call, self.recording)
+        elif was is Stage.OPEN:
+            yield from self._stop_segment(End.STOPPED, reasons)
+
+    def _must_discard(self, reasons: tuple[Reason, ...]) -> bool:
+        if Reason.CALLER_REFUSED in reasons or Reason.LEG_LEAK in reasons:
+            return True
+        withdrawn = Reason.WITHDRAWN_BY_AGENT in reasons or Reason.WITHDRAWN_BY_CALLER in reasons
+        kept = self._agreement is not None and self._agreement.consent.withdrawal_effect is WithdrawalEffect.STOP_ONLY
+        return withdrawn and not kept
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def leave(self, now: float, wallclock: datetime) -> list[Effect]:
+        """The agent's part in the call is over; a recording that runs until here ends as `normal`."""
+        if self.left:
+            return []
+        effects: list[Effect] = []
+        if self._question is not None:
+            self._question.cut()
+            self._question = None
+        if self.stage is Stage.OPEN:
+            effects.extend(self._stop_segment(End.NORMAL, ()))
+        self.left = True
+        if self.indicator.shown is not None:
+            why = self.ended_by[0].value if self.ended_by else None
+            effects.append(Publish(self.indicator.show(LightState.OFF, now, wallclock, why=why, connected=False)))
+        if self.entry is not None:
+            reasons = tuple(reason.value for reason in self.told_reasons())
+            recording = self.recording if self.opened else None
+            effects.append(LeaveLeg(self.call, self.entry.entry, self._told_as(), reasons, recording))
+        return effects
+
+    def told_reasons(self) -> tuple[Reason, ...]:
+        """Why the leg isn't (or no longer) recorded, as its agent may know it."""
+        if self.ended_by:
+            return self.ended_by
+        if self.opened or self.decision is None:
+            return ()
+        return self.decision.reasons
+
+    def _told_as(self) -> str:
+        if not self.opened:
+            return "not_recorded"
+        if self.discarded:
+            return "discarded"
+        return "recorded (cut)" if self.ended_by else "recorded"
+
+    # --- small parts -------------------------------------------------------------------------------------------------
+
+    def _show(
+        self, state: LightState, given: Circumstances, decision: Decision, now: float, wallclock: datetime
+    ) -> Publish:
+        keep = None
+        if given.agreement is not None and decision.purpose is not None:
+            until = given.agreement.retention.purposes[decision.purpose].after(wallclock)
+            keep = until.isoformat(timespec="seconds").replace("+00:00", "Z")
+        lane = decision.lane.value if decision.lane else None
+        purpose = decision.purpose.value if decision.purpose else None
+        why = decision.reasons[0].value if state is LightState.PAUSED and decision.reasons else None
+        light = self.indicator.show(state, now, wallclock, lane=lane, purpose=purpose, why=why, keep_until=keep)
+        return Publish(light)
+
+    @property
+    def _refuse_key(self) -> str | None:
+        return self._prompt.refuse_key if self._prompt is not None else None
+
+    def _go(self, stage: Stage) -> None:
+        if stage not in STEPS[self.stage]:
+            raise LegError(f"a leg cannot go from `{self.stage}` to `{stage}`")
+        self.stage = stage
+
+
+_LIT = frozenset({LightState.RECORDING_AGENT, LightState.RECORDING_BOTH})
+
+_STEP: dict[Stage, Callable[[Leg, Circumstances, Decision, float, datetime], Iterator[Effect]]] = {
+    Stage.IDLE: Leg._idle,
+    Stage.PROMPTING: Leg._asking,
+    Stage.LISTENING: Leg._asking,
+    Stage.NOTICING: Leg._noticing,
+    Stage.LIT: Leg._lit,
+    Stage.OPEN: Leg._open,
+    Stage.PAUSED: Leg._paused,
+}
+
+
+def _telling(decision: Decision, fallback: tuple[Reason, ...]) -> tuple[Reason, ...]:
+    """The reasons of a decision that a closing tells: without the gates that simply weren't reached yet."""
+    unreached = {Reason.CALLER_NOTICE_MISSING, Reason.INDICATOR_STALE}
+    told = tuple(reason for reason in decision.reasons if reason not in unreached)
+    return told or fallback
+
+
+def _flow(line: Line, side: Side) -> FlowId:
+    return line.agent_flow if side is Side.AGENT else line.caller_flow

@@ -1,0 +1,119 @@
+"""The values that the call core takes in: who called whom, SDP as it passes, what the engine gathered. No I/O.
+
+Roles follow the side, never the direction: AGENT is whoever is behind the agent side, CALLER the outside party,
+whoever dialled.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, NewType
+
+from gateway.media.plane import CallRef, FlowId
+from policy.agreement.schema import Agreement, Prompt
+from policy.decision import Facts, Rule, Side
+
+__all__ = [
+    "CallRef",
+    "Circumstances",
+    "DialogTag",
+    "EntryResult",
+    "Line",
+    "NewCall",
+    "Private",
+    "SdpMessage",
+    "SipCallId",
+    "flow_of",
+]
+
+SipCallId = NewType("SipCallId", str)
+DialogTag = NewType("DialogTag", str)
+"""The callee's tag: tells the dialogs of one forked call apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Private:
+    """A number, name or extension on its way through: prints as `<redacted>`."""
+
+    value: str
+
+    def __repr__(self) -> str:
+        return "<redacted>"
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True, slots=True)
+class NewCall:
+    """What the initial INVITE said."""
+
+    call_id: SipCallId
+    uac_tag: str
+    uac: Side
+    """Which party called: fixed for ever."""
+    extension: Private | None
+    """The agent's extension as the trusted side told it; whose it is only a seat claim can say."""
+    queue: str | None
+    outside: Private | None
+    """The outside party's number or user part; None when withheld."""
+
+    def __repr__(self) -> str:
+        return f"NewCall(uac={self.uac})"
+
+
+@dataclass(frozen=True, slots=True)
+class SdpMessage:
+    """One SDP body on its way from `party` to the other; `dialog` is None until a response named it."""
+
+    party: Side
+    dialog: DialogTag | None
+    role: Literal["offer", "answer"]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The one audio m-line of an answered call, as far as asking and recording need it."""
+
+    caller_flow: FlowId
+    agent_flow: FlowId
+    codec: Literal["PCMA", "PCMU"]
+    payload_type: int
+    """Of `codec`, towards both parties."""
+    codecs: dict[int, str]
+    """All payload types that may be stored."""
+    ptime_ms: int
+    caller_events: int | None
+    """telephone-event payload type that the caller sends, None if not negotiated."""
+    flowing: bool
+    """Both directions are sendrecv with an address: not held, not early."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryResult:
+    """What entering and drawing a leg gave, both durable."""
+
+    entry: int
+    """The leg's entry, to which `out` refers."""
+    rule: Rule | None
+    drawn: bool
+    ceiling_ok: bool
+    caps_ok: bool
+    campaign_full: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What the engine gathered for one step: facts of site and agent, and what asking and recording would use."""
+
+    facts: Facts
+    """Site and agent facts filled in; the leg overlays its own."""
+    agreement: Agreement | None
+    prompt: Prompt | None
+    """The agreement's prompt that the catalogue really has, by hash."""
+    recipients: tuple[str, ...]
+    pages: int
+    """Live pages of the agent."""
+
+
+def flow_of(call: CallRef, party: Side, mline: int) -> FlowId:
+    """The name of a flow."""
+    return FlowId(f"{call}/{party.value}/{mline}")
