@@ -13,7 +13,6 @@ from enum import StrEnum
 from policy.period import Period
 from policy.terms import Gate, Lane, Mode, Phase, Purpose, WithdrawalEffect
 
-
 KEEP_AGENT_SIDE = "agent_side"
 """`on_refusal`: keep the agent's side alone (mode `per_leg` only); else `record_nothing`."""
 
