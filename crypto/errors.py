@@ -46,7 +46,7 @@ class AgeWriterError(AgeError):
 
 
 class SshKeyError(CryptoError):
-    """An OpenSSH key is malformed, of another kind, or needs another passphrase."""
+    """An OpenSSH key is malformed, of another kind, or protected by a passphrase."""
 
 
 class SshsigError(CryptoError):

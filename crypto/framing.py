@@ -1,4 +1,4 @@
-"""LP framing and fixed-size hexadecimal, the two encodings that every commitment is made of (contract: docs of FT-DRAW-1).
+"""LP framing and fixed-size hexadecimal, the two encodings that every commitment is made of.
 
 `LP(x1, …)` is, for each item, its length as big-endian uint16, then its bytes; strings are UTF-8.
 """

@@ -14,7 +14,7 @@ from typing import Final, NewType
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from crypto.errors import AgeHeaderError
+from crypto.errors import AgeHeaderError, AgeKeyError
 
 FileKey = NewType("FileKey", bytes)
 FILE_KEY_BYTES: Final = 16
@@ -64,7 +64,9 @@ class Header:
 
 
 def seal(file_key: FileKey, stanzas: Sequence[Stanza]) -> Header:
-    """A header with its MAC. Raises AgeHeaderError for none or too many stanzas."""
+    """A header with its MAC. Raises AgeHeaderError for none or too many stanzas, AgeKeyError for a wrong size."""
+    if len(file_key) != FILE_KEY_BYTES:
+        raise AgeKeyError("file key isn't 16 bytes")
     if not 0 < len(stanzas) <= MAX_STANZAS:
         raise AgeHeaderError(f"header needs 1 to {MAX_STANZAS} stanzas")
     return Header(tuple(stanzas), _mac(file_key, stanzas))

@@ -1,6 +1,7 @@
 """Ed25519 acting keys in OpenSSH's formats: public line, private file, fingerprint, allowed_signers line.
 
-No other key type is read. A public key of low order, under which anybody could sign, is refused.
+No other key type is read, nor files under OpenSSH's own passphrase (bcrypt isn't at hand). A public key of low order,
+under which anybody could sign, is refused.
 """
 
 import base64
@@ -14,9 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
     Encoding,
-    KeySerializationEncryption,
     NoEncryption,
     PrivateFormat,
     load_ssh_private_key,
@@ -108,24 +107,23 @@ class SigningKey:
         return cls(Ed25519PrivateKey.generate())
 
     @classmethod
-    def from_openssh(cls, data: bytes, passphrase: bytes | None = None) -> Self:
-        """Read an `OPENSSH PRIVATE KEY` file. Raises SshKeyError."""
+    def from_openssh(cls, data: bytes) -> Self:
+        """Read an `OPENSSH PRIVATE KEY` file without passphrase. Raises SshKeyError."""
         if len(data) > MAX_FILE:
             raise SshKeyError("private key file is too long")
         try:
-            private = load_ssh_private_key(data, passphrase)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            raise SshKeyError("not an openssh private key, or another passphrase") from None
+            private = load_ssh_private_key(data, None)
+        except TypeError:
+            raise SshKeyError("private key has a passphrase: take it off with `ssh-keygen -p`") from None
+        except (ValueError, UnsupportedAlgorithm):
+            raise SshKeyError("not an openssh private key") from None
         if not isinstance(private, Ed25519PrivateKey):
             raise SshKeyError(f"not an `{ALGORITHM}` key")
         return cls(private)
 
-    def to_openssh(self, passphrase: bytes | None = None) -> bytes:
-        """The file ssh-keygen reads; to be kept with mode 0600."""
-        protection: KeySerializationEncryption = NoEncryption()
-        if passphrase is not None:
-            protection = BestAvailableEncryption(passphrase)
-        return self._private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, protection)
+    def to_openssh(self) -> bytes:
+        """The file ssh-keygen reads, unprotected: for mode 0600, or inside an age file under a passphrase."""
+        return self._private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
 
     def sign_raw(self, message: bytes) -> bytes:
         """The bare 64-byte signature of RFC 8032: only for formats with a domain of their own."""
@@ -144,11 +142,11 @@ def allowed_signers_line(principal: str, key: VerifyKey, namespaces: tuple[str, 
 
 
 def _check_order(raw: bytes) -> None:
-    """Refuse y ≥ p and points whose eightfold is the identity, by way of the birational map to X25519 (RFC 7748 §4.1)."""
+    """Refuse y ≥ p and points whose eightfold is the identity, seen on the Montgomery side (RFC 7748 §4.1)."""
     y = int.from_bytes(raw, "little") & (1 << 255) - 1
     if y >= _FIELD:
         raise SshKeyError("ed25519 key isn't canonical")
-    # y = 1 is the identity, where the map isn't defined; pow would give no inverse of zero.
+    # The map isn't defined at the identity, y = 1; this way of inverting gives u = 0 there, of low order as well.
     u = (1 + y) * pow((1 - y) % _FIELD, _FIELD - 2, _FIELD) % _FIELD
     try:
         X25519PrivateKey.from_private_bytes(bytes(KEY_BYTES)).exchange(

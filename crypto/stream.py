@@ -59,16 +59,17 @@ class PayloadWriter:
 
     def seal_chunk(self, plaintext: Buffer) -> bytes:
         """Seal exactly 64 KiB that aren't the end: 65552 bytes. Reads the buffer in place, copies nothing."""
-        if _octets(plaintext) != CHUNK_BYTES:
+        aead, view = self._live_aead(), memoryview(plaintext).cast("B")
+        if len(view) != CHUNK_BYTES:
             raise AgeWriterError("chunk isn't 65536 bytes")
-        return self._seal(plaintext, _MORE)
+        return aead.encrypt(self._next_nonce(_MORE), view, None)
 
     def finish(self, rest: Buffer = b"") -> bytes:
         """Seal the last chunk, 1 to 65536 bytes (or none of a payload without any), and drop the key."""
-        size = _octets(rest)
-        if size > CHUNK_BYTES or (not size and self._index):
+        aead, view = self._live_aead(), memoryview(rest).cast("B")
+        if len(view) > CHUNK_BYTES or (not view and self._index):
             raise AgeWriterError("last chunk isn't 1 to 65536 bytes")
-        sealed = self._seal(rest, _LAST)
+        sealed = aead.encrypt(self._next_nonce(_LAST), view, None)
         self._aead = None
         return sealed
 
@@ -76,13 +77,16 @@ class PayloadWriter:
         """Forget the key without a last chunk: what is stored stays a genuine, cut payload. Harmless when repeated."""
         self._aead = None
 
-    def _seal(self, plaintext: Buffer, flag: bytes) -> bytes:
+    def _live_aead(self) -> ChaCha20Poly1305:
         if self._aead is None:
             raise AgeWriterError("payload is already finished")
-        nonce = self._index.to_bytes(_COUNTER_BYTES, "big") + flag
+        return self._aead
+
+    def _next_nonce(self, flag: bytes) -> bytes:
         # INVARIANT: counted before it is used, so that a failing encryption can't lead to a second use of the nonce.
+        index = self._index
         self._index += 1
-        return self._aead.encrypt(nonce, plaintext, None)
+        return index.to_bytes(_COUNTER_BYTES, "big") + flag
 
 
 def read_chunks(file_key: FileKey, payload: Buffer) -> Iterator[bytes]:
@@ -150,7 +154,3 @@ def _checked_nonce(nonce: bytes) -> bytes:
     if len(nonce) != NONCE_BYTES:
         raise AgeKeyError("payload nonce isn't 16 bytes")
     return nonce
-
-
-def _octets(buffer: Buffer) -> int:
-    return buffer.nbytes if isinstance(buffer, memoryview) else len(buffer)

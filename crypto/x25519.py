@@ -97,6 +97,11 @@ class Identity:
         return X25519PrivateKey.from_private_bytes(self.secret)
 
 
+def format_identity(identity: Identity) -> str:
+    """A key file for `age -i`: the recipient as a comment, then the secret."""
+    return f"# public key: {identity.recipient}\n{identity.secret_text()}\n"
+
+
 def parse_identities(text: str) -> list[Identity]:
     """The identities of an age key file: one a line, `#` comments. Raises AgeKeyError for any other line, or none."""
     lines = (line.strip() for line in text.splitlines())
