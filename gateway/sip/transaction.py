@@ -277,7 +277,7 @@ class TransactionLayer:
 
 
 def server_key(request: Request, via: Via, side: Side, method: str) -> ServerKey:
-    """Key by branch (RFC 3261 §17.2.3), or by what RFC 2543 §10 compares; the To tag isn't needed to tell them apart."""
+    """Key by branch (RFC 3261 §17.2.3), or by what RFC 2543 compares (the To tag isn't needed to tell them apart)."""
     if via.unique:
         host, port = via.sent_by
         return ServerKey((side, via.branch, f"{host}:{port}", method))

@@ -19,6 +19,7 @@ from gateway.sip.headers import (
     list_values,
     option_tags,
     parse_cseq,
+    parse_name_addr,
     parse_number,
     parse_uri,
     parse_via,
@@ -47,8 +48,7 @@ def validate_request(request: Request) -> list[Via]:
     scheme = request.uri.partition(":")[0].lower()
     if scheme in ("sip", "sips") and _refusing(lambda: parse_uri(request.uri)).headers:
         raise SipRefused(400, "headers in the request URI")
-    _refusing(lambda: list_values(request, "route"))
-    _refusing(lambda: list_values(request, "record-route"))
+    _refusing(lambda: [parse_name_addr(value, "Route") for value in list_values(request, "route")])
     return vias
 
 

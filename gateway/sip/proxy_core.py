@@ -1,0 +1,397 @@
+"""Transaction-stateful Record-Route proxy without I/O (RFC 3261 §16, RFC 4320, RFC 5393, RFC 6026).
+
+One branch goes out per request; what forks downstream comes back as several provisional and several 2xx responses, and
+all of them pass. Every request, ACK and response is handed to the ingress and waits until it is handed back, so that
+the media can be anchored in between. Nothing that a dialog needs later is kept here: it is in its Route sets.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from gateway.sip import transaction as tx
+from gateway.sip.build import build_cancel, build_response, has_to_tag
+from gateway.sip.errors import SipRefused, SipSyntaxError
+from gateway.sip.headers import Via, address, pop_first, replace_first, top_via
+from gateway.sip.hop import Hop, Side, Transport
+from gateway.sip.message import Request, Response
+from gateway.sip.proxy_events import (
+    AckArrived,
+    Cancelled,
+    ContextId,
+    Discarded,
+    Finished,
+    Output,
+    RequestArrived,
+    ResponseArrived,
+    ToGateway,
+    Transmit,
+    Why,
+)
+from gateway.sip.routing import Routing, SideAddresses, loop_hash
+from gateway.sip.timers import SipTimers
+from gateway.sip.validate import validate_forwarding, validate_request, validate_response
+
+_MAX_SEEN = 32
+_INITIAL_MAX_FORWARDS = 70
+
+
+class _Phase(Enum):
+    HELD = auto()
+    """The ingress has it: not forwarded yet, or a local refusal waits for its decision."""
+    CALLING = auto()
+    RINGING = auto()
+    """A provisional response came, so a CANCEL may be sent (RFC 3261 §9.1)."""
+    CANCELLING = auto()
+    ANSWERED = auto()
+
+
+@dataclass(slots=True, eq=False)
+class _Context:
+    id: ContextId
+    server: tx.ServerKey
+    request: Request
+    source: Hop
+    hash: str
+    phase: _Phase = _Phase.HELD
+    cancelled: bool = False
+    client: tx.ClientKey | None = None
+    sent: Request | None = None
+    hop: Hop | None = None
+    deadline: float | None = None
+    seen: dict[bytes, Response | None] = field(default_factory=dict)
+
+
+class ProxyCore:
+    """Feed it what comes in, call `advance` when `next_timeout` is due, and act on what they return, in order."""
+
+    def __init__(
+        self,
+        sides: Mapping[Side, SideAddresses],
+        timers: SipTimers,
+        new_id: Callable[[], str],
+        supported: frozenset[str] = frozenset(),
+    ) -> None:
+        """`new_id` gives unguessable tokens for branches and tags; `supported` are option tags of Proxy-Require."""
+        self._routing = Routing(sides)
+        self._timers = timers
+        self._new_id = new_id
+        self._supported = supported
+        self._layer = tx.TransactionLayer(timers)
+        self._contexts: dict[ContextId, _Context] = {}
+        self._servers: dict[tx.ServerKey, _Context] = {}
+        self._clients: dict[tx.ClientKey, _Context] = {}
+        self._heap: list[tuple[float, int, _Context]] = []
+        self._count = 0
+        self._refusal_tag = new_id()
+
+    def __len__(self) -> int:
+        """Contexts that aren't finished."""
+        return len(self._contexts)
+
+    def receive(self, message: Request | Response, source: Hop, now: float) -> list[Output]:
+        """A parsed message from a peer; `source` is its address, transport and connection as the socket saw them."""
+        if isinstance(message, Response):
+            return self._receive_response(message, source, now)
+        return self._receive_request(message, source, now)
+
+    def receive_error(self, error: SipSyntaxError, source: Hop) -> list[Output]:
+        """What didn't parse: answered where an answer is allowed, without any state."""
+        if error.request is None or not error.answerable:
+            return [Discarded(Why.MALFORMED)]
+        request, reply_to = _stamp(error.request, source)
+        return [self._refusal(request, error.status, reply_to), Discarded(Why.MALFORMED, error.status)]
+
+    def forward(self, arrived: RequestArrived, hop: Hop, now: float) -> list[Output]:
+        """Send a held request on to `hop`; after a local refusal once more to another one (serial forking)."""
+        context = self._contexts.get(arrived.context)
+        if context is None or context.phase is not _Phase.HELD:
+            return []
+        if context.cancelled:
+            return self.answer(arrived.context, 487, now)
+        request = arrived.request.copy()
+        self._count_hop(request)
+        routing, came_by = self._routing, context.source
+        routing.record_route(request, came_by.side, came_by.transport, hop.side, hop.transport)
+        branch = f"z9hG4bK{self._new_id()}.{context.hash}"
+        routing.push_via(request, hop.side, hop.transport, branch)
+        _state_length(request, hop)
+        key, outputs = self._layer.send_request(request, branch, hop, now)
+        if context.client is not None:
+            self._clients.pop(context.client, None)
+        context.client, context.sent, context.hop, context.phase = key, request, hop, _Phase.CALLING
+        self._clients[key] = context
+        self._watch(context, now + self._timers.c if request.method == "INVITE" else None)
+        return self._translate(outputs, now)
+
+    def forward_ack(self, arrived: AckArrived, hop: Hop) -> list[Output]:
+        """Send an ACK for a 2xx on, end to end and without state (RFC 3261 §16.11)."""
+        request = arrived.request.copy()
+        self._count_hop(request)
+        self._routing.push_via(request, hop.side, hop.transport, f"z9hG4bK{self._new_id()}")
+        _state_length(request, hop)
+        return [Transmit(request.to_bytes(), hop)]
+
+    def forward_response(self, arrived: ResponseArrived, now: float) -> list[Output]:
+        """Send a held response on to where its request came from."""
+        context = self._contexts.get(arrived.context)
+        if context is None:
+            return []
+        response = arrived.response.copy()
+        if arrived.local and response.status == 408 and context.request.method != "INVITE":
+            self._layer.drop_server(context.server)  # RFC 4320 §4.2: the sender timed out by itself
+            return self._finish(context)
+        _state_length(response, context.source)
+        if arrived.received:
+            context.seen[arrived.received] = response
+        if response.status >= 200:
+            self._conclude(context)
+        return self._translate(self._layer.respond(context.server, response, now), now)
+
+    def answer(
+        self, context_id: ContextId, status: int, now: float, reason: str = "", extra: Iterable[tuple[str, str]] = ()
+    ) -> list[Output]:
+        """Answer a request ourselves; a branch that is still ringing is cancelled by a final answer."""
+        context = self._contexts.get(context_id)
+        if context is None or context.phase is _Phase.ANSWERED:
+            return []
+        outputs: list[Output] = []
+        if status >= 200:
+            if context.phase is _Phase.RINGING:
+                outputs += self._send_cancel(context, now)
+            self._conclude(context)
+        response = build_response(context.request, status, reason, self._new_id(), extra)
+        return outputs + self._translate(self._layer.respond(context.server, response, now), now)
+
+    def transmit_failed(self, event: Transmit, now: float) -> list[Output]:
+        """The transport couldn't deliver `event`: a request's branch fails with a local 503."""
+        if event.branch is None:
+            return []
+        return self._translate(self._layer.fail(tx.ClientKey(event.branch), now), now)
+
+    def next_timeout(self) -> float | None:
+        """Monotonic time when `advance` must be called; None: not before something comes in."""
+        while self._heap and self._heap[0][2].deadline != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        own = self._heap[0][0] if self._heap else None
+        layer = self._layer.next_timeout()
+        return min((due for due in (own, layer) if due is not None), default=None)
+
+    def advance(self, now: float) -> list[Output]:
+        """Let all timers fire that are due."""
+        outputs = self._translate(self._layer.advance(now), now)
+        while self._heap and self._heap[0][0] <= now:
+            deadline, _, context = heapq.heappop(self._heap)
+            if context.deadline == deadline:
+                context.deadline = None
+                outputs += self._give_up(context, now)
+        return outputs
+
+    # requests
+
+    def _receive_request(self, request: Request, source: Hop, now: float) -> list[Output]:
+        request, reply_to = _stamp(request, source)
+        try:
+            vias = validate_request(request)
+            if request.method == "CANCEL":
+                return self._receive_cancel(request, vias[0], reply_to, now)
+            mark = loop_hash(request, source.side)
+            if not (request.method == "OPTIONS" and self._routing.addressed_to_us(request)):
+                validate_forwarding(request, self._supported, self._looped(vias, mark))
+        except SipRefused as refused:
+            if request.method == "ACK":
+                return [Discarded(Why.REFUSED)]
+            refusal = self._refusal(request, refused.status, reply_to, refused.extra)
+            return [refusal, Discarded(Why.REFUSED, refused.status)]
+        outputs = self._layer.receive_request(request, vias[0], reply_to, now)
+        return self._translate(outputs, now, source, mark)
+
+    def _receive_cancel(self, cancel: Request, via: Via, reply_to: Hop, now: float) -> list[Output]:
+        outputs: list[Output] = []
+        for event in self._layer.receive_request(cancel, via, reply_to, now):
+            if not isinstance(event, tx.NewRequest):
+                outputs += self._translate([event], now)
+                continue
+            key = self._layer.invite_for_cancel(cancel, via, reply_to.side)
+            context = self._servers.get(key) if key is not None else None
+            response = build_response(cancel, 481 if context is None else 200, "", self._new_id())
+            outputs += self._translate(self._layer.respond(event.key, response, now), now)
+            if context is not None:
+                outputs += self._cancel(context, now)
+        return outputs
+
+    def _cancel(self, context: _Context, now: float) -> list[Output]:
+        if context.phase is _Phase.ANSWERED or context.cancelled:
+            return []
+        context.cancelled = True
+        outputs: list[Output] = [Cancelled(context.id)]
+        if context.phase is _Phase.HELD:
+            return outputs + self.answer(context.id, 487, now)
+        return outputs + (self._send_cancel(context, now) if context.phase is _Phase.RINGING else [])
+
+    def _send_cancel(self, context: _Context, now: float) -> list[Output]:
+        if context.sent is None or context.hop is None or context.client is None:
+            return []
+        context.phase = _Phase.CANCELLING
+        self._watch(context, now + self._timers.timeout)
+        cancel = build_cancel(context.sent)
+        _, outputs = self._layer.send_request(cancel, context.client[1], context.hop, now)
+        return self._translate(outputs, now)
+
+    def _open(self, event: tx.NewRequest, source: Hop, mark: str, now: float) -> list[Output]:
+        self._count += 1
+        context = _Context(ContextId(self._count), event.key, event.request, source, mark)
+        self._contexts[context.id] = context
+        self._servers[event.key] = context
+        invite = event.request.method == "INVITE"
+        self._watch(context, now + (self._timers.c if invite else self._timers.timeout))
+        request = event.request.copy()
+        if request.method == "OPTIONS" and self._routing.addressed_to_us(request):
+            return [ToGateway(context.id, request, source)]
+        in_dialog = has_to_tag(request)
+        routed = self._routing.work_off(request, source.side, in_dialog)
+        return [RequestArrived(context.id, request, source, routed.to_side, routed.target, in_dialog)]
+
+    def _acknowledge(self, request: Request, source: Hop) -> list[Output]:
+        if address(request, "to").tag == self._refusal_tag:
+            return []
+        request = request.copy()
+        routed = self._routing.work_off(request, source.side, in_dialog=True)
+        return [AckArrived(request, source, routed.to_side, routed.target)]
+
+    def _refusal(self, request: Request, status: int, hop: Hop, extra: Iterable[tuple[str, str]] = ()) -> Transmit:
+        """An answer without a transaction; its To tag lets us absorb the ACK."""
+        return Transmit(build_response(request, status, "", self._refusal_tag, extra).to_bytes(), hop)
+
+    def _looped(self, vias: list[Via], mark: str) -> bool:
+        return any(self._routing.is_our_via(via) and via.branch.endswith(f".{mark}") for via in vias)
+
+    def _count_hop(self, request: Request) -> None:
+        said = request.get("max-forwards")
+        request.set("max-forwards", str(_INITIAL_MAX_FORWARDS if said is None else max(0, int(said) - 1)))
+
+    # responses
+
+    def _receive_response(self, response: Response, source: Hop, now: float) -> list[Output]:
+        try:
+            via = validate_response(response)[0]
+        except SipRefused:
+            return [Discarded(Why.MALFORMED)]
+        if not self._routing.is_our_via(via):
+            return [Discarded(Why.FOREIGN_VIA)]
+        return self._translate(self._layer.receive_response(response, via, source.side, now), now)
+
+    def _answered(self, context: _Context, response: Response, now: float) -> list[Output]:
+        status, invite = response.status, context.request.method == "INVITE"
+        outputs: list[Output] = []
+        if status < 200 and context.phase is _Phase.CALLING:
+            context.phase = _Phase.RINGING
+            if context.cancelled:
+                outputs = self._send_cancel(context, now)
+        if 100 < status < 200 and invite and context.phase is _Phase.RINGING:
+            self._watch(context, now + self._timers.c)
+        if status == 100 or (status < 200 and not invite):
+            return outputs  # RFC 3261 §16.7 step 5, RFC 4320 §4.1
+        return outputs + self._hand_up(context, response, now)
+
+    def _hand_up(self, context: _Context, response: Response, now: float) -> list[Output]:
+        received = response.to_bytes()
+        if received in context.seen:
+            again = context.seen[received]
+            return [] if again is None else self._translate(self._layer.respond(context.server, again, now), now)
+        response = response.copy()
+        pop_first(response, "via")
+        if response.get("via") is None:
+            return [Discarded(Why.FOREIGN_VIA)]
+        if len(context.seen) < _MAX_SEEN:
+            context.seen[received] = None
+        if response.status >= 300 and context.phase is not _Phase.ANSWERED:
+            context.phase = _Phase.HELD
+        return [ResponseArrived(context.id, response, received=received)]
+
+    def _refuse_locally(self, context: _Context, status: int, now: float) -> list[Output]:
+        if context.phase is _Phase.ANSWERED:
+            return []
+        context.phase = _Phase.HELD
+        self._watch(context, now + self._timers.timeout)
+        status = 487 if context.cancelled else status
+        return [ResponseArrived(context.id, build_response(context.request, status, "", self._new_id()), local=True)]
+
+    def _give_up(self, context: _Context, now: float) -> list[Output]:
+        """Timer C, the wait after a CANCEL, or an ingress that never decided."""
+        if context.phase is _Phase.RINGING:
+            return self._send_cancel(context, now)
+        if context.phase is _Phase.HELD and context.request.method != "INVITE":
+            self._layer.drop_server(context.server)
+            return self._finish(context)
+        if context.phase is _Phase.HELD:
+            return self.answer(context.id, 408, now)
+        if context.client is not None:
+            self._layer.drop_client(context.client)
+        return self._refuse_locally(context, 408, now)
+
+    # shared
+
+    def _translate(
+        self, events: Iterable[tx.Output], now: float, source: Hop | None = None, mark: str = ""
+    ) -> list[Output]:
+        outputs: list[Output] = []
+        for event in events:
+            match event:
+                case tx.Send(data, hop, client):
+                    outputs.append(Transmit(data, hop, client))
+                case tx.NewRequest():
+                    outputs += self._open(event, source or event.source, mark, now)
+                case tx.Ack(request, hop):
+                    outputs += self._acknowledge(request, source or hop)
+                case tx.Answer(key, response):
+                    context = self._clients.get(key)
+                    outputs += [] if context is None else self._answered(context, response, now)
+                case tx.NoAnswer(key, broken):
+                    context = self._clients.pop(key, None)
+                    outputs += [] if context is None else self._refuse_locally(context, 503 if broken else 408, now)
+                case tx.ServerGone(server):
+                    context = self._servers.get(server)
+                    outputs += [] if context is None else self._finish(context)
+                case tx.Stray():
+                    outputs.append(Discarded(Why.STRAY_RESPONSE))
+        return outputs
+
+    def _conclude(self, context: _Context) -> None:
+        context.phase = _Phase.ANSWERED
+        self._watch(context, None)
+
+    def _finish(self, context: _Context) -> list[Output]:
+        context.deadline = None
+        self._contexts.pop(context.id, None)
+        self._servers.pop(context.server, None)
+        if context.client is not None:
+            self._clients.pop(context.client, None)
+        return [Finished(context.id)]
+
+    def _watch(self, context: _Context, deadline: float | None) -> None:
+        context.deadline = deadline
+        if deadline is not None:
+            self._count += 1
+            heapq.heappush(self._heap, (deadline, self._count, context))
+
+
+def _stamp(request: Request, source: Hop) -> tuple[Request, Hop]:
+    """A copy with `received` and `rport` in its top Via, and where its responses go; a broken Via stays as it is."""
+    request = request.copy()
+    try:
+        via = top_via(request).stamped(source.host, source.port)
+    except SipSyntaxError:
+        return request, source
+    if str(via) != str(top_via(request)):
+        replace_first(request, "via", str(via))
+    host, port = via.reply_address if source.transport is Transport.UDP else (source.host, via.sent_by[1])
+    return request, Hop(source.side, source.transport, host, port, source.connection)
+
+
+def _state_length(message: Request | Response, hop: Hop) -> None:
+    if hop.transport.reliable and message.get("content-length") is None:
+        message.set("content-length", str(len(message.body)))

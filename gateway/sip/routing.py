@@ -1,0 +1,173 @@
+"""Route, Record-Route and Via work of a two-sided proxy (RFC 3261 §16.4–16.6, RFC 5658 double Record-Route).
+
+Each Record-Route of ours names the side in a URI parameter, so an in-dialog request tells by its Route set where it
+goes, also after a restart. Loops are told from spirals by a hash in the branch (RFC 5393 §4.2).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.sip.errors import SipSyntaxError
+from gateway.sip.headers import (
+    SipUri,
+    Via,
+    address,
+    append_last,
+    bracketed,
+    comparable_host,
+    first_value,
+    list_values,
+    param,
+    parse_cseq,
+    parse_name_addr,
+    parse_uri,
+    pop_first,
+    pop_last,
+)
+from gateway.sip.hop import Side, Transport
+from gateway.sip.message import Request
+from gateway.sip.proxy_events import Target
+
+SIDE_PARAM = "fairtap"
+_UNROUTED = frozenset({"REGISTER", "ACK", "CANCEL", "MESSAGE", "OPTIONS", "PUBLISH", "BYE", "PRACK", "INFO"})
+"""Methods that open no dialog; a Path for REGISTER is something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class SideAddresses:
+    """What one side calls itself in Via and Record-Route."""
+
+    advertised: Mapping[Transport, tuple[str, int]]
+    """Host (IP literal without brackets, or name) and port per transport."""
+    aliases: frozenset[tuple[str, int]] = field(default=frozenset())
+    """Other addresses that are ours too, such as the bound ones behind NAT."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """Where a request goes."""
+
+    to_side: Side
+    target: Target | None
+
+
+class Routing:
+    """Our own names and what follows from them."""
+
+    def __init__(self, sides: Mapping[Side, SideAddresses]) -> None:
+        self._sides = sides
+        ours = {place for side in sides.values() for place in (*side.advertised.values(), *side.aliases)}
+        self._ours = frozenset((comparable_host(host), port) for host, port in ours)
+
+    def is_ours(self, uri: SipUri) -> bool:
+        """Whether a URI names one of our listeners."""
+        return uri.hostport in self._ours
+
+    def is_our_via(self, via: Via) -> bool:
+        """Whether a Via is one that we put on."""
+        return via.sent_by in self._ours
+
+    def addressed_to_us(self, request: Request) -> bool:
+        """Whether the request-URI is the gateway's and no Route leads on."""
+        uri = _sip_uri(request.uri)
+        routes = [_route_uri(value) for value in list_values(request, "route")]
+        return all(uri is not None and self.is_ours(uri) for uri in (uri, *routes))
+
+    def work_off(self, request: Request, arrived_at: Side, in_dialog: bool) -> Routed:
+        """Take our own Routes off `request`, undo and do strict routing, and find the next hop."""
+        marks = self._undo_strict(request) + self._take_own_routes(request)
+        last = marks[-1] if marks else None
+        to_side = last if last is not None and (last is not arrived_at or len(marks) > 1) else arrived_at.other
+        following = _route_uri(first_value(request, "route"))
+        if following is not None:
+            if not following.loose:
+                append_last(request, "route", f"<{request.uri}>")
+                request.set_uri(parse_name_addr(pop_first(request, "route")).uri)
+            return Routed(to_side, target_of(following))
+        uri = _sip_uri(request.uri) if in_dialog else None
+        return Routed(to_side, None if uri is None or self.is_ours(uri) else target_of(uri))
+
+    def record_route(self, request: Request, from_side: Side, came_by: Transport, to_side: Side, by: Transport) -> None:
+        """Put both our names into the route set of a dialog that may begin."""
+        if request.method in _UNROUTED or address(request, "to").tag is not None:
+            return
+        request.insert("record-route", self._route_of(from_side, came_by))
+        request.insert("record-route", self._route_of(to_side, by))
+
+    def push_via(self, request: Request, side: Side, transport: Transport, branch: str) -> None:
+        """Put our Via on top."""
+        host, port = self._name(side, transport)
+        via = Via(transport.value, host, port, (("rport", None), ("branch", branch)))
+        request.insert("via", str(via))
+
+    def _name(self, side: Side, transport: Transport) -> tuple[str, int]:
+        names = self._sides[side].advertised
+        return names[transport] if transport in names else next(iter(names.values()))
+
+    def _route_of(self, side: Side, transport: Transport) -> str:
+        host, port = self._name(side, transport)
+        suffix = "" if transport is Transport.UDP else f";transport={transport.value.lower()}"
+        return f"<sip:{bracketed(host)}:{port}{suffix};lr;{SIDE_PARAM}={side.value}>"
+
+    def _undo_strict(self, request: Request) -> list[Side]:
+        """RFC 3261 §16.4: a strict router put our Record-Route into the request-URI."""
+        uri = _sip_uri(request.uri)
+        if uri is None or not self.is_ours(uri) or _mark(uri) is None or first_value(request, "route") is None:
+            return []
+        request.set_uri(parse_name_addr(pop_last(request, "route")).uri)
+        return [mark for mark in (_mark(uri),) if mark is not None]
+
+    def _take_own_routes(self, request: Request) -> list[Side]:
+        marks = []
+        while (uri := _route_uri(first_value(request, "route"))) is not None and self.is_ours(uri):
+            pop_first(request, "route")
+            mark = _mark(uri)
+            if mark is not None:
+                marks.append(mark)
+        return marks
+
+
+def loop_hash(request: Request, arrived_at: Side) -> str:
+    """Equal when a request comes back unchanged (RFC 5393 §4.2): everything that routing looks at."""
+    number, _ = parse_cseq(request.get("cseq") or "")
+    parts = [
+        arrived_at.value,
+        request.uri,
+        address(request, "from").tag or "",
+        address(request, "to").tag or "",
+        request.get("call-id") or "",
+        str(number),
+        *request.all("route"),
+        *request.all("proxy-require"),
+        *request.all("proxy-authorization"),
+    ]
+    data = "\0".join(parts).encode("utf-8", "surrogateescape")
+    return hashlib.blake2s(data, digest_size=6).hexdigest()
+
+
+def target_of(uri: SipUri) -> Target:
+    """The next hop that a URI names; `maddr` is ignored on purpose, it would let a peer aim us elsewhere."""
+    try:
+        transport = Transport(uri.transport)
+    except ValueError:
+        transport = Transport.UDP
+    return Target(comparable_host(uri.host), uri.port, transport)
+
+
+def _mark(uri: SipUri) -> Side | None:
+    value = param(uri.params, SIDE_PARAM)
+    return Side(value) if value in set(Side) else None
+
+
+def _sip_uri(text: str) -> SipUri | None:
+    try:
+        return parse_uri(text)
+    except SipSyntaxError:
+        return None
+
+
+def _route_uri(value: str | None) -> SipUri | None:
+    return None if value is None else _sip_uri(parse_name_addr(value, "Route").uri)
