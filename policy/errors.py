@@ -15,5 +15,5 @@ class StatementError(PolicyError):
     """A signed statement (consent, seat, enrolment) or receipt that isn't what it says it is."""
 
 
-class EpochError(PolicyError):
-    """An epoch that the calendar doesn't have."""
+class WallclockError(PolicyError):
+    """A wall clock without a time zone: our own fault, never a document's."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import calendar
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from policy.errors import PeriodError
 
@@ -39,6 +39,10 @@ class Period:
         year, month = divmod(months, 12)
         day = min(start.day, calendar.monthrange(year, month + 1)[1])
         return start.replace(year=year, month=month + 1, day=day)
+
+    def after_day(self, day: date) -> date:
+        """The day that lies this period after `day`."""
+        return self.after(datetime.combine(day, datetime.min.time())).date()
 
     def __str__(self) -> str:
         return self.text

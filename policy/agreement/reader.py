@@ -32,7 +32,7 @@ _LOCAL_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}
 _PERCENT = re.compile(r"(100|[1-9]?[0-9])(?:\.([0-9]{1,4}))?", re.ASCII)
 
 PERSON_FIELDS: Final = frozenset(
-    {  # fmt: skip
+    {
         "age",
         "agent",
         "agent_id",

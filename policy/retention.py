@@ -1,0 +1,24 @@
+"""When something must be erased at the latest (agreement.md §1 `retention`). Holds and executing it live elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from policy.agreement.schema import Agreement
+from policy.terms import Purpose
+
+
+def erase_recording_at(agreements: Iterable[Agreement], purpose: Purpose, started: datetime) -> datetime:
+    """The instant by which a recording that started at `started` must be gone: the shortest of all agreements.
+
+    An agreement that states no period for the purpose leaves nothing to keep.
+    """
+    stated = (agreement.retention.purposes.get(purpose) for agreement in agreements)
+    return min((period.after(started) if period is not None else started for period in stated), default=started)
+
+
+def erase_receipt_at(agreements: Iterable[Agreement], recording_erased: datetime) -> datetime:
+    """The instant by which a consent receipt must be gone: the recording's life, then the receipts' period."""
+    periods = (agreement.retention.receipts for agreement in agreements)
+    return min((period.after(recording_erased) for period in periods), default=recording_erased)
