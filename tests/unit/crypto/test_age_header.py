@@ -63,6 +63,7 @@ def test_the_mac_binds_stanzas_and_their_order_to_the_file_key():
         _file(b"-> x\nAAAA\nAAAA\n"),
         _file(b"-> x\n" + b"A" * 64 + b"\n"),
         _file(b"-> x\n" + b"A" * 68 + b"\n"),
+        _file(b"-> x\n" + b"A" * 68 + b"\n\n"),
         _file(b"-> x\nAAA=\n"),
         _file(b"-> x\nAB\n"),
         _file(b"-> x\nA\n"),
