@@ -181,7 +181,7 @@ class Leg:
             caps_ok=entry.caps_ok if entry else None,
             campaign_full=entry.campaign_full if entry else None,
             party_known=not self.party_changed,
-            media_supported=self._line is not None,
+            media_supported=self._line is not None or self.media_encrypted,
             media_encrypted=self.media_encrypted,
             no_media=False,
             caller_wants_record=False,

@@ -182,7 +182,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Discard:
-    """Close all taps of a recording and drop its keys; answered by `Discarded`. The files are the gateway's to erase."""
+    """Close all taps of a recording and drop its keys; answered by `Discarded`. Erasing files is the gateway's part."""
 
     call: CallRef
     recording: RecordingId

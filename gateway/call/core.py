@@ -1,0 +1,108 @@
+"""One call: its media negotiation and its agent leg, behind four verbs and the reports of the media plane. Sans-IO.
+
+Theory of operation. The engine holds one `Call` for each initial INVITE and tells it, in order, what happened: SDP
+that passes (`describe`), the first 2xx (`answered`), the ACK (`confirmed`), a transfer (`referred`), the end
+(`hang_up`), and whatever the media plane, the agent and the API report. Inputs return effects; the engine applies them
+and feeds back what they promise to answer. There is no await, no clock and no dice in here: `now`, `wallclock`,
+references and nonces come in. A call without ports, or one that outlived a restart, is relayed and never recorded.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gateway.call.effects import Effect, EnterLeg, PlaneOrder
+from gateway.call.leg import Leg
+from gateway.call.model import Circumstances, DialogTag, EntryResult, NewCall, SdpMessage
+from gateway.call.negotiation import Negotiation
+from gateway.media.plane import CallRef, MediaSeen, PlayEnded, Remove
+from policy.decision import Side
+
+__all__ = ["Call"]
+
+EXPLAINED_S = 3.0
+"""How long after new SDP from a party a changed SSRC counts as explained by it."""
+
+
+@dataclass(slots=True)
+class Call:
+    """See the module. `worker` None: no ports, the call passes un-anchored."""
+
+    ref: CallRef
+    new: NewCall
+    negotiation: Negotiation
+    worker: int | None
+    since: datetime
+    make_leg: Callable[[str], Leg]
+    """Makes the leg of an agent."""
+    adopted: bool = False
+    """It outlived a restart: relayed, never recorded."""
+    leg: Leg | None = None
+    answered_dialog: DialogTag | None = None
+    _confirmed: bool = False
+    _described_at: dict[Side, float] = field(default_factory=dict)
+
+    # --- signalling --------------------------------------------------------------------------------------------------
+
+    def describe(self, message: SdpMessage, now: float) -> tuple[bytes, list[Effect]]:
+        """SDP on its way; returns what goes on in its place. Raises `SdpError`, `NegotiationError`."""
+        self._described_at[message.party] = now
+        return self.negotiation.describe(message)
+
+    def answered(self, dialog: DialogTag, agent: str | None) -> list[Effect]:
+        """A 2xx to the initial INVITE: the first one fixes the branch, and with it the agent's leg."""
+        if self.answered_dialog is not None:
+            return []
+        self.answered_dialog = dialog
+        effects = self.negotiation.fix(dialog)
+        if agent is not None and self.worker is not None and not self.adopted:
+            self.leg = self.make_leg(agent)
+            self.leg.confirmed = self._confirmed
+            effects.append(EnterLeg(agent))
+        return effects
+
+    def confirmed(self) -> None:
+        """The ACK of the initial 2xx passed."""
+        self._confirmed = True
+        if self.leg is not None:
+            self.leg.confirmed = True
+
+    def referred(self) -> None:
+        """One party transfers the other, or somebody takes the call over: a party change."""
+        if self.leg is not None:
+            self.leg.party_changed = True
+
+    def hang_up(self, now: float, wallclock: datetime) -> list[Effect]:
+        """The call is over: the leg leaves first, then the ports go."""
+        effects = self.leg.leave(now, wallclock) if self.leg is not None else []
+        if self.worker is not None:
+            effects.append(PlaneOrder(Remove(self.ref)))
+        return effects
+
+    # --- the leg -----------------------------------------------------------------------------------------------------
+
+    def entered(self, result: EntryResult) -> None:
+        """The leg is in the books and drawn."""
+        if self.leg is not None:
+            self.leg.entry = result
+
+    def media_seen(self, report: MediaSeen) -> None:
+        """A party sends under a new SSRC; one that no signalling explains is a party change."""
+        if report.earlier is None or self.leg is None:
+            return
+        party = Side.AGENT if f"/{Side.AGENT.value}/" in report.flow else Side.CALLER
+        described = self._described_at.get(party)
+        if described is None or abs(report.at - described) > EXPLAINED_S:
+            self.leg.party_changed = True
+
+    def played(self, report: PlayEnded) -> None:
+        """A playing ended."""
+        if self.leg is not None:
+            self.leg.played(report)
+
+    def reconsider(self, given: Circumstances, now: float, wallclock: datetime) -> list[Effect]:
+        """Let the leg decide anew."""
+        if self.leg is None:
+            return []
+        self.leg.media_encrypted = self.negotiation.encrypted
+        return self.leg.reconsider(given, self.negotiation.line(), now, wallclock)

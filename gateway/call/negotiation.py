@@ -1,0 +1,223 @@
+"""Offer/answer of one call (RFC 3264): who receives where, and the SDP with our ports in place of theirs. Sans-IO.
+
+One caller flow and one agent flow for each audio m-line, whatever branches a call has: an offer to several phones
+carries the same port to all of them, and what one of them answers is kept by its tag until the first 2xx fixes the
+branch. A re-offer takes effect with its answer, so a refused one (488, 491, timeout) needs no undoing. What isn't
+audio passes as it is and is never recorded.
+"""
+
+from dataclasses import dataclass, field
+
+from gateway.call.effects import Effect, PlaneOrder
+from gateway.call.model import DialogTag, Line, SdpMessage, flow_of
+from gateway.errors import GatewayError
+from gateway.media.plane import Address, CallRef, FlowId, FlowSpec, Forward
+from gateway.sdp.rewrite import Anchor, anchor
+from gateway.sdp.session import Direction, Media, Session, is_null_address, parse_session
+from policy.decision import Side
+
+__all__ = ["AudioLine", "DialogMedia", "Negotiation", "NegotiationError"]
+
+Lines = dict[int, "AudioLine"]
+"""The audio m-lines of one description, by index."""
+
+
+class NegotiationError(GatewayError):
+    """An answer to nothing, or SDP for flows that have no ports: pass it on untouched."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioLine:
+    """What one party said about one audio m-line."""
+
+    remote: Address | None
+    """Where it receives; None where the m-line is refused or has no address."""
+    remote_rtcp: Address | None
+    rtcp_mux: bool
+    sends: bool
+    receives: bool
+    codecs: dict[int, str]
+    """Payload type to upper-case encoding name, in the order of preference."""
+    events: int | None
+    """Payload type of telephone-event."""
+    encrypted: bool
+    ptime_ms: int
+
+
+@dataclass(slots=True)
+class DialogMedia:
+    """One branch: the offer that waits for an answer, and what holds."""
+
+    offered: tuple[Side, Lines] | None = None
+    stable: dict[Side, Lines] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Negotiation:
+    """All branches of a call. `ports` is filled by the engine before a message is `described`."""
+
+    call: CallRef
+    ports: dict[FlowId, Address] = field(default_factory=dict)
+    dialogs: dict[DialogTag, DialogMedia] = field(default_factory=dict)
+    initial: tuple[Side, Lines] | None = None
+    """The offer of the initial INVITE, shared by all branches."""
+    chosen: DialogTag | None = None
+    """The branch whose media flows."""
+    fixed: bool = False
+    """A 2xx chose it."""
+    nat_networks: dict[Side, tuple[str, ...]] = field(default_factory=dict)
+    hosts: dict[Side, str] = field(default_factory=dict)
+    """Our media address towards each party."""
+
+    def missing(self, body: bytes) -> tuple[FlowSpec, ...]:
+        """The flows of this description that have no ports yet; raises `SdpError`."""
+        indexes = _audio(parse_session(body))
+        return tuple(
+            FlowSpec(flow, self.hosts[side])
+            for index in indexes
+            for side in Side
+            if (flow := flow_of(self.call, side, index)) not in self.ports
+        )
+
+    def describe(self, message: SdpMessage) -> tuple[bytes, list[Effect]]:
+        """Take note of one SDP body; returns what goes on to the other party, and orders to the media plane."""
+        session = parse_session(message.body)
+        lines = _audio(session)
+        other = _other(message.party)
+        places: dict[int, Anchor] = {}
+        for index in lines:
+            local = self.ports.get(flow_of(self.call, other, index))
+            if local is None:
+                raise NegotiationError("no ports are reserved for an m-line")
+            places[index] = Anchor(local.host, local.port, local.port + 1)
+        effects = self._offer(message, lines) if message.role == "offer" else self._answer(message, lines)
+        return anchor(session, places), effects
+
+    def rolled_back(self, dialog: DialogTag) -> None:
+        """The pending offer was refused or never answered: what held before still holds."""
+        if dialog in self.dialogs:
+            self.dialogs[dialog].offered = None
+
+    def fix(self, dialog: DialogTag) -> list[Effect]:
+        """The first 2xx fixed the branch."""
+        if self.fixed:
+            return []
+        self.fixed = True
+        changed, self.chosen = self.chosen != dialog, dialog
+        return self._forwards() if changed else []
+
+    def line(self) -> Line | None:
+        """The audio line to record, or None where there isn't exactly one in a codec that can be stored."""
+        media = self.dialogs.get(self.chosen) if self.chosen is not None else None
+        if media is None or len(media.stable) != 2:
+            return None
+        caller, agent = media.stable[Side.CALLER], media.stable[Side.AGENT]
+        active = [index for index in caller if index in agent and caller[index].remote and agent[index].remote]
+        if len(active) != 1 or not self.fixed:
+            return None
+        return _line(self.call, active[0], caller[active[0]], agent[active[0]])
+
+    @property
+    def encrypted(self) -> bool:
+        """Some side of the chosen branch uses SRTP."""
+        media = self.dialogs.get(self.chosen) if self.chosen is not None else None
+        return media is not None and any(line.encrypted for lines in media.stable.values() for line in lines.values())
+
+    def _offer(self, message: SdpMessage, lines: Lines) -> list[Effect]:
+        if message.dialog is None:
+            self.initial = (message.party, lines)
+            return []
+        self._dialog(message.dialog).offered = (message.party, lines)
+        return []
+
+    def _answer(self, message: SdpMessage, lines: Lines) -> list[Effect]:
+        if message.dialog is None:
+            raise NegotiationError("an answer needs its dialog")
+        media = self._dialog(message.dialog)
+        offered = media.offered or (self.initial if not media.stable else None)
+        if offered is not None and offered[0] is not message.party:
+            media.stable = {offered[0]: offered[1], message.party: lines}
+            media.offered = None
+        elif media.stable.get(message.party) is None:
+            raise NegotiationError("an answer without an offer")
+        if not self.fixed:
+            self.chosen = message.dialog
+        return self._forwards() if self.chosen == message.dialog else []
+
+    def _dialog(self, tag: DialogTag) -> DialogMedia:
+        return self.dialogs.setdefault(tag, DialogMedia())
+
+    def _forwards(self) -> list[Effect]:
+        media = self.dialogs.get(self.chosen) if self.chosen is not None else None
+        if media is None:
+            return []
+        return [
+            PlaneOrder(
+                Forward(
+                    flow=flow_of(self.call, side, index),
+                    to=flow_of(self.call, _other(side), index),
+                    remote=line.remote,
+                    remote_rtcp=line.remote_rtcp,
+                    rtcp_mux=line.rtcp_mux and self._muxed(media, index),
+                    nat_networks=self.nat_networks.get(side, ()),
+                )
+            )
+            for side, lines in media.stable.items()
+            for index, line in lines.items()
+            if flow_of(self.call, side, index) in self.ports
+        ]
+
+    @staticmethod
+    def _muxed(media: DialogMedia, index: int) -> bool:
+        return all(index in lines and lines[index].rtcp_mux for lines in media.stable.values())
+
+
+def _other(side: Side) -> Side:
+    return Side.AGENT if side is Side.CALLER else Side.CALLER
+
+
+def _line(call: CallRef, index: int, caller: AudioLine, agent: AudioLine) -> Line | None:
+    common = [pt for pt, name in agent.codecs.items() if name in ("PCMA", "PCMU") and caller.codecs.get(pt) == name]
+    first = next((name for name in agent.codecs.values() if name not in ("TELEPHONE-EVENT", "CN")), None)
+    if not common or first not in ("PCMA", "PCMU") or agent.encrypted or caller.encrypted:
+        return None
+    storable = {**caller.codecs, **agent.codecs}
+    both_ways = caller.sends and caller.receives and agent.sends and agent.receives
+    return Line(
+        caller_flow=flow_of(call, Side.CALLER, index),
+        agent_flow=flow_of(call, Side.AGENT, index),
+        codec="PCMA" if agent.codecs[common[0]] == "PCMA" else "PCMU",
+        payload_type=common[0],
+        codecs={pt: name for pt, name in storable.items() if name in ("PCMA", "PCMU")},
+        ptime_ms=caller.ptime_ms,
+        caller_events=agent.events if caller.events is not None else None,
+        flowing=both_ways,
+    )
+
+
+def _audio(session: Session) -> Lines:
+    return {
+        media.index: _audio_line(session, media) for media in session.media if media.kind == "audio" and media.is_rtp
+    }
+
+
+def _audio_line(session: Session, media: Media) -> AudioLine:
+    connection, direction = session.connection(media), session.direction(media)
+    silent = connection is None or is_null_address(connection.address)
+    remote = rtcp = None
+    if connection is not None and not silent and media.port != 0:
+        told = session.rtcp(media)
+        remote = Address(connection.address, media.port)
+        rtcp = Address(told.address if told and told.address else connection.address, session.rtcp_port(media))
+    codecs = session.codecs(media)
+    return AudioLine(
+        remote=remote,
+        remote_rtcp=rtcp,
+        rtcp_mux=session.rtcp_mux(media),
+        sends=direction in (Direction.SENDRECV, Direction.SENDONLY),
+        receives=direction in (Direction.SENDRECV, Direction.RECVONLY) and not silent,
+        codecs={codec.payload_type: codec.name for codec in codecs if codec.clock_rate == 8000},
+        events=min(session.telephone_events(media), default=None),
+        encrypted=media.is_srtp or session.has_crypto(media) or session.has_fingerprint(media),
+        ptime_ms=session.ptime(media) or 20,
+    )
