@@ -1,0 +1,222 @@
+"""What an agent signs with their own key: a standing answer, a seat claim, an enrolment (agreement.md §3).
+
+Canonical JSON both ways: `parse_*` takes only what prints back to the same bytes. The signature (SSHSIG under the
+statement's namespace), replay and order of `seq` are the caller's checks.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypeVar
+
+from crypto.errors import CryptoError
+from crypto.jcs import canonical, parse
+from crypto.x25519 import Recipient
+from policy.errors import StatementError
+from policy.terms import Purpose
+
+CONSENT_NAMESPACE: Final = "fairtap-consent@v1"
+SEAT_NAMESPACE: Final = "fairtap-seat@v1"
+ENROLMENT_NAMESPACE: Final = "fairtap-enrol@v1"
+MAX_STATEMENT: Final = 4_096
+MAX_SEQ: Final = 2**53 - 1
+
+AGENT_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+EXTENSION: Final = re.compile(r"[A-Za-z0-9*#+._-]{1,32}", re.ASCII)
+SESSION: Final = re.compile(r"[A-Za-z0-9._~-]{8,128}", re.ASCII)
+SHA256: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+LANGUAGES: Final = ("de", "en", "nb")
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{3})?Z", re.ASCII)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentStatement:
+    """An agent's standing answer for one purpose. A `yes` counts only signed; a `no` needs no key."""
+
+    agent: str
+    purpose: Purpose
+    answer: str
+    """`yes` or `no`."""
+    text_sha256: str
+    """Hash of the text that was shown (`texts.consent_text`)."""
+    language: str
+    home_office: bool
+    """The answer holds at the agent's home too."""
+    seq: int
+    at: str
+    """UTC, `2026-03-01T09:30:00Z`, by the agent's clock: shown, never decided on."""
+
+    def canonical(self) -> bytes:
+        """The bytes to sign under `CONSENT_NAMESPACE`."""
+        return canonical(
+            {
+                "v": 1,
+                "type": "consent",
+                "agent": self.agent,
+                "purpose": self.purpose.value,
+                "answer": self.answer,
+                "text_sha256": self.text_sha256,
+                "language": self.language,
+                "scope": {"home_office": self.home_office},
+                "seq": self.seq,
+                "at": self.at,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SeatClaim:
+    """An agent's claim that the phone with this extension is theirs for this session."""
+
+    agent: str
+    extension: str
+    session: str
+    seq: int
+
+    def canonical(self) -> bytes:
+        """The bytes to sign under `SEAT_NAMESPACE`."""
+        return canonical(
+            {
+                "v": 1,
+                "type": "seat",
+                "agent": self.agent,
+                "extension": self.extension,
+                "session": self.session,
+                "seq": self.seq,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """An agent's recipient for recordings, valid from an instant on."""
+
+    agent: str
+    recipient: str
+    """`age1…`, lower case."""
+    valid_from: str
+    """UTC, `2026-03-01T09:30:00Z`; the JSON field is `from`."""
+
+    def canonical(self) -> bytes:
+        """The bytes to sign under `ENROLMENT_NAMESPACE`."""
+        return canonical({"agent": self.agent, "recipient": self.recipient, "from": self.valid_from})
+
+
+def parse_consent(data: bytes) -> ConsentStatement:
+    """Read a standing answer; raises `StatementError`, and nothing else."""
+    fields = Fields.read(data, "v type agent purpose answer text_sha256 language scope seq at")
+    fields.tagged("consent")
+    scope = fields.mapping("scope", "home_office")
+    return ConsentStatement(
+        agent=fields.text("agent", AGENT_ID),
+        purpose=Purpose(fields.one_of("purpose", [purpose.value for purpose in Purpose])),
+        answer=fields.one_of("answer", ("yes", "no")),
+        text_sha256=fields.text("text_sha256", SHA256),
+        language=fields.one_of("language", LANGUAGES),
+        home_office=scope.boolean("home_office"),
+        seq=fields.integer("seq", 1),
+        at=fields.instant("at"),
+    )
+
+
+def parse_seat(data: bytes) -> SeatClaim:
+    """Read a seat claim; raises `StatementError`, and nothing else."""
+    fields = Fields.read(data, "v type agent extension session seq")
+    fields.tagged("seat")
+    return SeatClaim(
+        agent=fields.text("agent", AGENT_ID),
+        extension=fields.text("extension", EXTENSION),
+        session=fields.text("session", SESSION),
+        seq=fields.integer("seq", 1),
+    )
+
+
+def parse_enrolment(data: bytes) -> Enrolment:
+    """Read an enrolment; raises `StatementError`, and nothing else."""
+    fields = Fields.read(data, "agent recipient from")
+    recipient = fields.text("recipient", re.compile(r"age1[a-z0-9]{10,100}", re.ASCII))
+    try:
+        Recipient.parse(recipient)
+    except CryptoError:
+        raise StatementError("field `recipient` is no age recipient") from None
+    return Enrolment(fields.text("agent", AGENT_ID), recipient, fields.instant("from"))
+
+
+class Fields:
+    """The fields of one JSON object, read strictly; messages name the field, never its value."""
+
+    def __init__(self, values: dict[str, object]) -> None:
+        self._values = values
+
+    @classmethod
+    def read(cls, data: bytes, names: str) -> Fields:
+        """Canonical JSON whose fields are exactly `names` (separated by spaces)."""
+        try:
+            parsed = parse(data, limit=MAX_STATEMENT)
+        except CryptoError as error:
+            raise StatementError(str(error)) from None
+        return cls._exact(parsed, names)
+
+    @classmethod
+    def _exact(cls, parsed: object, names: str) -> Fields:
+        if not isinstance(parsed, dict) or set(parsed) != set(names.split()):
+            raise StatementError(f"must have exactly the fields `{names}`")
+        return cls(parsed)
+
+    def tagged(self, kind: str) -> None:
+        """Version 1 of this type of statement."""
+        self.integer("v", 1, 1)
+        self.one_of("type", (kind,))
+
+    def mapping(self, name: str, names: str) -> Fields:
+        """An object with exactly these fields."""
+        return self._exact(self._values[name], names)
+
+    def text(self, name: str, pattern: re.Pattern[str]) -> str:
+        """A text of that form."""
+        value = self._values[name]
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            raise StatementError(f"field `{name}` doesn't have its form")
+        return value
+
+    def optional_text(self, name: str, pattern: re.Pattern[str]) -> str | None:
+        """A text of that form, or null."""
+        return None if self._values[name] is None else self.text(name, pattern)
+
+    def one_of(self, name: str, allowed: list[str] | tuple[str, ...]) -> str:
+        """One of these texts."""
+        value = self._values[name]
+        if not isinstance(value, str) or value not in allowed:
+            raise StatementError(f"field `{name}` must be {' or '.join(allowed)}")
+        return value
+
+    def integer(self, name: str, least: int, most: int = MAX_SEQ) -> int:
+        """A whole number within bounds."""
+        value = self._values[name]
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise StatementError(f"field `{name}` must be a whole number from {least}")
+        return value
+
+    def boolean(self, name: str) -> bool:
+        """True or false."""
+        value = self._values[name]
+        if not isinstance(value, bool):
+            raise StatementError(f"field `{name}` must be true or false")
+        return value
+
+    def instant(self, name: str) -> str:
+        """A UTC time that exists, kept as written."""
+        text = self.text(name, _INSTANT)
+        try:
+            datetime.fromisoformat(text)
+        except ValueError:
+            raise StatementError(f"field `{name}` is no time of the calendar") from None
+        return text
+
+    def optional_instant(self, name: str) -> str | None:
+        """As `instant`, or null."""
+        return None if self._values[name] is None else self.instant(name)
