@@ -89,6 +89,10 @@ class Call:
         """Wait until a sound of a second or two was heard; the loop's time of its end."""
         return await self.line.hears(sound, strength)
 
+    async def hears_keys(self, keys: str) -> None:
+        """Wait until the last keys of the other end were these."""
+        await self.line.hears_keys(keys)
+
     def ring(self, status: int = 180) -> None:
         """Tell the caller that it rings."""
         self._answer_invite(self._must_be_pending(), status)

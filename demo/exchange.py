@@ -21,7 +21,6 @@ class Exchange:
     ) -> None:
         self.request = request
         self.to = to
-        self.retransmissions = 0
         self._link = link
         self._timers = timers
         self._heard = heard
@@ -67,7 +66,6 @@ class Exchange:
         self._timer = asyncio.get_running_loop().call_later(seconds, self._again, seconds)
 
     def _again(self, waited: float) -> None:
-        self.retransmissions += 1
         self._link.send(self.request, self.to)
         doubled = waited * 2
         self._again_in(doubled if self.request.method == "INVITE" else min(doubled, self._timers.t2))
@@ -91,7 +89,6 @@ class Answer:
         self.request = request
         self.origin = origin
         self.last: Response | None = None
-        self.retransmissions = 0
         self._link = link
         self._timers = timers
         self._timer: asyncio.TimerHandle | None = None
@@ -125,6 +122,5 @@ class Answer:
     def _again(self, seconds: float) -> None:
         self._waited += seconds
         if self._waited < self._timers.timeout:
-            self.retransmissions += 1
-            self.repeat()
+                self.repeat()
             self._again_in(min(seconds * 2, self._timers.t2))

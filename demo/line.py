@@ -99,6 +99,7 @@ class Line(asyncio.DatagramProtocol):
         self._sockets: list[asyncio.DatagramTransport] = []
         self._sender: asyncio.Task[None] | None = None
         self._arrived = asyncio.Event()
+        self._pressed = asyncio.Event()
 
     @classmethod
     async def open(cls, host: str) -> "Line":
@@ -165,6 +166,12 @@ class Line(asyncio.DatagramProtocol):
                 return self.heard_from + end / RATE
             begin = max(0, self._length - FRAME)
             await asyncio.sleep(0.1)
+
+    async def hears_keys(self, keys: str) -> None:
+        """Wait until the last keys of the other end were these."""
+        while not "".join(pressed.digit for pressed in self.digits).endswith(keys):
+            self._pressed.clear()
+            await self._pressed.wait()
 
     def gaps(self, longer_than: float = 0.04) -> list[tuple[float, float]]:
         """Begin and length of every wait between two packets that was longer, in seconds of the loop's time."""
@@ -264,6 +271,7 @@ class Line(asyncio.DatagramProtocol):
         if flags & 0x80 and self._ended_event != (ssrc, timestamp) and code < len(DIGITS):
             self._ended_event = ssrc, timestamp
             self.digits.append(PressedDigit(DIGITS[code], duration * 1000 // RATE, now))
+            self._pressed.set()
 
 
 def _bind_pair(host: str) -> tuple[socket.socket, socket.socket]:

@@ -5,7 +5,7 @@ Only plain transport: no transactions, no retransmissions. `lose` makes a bad ne
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from gateway.sip.errors import SipSyntaxError
@@ -45,7 +45,8 @@ class Link(asyncio.DatagramProtocol):
         self._udp: asyncio.DatagramTransport | None = None
         self._server: asyncio.Server | None = None
         self._streams: dict[Hop, asyncio.StreamWriter] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._reading: set[asyncio.Task[Any]] = set()
 
     @classmethod
     async def open(cls, bind: tuple[str, int], deliver: Deliver, lose: Lose | None = None) -> "Link":
@@ -69,9 +70,9 @@ class Link(asyncio.DatagramProtocol):
             self._udp.close()
         for stream in self._streams.values():
             stream.close()
-        for task in tuple(self._tasks):
+        for task in self._connecting:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._connecting, *self._reading, return_exceptions=True)
 
     def send(self, message: Message, to: Hop) -> None:
         """Put a message on the wire; over TCP a connection that stands is used, else one is made."""
@@ -109,7 +110,9 @@ class Link(asyncio.DatagramProtocol):
         if stream is not None and not stream.is_closing():
             stream.write(data)
         else:
-            self._start(self._connect(data, to))
+            task = asyncio.get_running_loop().create_task(self._connect(data, to))
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
 
     async def _connect(self, data: bytes, to: Hop) -> None:
         with contextlib.suppress(OSError):
@@ -118,10 +121,9 @@ class Link(asyncio.DatagramProtocol):
             await self._read(reader, writer, to)
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if (task := asyncio.current_task()) is not None:
+            self._reading.add(task)
+            task.add_done_callback(self._reading.discard)
         await self._read(reader, writer, Hop("tcp", *writer.get_extra_info("peername")[:2]))
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Hop) -> None:
@@ -137,8 +139,3 @@ class Link(asyncio.DatagramProtocol):
             writer.close()
             if self._streams.get(peer) is writer:
                 del self._streams[peer]
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

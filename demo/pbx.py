@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from demo.link import Hop, Link, Lose
-from gateway.sip.build import build_response
+from gateway.sip.build import build_response, strip_private_headers
 from gateway.sip.errors import SipError
 from gateway.sip.headers import (
     address,
@@ -192,9 +192,10 @@ class Pbx:
         for route in reversed(way.routes):
             request.insert("Route", route)
         request.set_uri(way.uri)
-        for name, value in way.headers if request.method == "INVITE" else ():
-            request.set(name, value)
         if request.method == "INVITE":
+            strip_private_headers(request)
+            for name, value in way.headers:
+                request.insert(name, value)
             self._record_route(request, reply_to.transport, way.hop.transport)
         hops = int(request.get("max-forwards") or 70)
         request.set("max-forwards", str(hops - 1))

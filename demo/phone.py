@@ -44,8 +44,6 @@ class Phone:
         self.wish = wish or Wish()
         self.timers = timers
         self.incoming: asyncio.Queue[Call] = asyncio.Queue()
-        self.retransmissions = 0
-        """Requests that came again to a transaction that was already answered."""
         self._bind = bind
         self._lose = lose
         self._link: Link | None = None
@@ -204,7 +202,6 @@ class Phone:
             return
         known = self._answers.get((stamped.branch, request.method))
         if known is not None:
-            self.retransmissions += 1
             known.repeat()
             return
         answer = Answer(self.link, self.timers, request, reply_to)
