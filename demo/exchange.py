@@ -122,5 +122,5 @@ class Answer:
     def _again(self, seconds: float) -> None:
         self._waited += seconds
         if self._waited < self._timers.timeout:
-                self.repeat()
+            self.repeat()
             self._again_in(min(seconds * 2, self._timers.t2))
