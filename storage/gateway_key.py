@@ -1,0 +1,49 @@
+"""The gateway's Ed25519 key: `{data_dir}/keys/gateway.sign`, mode 0600, made once; it signs manifests and receipts."""
+
+import base64
+import hashlib
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from crypto.errors import SshKeyError
+from crypto.ssh_key import SigningKey, VerifyKey
+from storage import durable
+from storage.errors import BlobMissing, KeyFileError
+
+_ED25519: Final = b"\x01"
+
+
+def key_path(data_dir: Path) -> Path:
+    """Where the key lies."""
+    return data_dir / "keys" / "gateway.sign"
+
+
+def load(data_dir: Path) -> SigningKey:
+    """The key that is there. Raises BlobMissing, KeyFileError, StorageUnavailable."""
+    path = key_path(data_dir)
+    data = durable.read(path)
+    with durable.declared("look at the gateway's key"):
+        if stat.S_IMODE(os.stat(path).st_mode) & 0o077:
+            raise KeyFileError(f"gateway's key may be read by others: `chmod 600 {path.name}`")
+    try:
+        return SigningKey.from_openssh(data)
+    except SshKeyError:
+        raise KeyFileError("gateway's key file isn't an openssh ed25519 key without passphrase") from None
+
+
+def load_or_create(data_dir: Path) -> SigningKey:
+    """The key that is there, else a fresh one, durable before it is returned. Raises as `load`."""
+    try:
+        return load(data_dir)
+    except BlobMissing:
+        durable.put(key_path(data_dir), SigningKey.generate().to_openssh(), data_dir)
+        return load(data_dir)
+
+
+def vkey(name: str, key: VerifyKey) -> str:
+    """The verifier key of C2SP signed-note, `name+hash+base64`: the manifest's `gateway` field."""
+    public = _ED25519 + key.raw
+    number = hashlib.sha256(name.encode() + b"\n" + public).digest()[:4]
+    return f"{name}+{number.hex()}+{base64.b64encode(public).decode()}"

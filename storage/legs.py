@@ -1,0 +1,317 @@
+"""The entries of agent legs: `call`, `wish`, `x` and their `out`, in one order (crypto.md §3, §4, agreement.md §4).
+
+Stands where the tamper-evident log will: the same verbs, durable before they return, over a table that holds only
+epoch, pseudonym, counter, rule index, queue code, 32-byte commitments and the day. A log takes its place behind this
+seam; the epochs' secrets then become two parties' committed shares.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from crypto.draw import new_share
+from crypto.errors import FramingError
+from crypto.framing import parse_hex
+from policy import draw_rules
+from policy.agreement.schema import Agreement
+from policy.decision import Reason, Rule
+from storage.database import Database
+from storage.errors import EntryState, EntryUnknown
+from storage.tables import campaigns, epochs, legs
+
+COMMITMENT_BYTES: Final = 32
+
+
+class EntryKind(StrEnum):
+    """What an entry says."""
+
+    CALL = "call"
+    """One agent's part in a call."""
+    WISH = "wish"
+    """A record that was asked for; counted apart."""
+    X = "x"
+    """A leg without counter and agent."""
+
+
+class XKind(StrEnum):
+    """Why a leg has no counter."""
+
+    PROTECTED = "protected"
+    UNKNOWN = "unknown"
+    UNCLAIMED = "unclaimed"
+
+
+class Out(StrEnum):
+    """What came of an entry, kept or not."""
+
+    NO = "no"
+    CAP = "cap"
+    HIT = "hit"
+    WISH = "wish"
+
+
+@dataclass(frozen=True, slots=True)
+class EpochSecrets:
+    """The two shares of an epoch's draw; both lie here only while the draw is a demo's."""
+
+    name: str
+    host: bytes = field(repr=False)
+    council: bytes = field(repr=False)
+    started: date
+
+
+@dataclass(frozen=True, slots=True)
+class LegEntry:
+    """One `call` or `wish` entry."""
+
+    entry: int
+    """Place in the order; grows, may leave gaps."""
+    kind: EntryKind
+    epoch: str
+    pseudonym: str
+    """32 hex characters."""
+    n: int
+    """The agent's counter in this epoch, of this kind: 1, 2, 3, … without gaps."""
+    rule: int | None
+    """Index of the rule the leg is drawn under."""
+    admitted: Out | None = None
+    """`no`, `cap` or `hit` once `admit` said so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What became of a draw: `no`, `hit`, or `cap` with its reasons."""
+
+    out: Out
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EpochCounts:
+    """Legs, hits and caps of an epoch by rule index, and legs without counter by kind."""
+
+    legs: dict[int, int]
+    hits: dict[int, int]
+    caps: dict[int, int]
+    x: dict[XKind, int]
+
+
+class Legs:
+    """Entries and epochs in the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._admitted = asyncio.Condition()
+        self._generation = 0
+
+    async def epoch(self, name: str, started: date) -> EpochSecrets:
+        """The epoch's secrets, made durable the first time it is asked for; `started` counts only then."""
+
+        def work(connection: Connection) -> EpochSecrets:
+            row = connection.execute(select(epochs).where(epochs.c.name == name)).one_or_none()
+            if row is not None:
+                return EpochSecrets(row.name, bytes(row.host_secret), bytes(row.council_secret), row.started)
+            fresh = EpochSecrets(name, new_share(), new_share(), started)
+            connection.execute(
+                insert(epochs).values(
+                    name=name, host_secret=fresh.host, council_secret=fresh.council, started=fresh.started
+                )
+            )
+            return fresh
+
+        return await self._database.write(work)
+
+    async def enter(
+        self, *, epoch: str, pseudonym: str, rule: int | None, queue: str, commitment: bytes, day: date
+    ) -> LegEntry:
+        """Write a leg's `call` entry with the agent's next counter; durable on return. Raises StorageUnavailable.
+
+        `day` is the local day, `queue` its code. Every entry must be admitted afterwards, drawn or not.
+        """
+        row = {"e": epoch, "a": _pseudonym(pseudonym), "r": rule, "q": queue, "c": _commitment(commitment), "day": day}
+        return await self._database.write(lambda connection: _enter(connection, EntryKind.CALL, row))
+
+    async def enter_wish(self, *, epoch: str, pseudonym: str, commitment: bytes, day: date) -> LegEntry:
+        """Write a `wish` entry with the agent's next counter of wishes; durable on return."""
+        row = {"e": epoch, "a": _pseudonym(pseudonym), "c": _commitment(commitment), "day": day}
+        return await self._database.write(lambda connection: _enter(connection, EntryKind.WISH, row))
+
+    async def enter_x(self, epoch: str, kind: XKind) -> None:
+        """Count a leg that has no counter and names no agent."""
+        statement = insert(legs).values(kind=EntryKind.X.value, e=epoch, k=kind.value)
+        await self._database.write(lambda connection: connection.execute(statement).rowcount)
+
+    async def admit(
+        self, entry: LegEntry, *, drawn: bool, rule: Rule | None, agreements: Sequence[Agreement]
+    ) -> Admission:
+        """Admit a drawn leg under its rule's ceiling, the agent's caps and its campaign's count; durable on return.
+
+        In log order: waits until every earlier leg of the epoch is admitted, since their hits count. A second time it
+        answers as the first. Raises EntryUnknown for what isn't a `call` entry, StorageUnavailable.
+        """
+        rule = rule if drawn else None
+        while True:
+            seen = self._generation
+            answer = await self._database.write(lambda connection: _admit(connection, entry, rule, agreements))
+            if answer is not None:
+                async with self._admitted:
+                    self._generation += 1
+                    self._admitted.notify_all()
+                return answer
+            await self._another_admission(seen)
+
+    async def _another_admission(self, seen: int) -> None:
+        async with self._admitted:
+            await self._admitted.wait_for(lambda: self._generation != seen)
+
+    async def out(self, entry: LegEntry, commitment: bytes) -> Out:
+        """Close an entry, once, with the commitment to what came of it; durable on return.
+
+        Raises EntryState for a second `out` or a leg that wasn't admitted yet, EntryUnknown.
+        """
+        m = _commitment(commitment)
+
+        def work(connection: Connection) -> Out:
+            row = _row(connection, entry.entry)
+            if row.o is not None:
+                raise EntryState("entry has its `out` already")
+            said = Out.WISH if row.kind == EntryKind.WISH else row.admission
+            if said is None:
+                raise EntryState("leg isn't admitted yet")
+            connection.execute(update(legs).where(legs.c.id == entry.entry).values(o=said, m=m))
+            return Out(said)
+
+        return await self._database.write(work)
+
+    async def without_out(self) -> list[LegEntry]:
+        """Entries that lack their `out`, in order: what a restarted gateway has to admit and close."""
+        query = select(legs).where(legs.c.kind != EntryKind.X.value, legs.c.o.is_(None)).order_by(legs.c.id)
+        return [_entry(row) for row in await self._database.read(lambda connection: connection.execute(query).all())]
+
+    async def wishes(self, epoch: str, pseudonym: str) -> int:
+        """How many wishes an agent has in an epoch."""
+        query = select(func.count()).where(
+            legs.c.e == epoch, legs.c.kind == EntryKind.WISH.value, legs.c.a == _pseudonym(pseudonym)
+        )
+        return await self._database.read(lambda connection: connection.execute(query).scalar_one())
+
+    async def counts(self, epoch: str) -> EpochCounts:
+        """Counts of an epoch, for the site; small ones aren't for publication."""
+        query = (
+            select(legs.c.kind, legs.c.r, legs.c.k, legs.c.admission, func.count().label("total"))
+            .where(legs.c.e == epoch, legs.c.kind != EntryKind.WISH.value)
+            .group_by(legs.c.kind, legs.c.r, legs.c.k, legs.c.admission)
+        )
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        counts = EpochCounts({}, {}, {}, {})
+        for row in rows:
+            _add(counts, row)
+        return counts
+
+
+def _enter(connection: Connection, kind: EntryKind, row: dict[str, Any]) -> LegEntry:
+    counter = select(func.max(legs.c.n)).where(legs.c.e == row["e"], legs.c.kind == kind.value, legs.c.a == row["a"])
+    # INVARIANT: read and written under the one writing transaction, so the counter has no gap and no repeat.
+    n = (connection.execute(counter).scalar_one() or 0) + 1
+    entry = connection.execute(insert(legs).values(kind=kind.value, n=n, **row).returning(legs.c.id)).scalar_one()
+    return LegEntry(entry, kind, row["e"], row["a"], n, row.get("r"))
+
+
+def _admit(
+    connection: Connection, entry: LegEntry, rule: Rule | None, agreements: Sequence[Agreement]
+) -> Admission | None:
+    """The admission, or None while an earlier leg of the epoch has none. `rule` None: not drawn."""
+    row = _row(connection, entry.entry)
+    if row.kind != EntryKind.CALL:
+        raise EntryUnknown("not a leg's `call` entry")
+    if row.admission is not None:
+        return Admission(Out(row.admission))
+    if _earlier_open(connection, row):
+        return None
+    answer = Admission(Out.NO)
+    if rule is not None:
+        reasons = _refusals(connection, row, rule, agreements)
+        answer = Admission(Out.CAP if reasons else Out.HIT, reasons)
+    connection.execute(update(legs).where(legs.c.id == entry.entry).values(admission=answer.out.value))
+    if answer.out is Out.HIT and rule is not None and rule.campaign is not None:
+        _count_campaign(connection, rule.campaign)
+    return answer
+
+
+def _earlier_open(connection: Connection, row: Row[Any]) -> bool:
+    query = select(legs.c.id).where(*_calls(row), legs.c.id < row.id, legs.c.admission.is_(None)).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def _refusals(connection: Connection, row: Row[Any], rule: Rule, agreements: Sequence[Agreement]) -> tuple[Reason, ...]:
+    """Why a drawn leg isn't a hit; counts this leg and what lies before it."""
+
+    def count(*where: Any) -> int:
+        return connection.execute(select(func.count()).where(*_calls(row), *where)).scalar_one()
+
+    hit = legs.c.admission == Out.HIT.value
+    legs_so_far = count(legs.c.r == row.r, legs.c.id <= row.id)
+    reasons = []
+    if not draw_rules.ceiling_ok(rule.ppm, legs=legs_so_far, hits=count(legs.c.r == row.r, hit)):
+        reasons.append(Reason.CEILING)
+    # Caps are never longer than the epoch, and an epoch never longer than a week: its hits are the week's.
+    week, today = count(legs.c.a == row.a, hit), count(legs.c.a == row.a, legs.c.day == row.day, hit)
+    if not draw_rules.caps_ok(agreements, hits_today=today, hits_this_week=week):
+        reasons.append(Reason.AGENT_CAP)
+    if rule.campaign is not None:
+        used = connection.execute(select(campaigns.c.hits).where(campaigns.c.id == rule.campaign)).scalar_one_or_none()
+        if draw_rules.campaign_full(agreements, rule.campaign, hits=used or 0):
+            reasons.append(Reason.CAMPAIGN_FULL)
+    return tuple(reasons)
+
+
+def _calls(row: Row[Any]) -> tuple[Any, ...]:
+    """The `call` entries of the same epoch."""
+    return legs.c.e == row.e, legs.c.kind == EntryKind.CALL.value
+
+
+def _count_campaign(connection: Connection, campaign: str) -> None:
+    counted = update(campaigns).where(campaigns.c.id == campaign).values(hits=campaigns.c.hits + 1)
+    if connection.execute(counted).rowcount == 0:
+        connection.execute(insert(campaigns).values(id=campaign, hits=1))
+
+
+def _row(connection: Connection, entry: int) -> Row[Any]:
+    row = connection.execute(select(legs).where(legs.c.id == entry, legs.c.kind != EntryKind.X.value)).one_or_none()
+    if row is None:
+        raise EntryUnknown("no such leg entry")
+    return row
+
+
+def _entry(row: Row[Any]) -> LegEntry:
+    admitted = None if row.admission is None else Out(row.admission)
+    return LegEntry(row.id, EntryKind(row.kind), row.e, row.a, row.n, row.r, admitted)
+
+
+def _add(counts: EpochCounts, row: Row[Any]) -> None:
+    if row.kind == EntryKind.X:
+        counts.x[XKind(row.k)] = row.total
+    elif row.r is not None:
+        counts.legs[row.r] = counts.legs.get(row.r, 0) + row.total
+        for wanted, by_rule in ((Out.HIT, counts.hits), (Out.CAP, counts.caps)):
+            if row.admission == wanted:
+                by_rule[row.r] = row.total
+
+
+def _pseudonym(text: str) -> str:
+    try:
+        parse_hex(text, 16)
+    except FramingError:
+        raise EntryUnknown("pseudonym isn't 32 hexadecimal characters") from None
+    return text
+
+
+def _commitment(data: bytes) -> bytes:
+    if len(data) != COMMITMENT_BYTES:
+        raise EntryState("commitment isn't 32 bytes")
+    return data

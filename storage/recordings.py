@@ -1,0 +1,477 @@
+"""The index of recordings and their states; audio and keys are in files, and files are written before their row.
+
+`sealing` writes the files, `recovery` mends what a crash left. A recording is one agent leg's; a segment is one side
+between two pauses. Times come in; everything here is durable before it returns.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+from weakref import WeakValueDictionary
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from policy.terms import Lane, Purpose
+from storage.database import Database
+from storage.errors import RecordingState, RecordingUnknown
+from storage.legs import LegEntry
+from storage.manifest import End, Ingress, Manifest, Media, Payload, Private, Side
+from storage.names import AgentId, SegmentKey, check_id
+from storage.sealing import Sealed, Sealer
+from storage.tables import decisions, recordings, segments
+
+
+class State(StrEnum):
+    """Where a recording is in its life; erased ones have no row."""
+
+    OPEN = "open"
+    """Its leg goes on: segments may come."""
+    KEPT = "kept"
+    INTERRUPTED = "interrupted"
+    """The gateway or a worker died; what was whole is kept."""
+    FAILED = "failed"
+    """Nothing of it could be stored."""
+    DISCARDING = "discarding"
+    """The intent to destroy it is durable."""
+    DISCARDED = "discarded"
+
+
+NEXT: Final[Mapping[State, frozenset[State]]] = {
+    State.OPEN: frozenset({State.KEPT, State.INTERRUPTED, State.FAILED, State.DISCARDING}),
+    State.KEPT: frozenset({State.DISCARDING}),
+    State.INTERRUPTED: frozenset({State.DISCARDING}),
+    State.FAILED: frozenset({State.DISCARDING}),
+    State.DISCARDING: frozenset({State.DISCARDED}),
+    State.DISCARDED: frozenset(),
+}
+ENDED: Final = (State.KEPT, State.INTERRUPTED, State.FAILED, State.DISCARDED)
+
+
+class SegmentState(StrEnum):
+    """Where one side of a segment is."""
+
+    OPEN = "open"
+    SEALED = "sealed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """What is known of a recording when its first tap is about to open."""
+
+    recording: str
+    agent: str
+    call_ref: str
+    leg: LegEntry
+    origin: str
+    """Of the log that holds the leg's entry."""
+    lane: Lane
+    purpose: Purpose
+    agreement: str
+    """Digest (hex)."""
+    consents: tuple[str, ...]
+    """Digests (hex) of the statements and receipts it stands on."""
+    recipients: tuple[str, ...]
+    """`age1…`, the owner's."""
+    erase_at: datetime
+    ingress: Ingress = "inline"
+    media: Media = "rtp"
+
+
+@dataclass(frozen=True, slots=True)
+class SealFacts:
+    """What the writer of a payload reports at its end."""
+
+    sha256: str
+    bytes: int
+    chunks: int
+    key_commit: str
+    stanzas: int
+    container: str
+    started: datetime
+    ended: datetime
+    gaps: tuple[tuple[int, int, str], ...] = ()
+    """(start ms, end ms, why)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One side of one segment as the index has it; what isn't known (yet) is None."""
+
+    key: SegmentKey
+    state: SegmentState
+    key_commit: str | None
+    stanzas: int | None
+    container: str | None
+    opened_at: datetime | None
+    end: str | None
+    reason: str | None
+    """Why it failed."""
+    sha256: str | None
+    bytes: int | None
+    chunks: int | None
+    manifest_sha256: str | None
+    started: datetime | None
+    ended: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One recording as the index has it."""
+
+    id: str
+    agent: AgentId
+    call_ref: str
+    entry: int
+    lane: Lane
+    purpose: Purpose
+    agreement: str
+    state: State
+    erase_at: datetime
+    begun_at: datetime
+    ended_at: datetime | None
+    segments: tuple[Segment, ...]
+
+    @property
+    def manifests(self) -> tuple[str, ...]:
+        """Digests (hex) of the manifests that are kept, in the order of segments: what `out` commits to."""
+        return tuple(segment.manifest_sha256 for segment in self.segments if segment.manifest_sha256 is not None)
+
+
+class Recordings:
+    """The index in the database, and the files it speaks of."""
+
+    def __init__(self, database: Database, sealer: Sealer) -> None:
+        self.database: Final = database
+        self.sealer: Final = sealer
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    # --- while a leg goes on ------------------------------------------------------------------------------------------
+
+    async def begin(self, new: Begin, at: datetime) -> None:
+        """Enter a recording, before its first tap opens. Raises BlobNameError, StorageUnavailable."""
+        row = {
+            "id": check_id(new.recording),
+            "agent": new.agent,
+            "call_ref": new.call_ref,
+            "entry": new.leg.entry,
+            "origin": new.origin,
+            "epoch": new.leg.epoch,
+            "pseudonym": new.leg.pseudonym,
+            "n": new.leg.n,
+            "lane": new.lane.value,
+            "purpose": new.purpose.value,
+            "agreement": new.agreement,
+            "consents": list(new.consents),
+            "recipients": list(new.recipients),
+            "ingress": new.ingress,
+            "media": new.media,
+            "state": State.OPEN.value,
+            "erase_at": new.erase_at,
+            "begun_at": at,
+        }
+        await self.database.write(lambda connection: connection.execute(insert(recordings).values(**row)).rowcount)
+
+    async def segment_opened(
+        self, recording: str, seg: int, side: Side, *, key_commit: str, stanzas: int, container: str, at: datetime
+    ) -> None:
+        """Note that a side's first frame was encrypted. Raises RecordingUnknown, RecordingState once it has ended."""
+        key = SegmentKey(recording, seg, side)
+        values = {"key_commit": key_commit, "stanzas": stanzas, "container": container, "opened_at": at}
+
+        def work(connection: Connection) -> None:
+            _expect(connection, recording, State.OPEN)
+            if _segment_row(connection, key) is None:
+                put_segment(connection, key, SegmentState.OPEN, values)
+
+        await self.database.write(work)
+
+    async def seal(self, recording: str, seg: int, side: Side, facts: SealFacts, end: End) -> Sealed:
+        """Make opening, manifest, signature and row of a finished payload; repeated, it answers as the first time.
+
+        Raises RecordingState for a recording that is (being) discarded, whose late payload is destroyed at once;
+        RecordingUnknown, BlobStateError, ManifestError, StorageUnavailable.
+        """
+        key = SegmentKey(recording, seg, side)
+        async with self.lock(recording):
+            row = await self.database.read(lambda connection: _row(connection, recording))
+            if row.state in (State.DISCARDING, State.DISCARDED):
+                await asyncio.to_thread(self.sealer.erase, key)
+                raise RecordingState("recording is discarded: the segment was destroyed")
+            return await self.put_manifest(row, key, facts, end)
+
+    async def failed(self, recording: str, seg: int, side: Side, reason: str, at: datetime) -> None:
+        """Note that a side has no file, and destroy what there is of it. A sealed segment stays. RecordingUnknown."""
+        async with self.lock(recording):
+            await self.fail_segment(SegmentKey(recording, seg, side), reason, at)
+
+    async def close(self, recording: str, at: datetime) -> Recording:
+        """End a recording whose leg is over and whose segments are settled: kept, interrupted, or failed when empty.
+
+        One that has ended, or is being discarded, stays as it is. Raises RecordingUnknown, and RecordingState while a
+        segment is open.
+        """
+        await self.database.write(lambda connection: _close(connection, recording, at, crashed=False))
+        return await self.get(recording)
+
+    # --- destroying ---------------------------------------------------------------------------------------------------
+
+    async def intend_discard(self, recording: str, at: datetime) -> None:
+        """Make the intent to destroy a recording durable; harmless when repeated. Raises RecordingUnknown."""
+
+        def work(connection: Connection) -> None:
+            state = State(_row(connection, recording).state)
+            if state in (State.DISCARDING, State.DISCARDED):
+                return
+            _move(connection, recording, state, State.DISCARDING, at)
+
+        await self.database.write(work)
+
+    async def complete_discard(self, recording: str, at: datetime) -> None:
+        """Destroy what opens it, then payloads and manifests, then say so; harmless when repeated.
+
+        Raises RecordingUnknown, and RecordingState without an intent: nothing is destroyed then.
+        """
+        async with self.lock(recording):
+            row = await self.database.read(lambda connection: _row(connection, recording))
+            if row.state not in (State.DISCARDING, State.DISCARDED):
+                raise RecordingState("no intent to discard stands")
+            await asyncio.to_thread(self.sealer.erase_recording, recording)
+            await self.database.write(lambda connection: _discarded(connection, recording, at))
+
+    async def due(self, at: datetime) -> list[str]:
+        """Recordings that have ended and whose retention is over."""
+        states = [state.value for state in ENDED]
+        query = select(recordings.c.id).where(recordings.c.erase_at <= at, recordings.c.state.in_(states))
+        return list(await self.database.read(lambda connection: connection.execute(query).scalars().all()))
+
+    async def erase(self, recording: str) -> None:
+        """Destroy a recording's files, then its rows; harmless when repeated, as far as a crash let it come."""
+        async with self.lock(check_id(recording)):
+            await asyncio.to_thread(self.sealer.erase_recording, recording)
+
+            def work(connection: Connection) -> None:
+                connection.execute(delete(decisions).where(decisions.c.recording == recording))
+                connection.execute(delete(segments).where(segments.c.recording == recording))
+                connection.execute(delete(recordings).where(recordings.c.id == recording))
+
+            await self.database.write(work)
+
+    # --- looking ------------------------------------------------------------------------------------------------------
+
+    async def get(self, recording: str) -> Recording:
+        """One recording. Raises RecordingUnknown."""
+
+        def work(connection: Connection) -> Recording:
+            return _recordings(connection, [_row(connection, recording)])[0]
+
+        return await self.database.read(work)
+
+    async def of_agent(self, agent: str) -> list[Recording]:
+        """An agent's recordings, newest first, the discarded ones too."""
+        query = select(recordings).where(recordings.c.agent == agent).order_by(recordings.c.begun_at.desc())
+        return await self.database.read(lambda connection: _recordings(connection, connection.execute(query).all()))
+
+    async def in_state(self, state: State) -> list[Recording]:
+        """All recordings in a state, oldest first."""
+        query = select(recordings).where(recordings.c.state == state.value).order_by(recordings.c.begun_at)
+        return await self.database.read(lambda connection: _recordings(connection, connection.execute(query).all()))
+
+    async def count(self, state: State | None = None) -> int:
+        """How many recordings are in a state, or in any."""
+        query = select(func.count()).select_from(recordings)
+        if state is not None:
+            query = query.where(recordings.c.state == state.value)
+        return await self.database.read(lambda connection: connection.execute(query).scalar_one())
+
+    # --- for `recovery` -----------------------------------------------------------------------------------------------
+
+    def lock(self, recording: str) -> asyncio.Lock:
+        """Held while files of a recording are made or destroyed."""
+        return self._locks.setdefault(recording, asyncio.Lock())
+
+    async def put_manifest(self, row: Row[Any], key: SegmentKey, facts: SealFacts, end: End) -> Sealed:
+        """Write a segment's files, then its row. Needs the lock, and the recording's `row`."""
+        manifest, private = self._manifest(row, key, facts, end)
+        sealed = await asyncio.to_thread(self.sealer.seal, manifest, private)
+        await self.put_sealed(key, sealed, facts.started, facts.ended)
+        return sealed
+
+    async def put_sealed(
+        self, key: SegmentKey, sealed: Sealed, started: datetime | None, ended: datetime | None
+    ) -> None:
+        """Write the row of a segment whose signed manifest stands there."""
+        manifest = sealed.manifest
+        values = {
+            "key_commit": manifest.key_commit,
+            "stanzas": manifest.stanzas,
+            "container": manifest.container,
+            "end": manifest.end,
+            "sha256": manifest.payload.sha256,
+            "bytes": manifest.payload.bytes,
+            "chunks": manifest.payload.chunks,
+            "manifest_sha256": sealed.digest,
+        }
+        if started is not None and ended is not None:
+            values |= {"started": started, "ended": ended}
+        await self.database.write(lambda connection: put_segment(connection, key, SegmentState.SEALED, values))
+
+    async def fail_segment(self, key: SegmentKey, reason: str, at: datetime) -> None:
+        """Destroy what there is of a segment, then say why. Needs the lock."""
+        found = await self.database.read(lambda connection: _segment_row(connection, key))
+        if found is not None and found.state != SegmentState.OPEN:
+            return
+        await asyncio.to_thread(self.sealer.erase, key)
+
+        def work(connection: Connection) -> None:
+            _row(connection, key.recording)
+            put_segment(connection, key, SegmentState.FAILED, {"reason": reason, "ended": at})
+
+        await self.database.write(work)
+
+    async def close_crashed(self, recording: str, at: datetime) -> None:
+        """End a recording whose end nobody saw."""
+        await self.database.write(lambda connection: _close(connection, recording, at, crashed=True))
+
+    async def row(self, recording: str) -> Row[Any]:
+        """The recording's row as it lies there. Raises RecordingUnknown."""
+        return await self.database.read(lambda connection: _row(connection, recording))
+
+    def _manifest(self, row: Row[Any], key: SegmentKey, facts: SealFacts, end: End) -> tuple[Manifest, Private]:
+        private = Private(
+            epoch=row.epoch,
+            agent=row.pseudonym,
+            n=row.n,
+            lane=row.lane,
+            purpose=row.purpose,
+            agreement=row.agreement,
+            started=facts.started,
+            ended=facts.ended,
+            gaps=facts.gaps,
+            consents=tuple(row.consents),
+            recipients=tuple(row.recipients),
+        )
+        manifest = Manifest(
+            id=key.recording,
+            origin=row.origin,
+            side="agent" if key.side == "agent" else "caller",
+            seg=key.seg,
+            container=facts.container,
+            ingress=row.ingress,
+            media=row.media,
+            payload=Payload(facts.sha256, facts.bytes, facts.chunks),
+            key_commit=facts.key_commit,
+            stanzas=facts.stanzas,
+            quorum=False,
+            end=end,
+            gateway=self.sealer.gateway,
+            build=self.sealer.build,
+            private="",
+        )
+        return manifest, private
+
+
+def put_segment(connection: Connection, key: SegmentKey, state: SegmentState, values: Mapping[str, Any]) -> None:
+    """Insert or update the row of one side and segment."""
+    where = (segments.c.recording == key.recording, segments.c.seg == key.seg, segments.c.side == key.side)
+    changed = connection.execute(update(segments).where(*where).values(state=state.value, **values))
+    if changed.rowcount == 0:
+        row = {"recording": key.recording, "seg": key.seg, "side": key.side, "state": state.value, **values}
+        connection.execute(insert(segments).values(**row))
+
+
+def _row(connection: Connection, recording: str) -> Row[Any]:
+    row = connection.execute(select(recordings).where(recordings.c.id == recording)).one_or_none()
+    if row is None:
+        raise RecordingUnknown("no such recording, or it was erased")
+    return row
+
+
+def _segment_row(connection: Connection, key: SegmentKey) -> Row[Any] | None:
+    query = select(segments).where(
+        segments.c.recording == key.recording, segments.c.seg == key.seg, segments.c.side == key.side
+    )
+    return connection.execute(query).one_or_none()
+
+
+def _expect(connection: Connection, recording: str, state: State) -> None:
+    found = _row(connection, recording).state
+    if found != state:
+        raise RecordingState(f"recording is `{found}`, not `{state}`")
+
+
+def _move(connection: Connection, recording: str, old: State, new: State, at: datetime) -> None:
+    if new not in NEXT[old]:
+        raise RecordingState(f"recording is `{old}` and can't become `{new}`")
+    where = (recordings.c.id == recording, recordings.c.state == old.value)
+    connection.execute(update(recordings).where(*where).values(state=new.value, ended_at=at))
+
+
+def _close(connection: Connection, recording: str, at: datetime, *, crashed: bool) -> None:
+    row = _row(connection, recording)
+    if row.state != State.OPEN:
+        return
+    found = connection.execute(select(segments).where(segments.c.recording == recording)).all()
+    if any(segment.state == SegmentState.OPEN for segment in found):
+        raise RecordingState("a segment is open")
+    sealed = [segment for segment in found if segment.state == SegmentState.SEALED]
+    cut = crashed or any(segment.end == "interrupted" for segment in sealed)
+    kept = State.INTERRUPTED if cut else State.KEPT
+    _move(connection, recording, State.OPEN, kept if sealed else State.FAILED, at)
+
+
+def _discarded(connection: Connection, recording: str, at: datetime) -> None:
+    state = State(_row(connection, recording).state)
+    if state is State.DISCARDED:
+        return
+    connection.execute(delete(segments).where(segments.c.recording == recording))
+    connection.execute(update(recordings).where(recordings.c.id == recording).values(consents=[], recipients=[]))
+    _move(connection, recording, state, State.DISCARDED, at)
+
+
+def _recordings(connection: Connection, rows: Any) -> list[Recording]:
+    ids = [row.id for row in rows]
+    query = select(segments).where(segments.c.recording.in_(ids)).order_by(segments.c.seg, segments.c.side)
+    parts: dict[str, list[Segment]] = {recording: [] for recording in ids}
+    for segment in connection.execute(query):
+        parts[segment.recording].append(_segment(segment))
+    return [_recording(row, tuple(parts[row.id])) for row in rows]
+
+
+def _recording(row: Row[Any], parts: tuple[Segment, ...]) -> Recording:
+    return Recording(
+        id=row.id,
+        agent=AgentId(row.agent),
+        call_ref=row.call_ref,
+        entry=row.entry,
+        lane=Lane(row.lane),
+        purpose=Purpose(row.purpose),
+        agreement=row.agreement,
+        state=State(row.state),
+        erase_at=row.erase_at,
+        begun_at=row.begun_at,
+        ended_at=row.ended_at,
+        segments=parts,
+    )
+
+
+def _segment(row: Row[Any]) -> Segment:
+    return Segment(
+        key=SegmentKey(row.recording, row.seg, row.side),
+        state=SegmentState(row.state),
+        key_commit=row.key_commit,
+        stanzas=row.stanzas,
+        container=row.container,
+        opened_at=row.opened_at,
+        end=row.end,
+        reason=row.reason,
+        sha256=row.sha256,
+        bytes=row.bytes,
+        chunks=row.chunks,
+        manifest_sha256=row.manifest_sha256,
+        started=row.started,
+        ended=row.ended,
+    )

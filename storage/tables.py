@@ -1,0 +1,261 @@
+"""The tables, the same for SQLite and PostgreSQL (`migrations/`). Times are `Utc`, digests and keys are text or bytes.
+
+`legs` holds no names, numbers, Call-IDs, purposes or times of day; audio and what opens it are never in the database.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+
+class Utc(TypeDecorator[datetime]):
+    """An aware datetime, stored in UTC; a naive one is refused, and never comes out (SQLite drops zones)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.utcoffset() is None:
+            raise ValueError("naive datetime")
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+# SQLite numbers rows by itself only in a column that is literally INTEGER.
+Serial = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _numbered(name: str, *rest: Any) -> Table:
+    """A table whose `id` grows by one row after the other and is never given twice."""
+    return Table(
+        name, metadata, Column("id", Serial, primary_key=True, autoincrement=True), *rest, sqlite_autoincrement=True
+    )
+
+
+def _text(name: str, *, null: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=null)
+
+
+def _whole(name: str, *, null: bool = False) -> Column[int]:
+    return Column(name, BigInteger, nullable=null)
+
+
+def _time(name: str, *, null: bool = False) -> Column[datetime]:
+    return Column(name, Utc, nullable=null)
+
+
+def _agent() -> Column[str]:
+    return Column("agent", Text, ForeignKey("agents.id"), nullable=False)
+
+
+anchors = Table(
+    "anchors",
+    metadata,
+    Column("role", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    _text("key"),
+    _text("rkey", null=True),
+    _text("prev", null=True),
+    _time("at"),
+)
+acts = Table(
+    "acts",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    _text("type"),
+    _text("agreement"),
+    _text("digest"),
+    Column("act", LargeBinary, nullable=False),
+    Column("signatures", JSON, nullable=False),
+    Column("document", LargeBinary, nullable=True),
+    _time("at"),
+)
+agents = Table(
+    "agents",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("name"),
+    _text("group"),
+    _text("site"),
+    Column("onboarding_from", Date, nullable=True),
+    Column("home_office", Boolean, nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Column("blackout", Boolean, nullable=False),
+    _whole("seat_seq"),
+    _whole("key_seq"),
+    _time("added_at"),
+    Index(None, "group"),
+)
+agent_keys = Table(
+    "agent_keys",
+    metadata,
+    Column("agent", Text, ForeignKey("agents.id"), primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    _text("recipient"),
+    _text("signing_key"),
+    _text("statement"),
+    _text("signature"),
+    _time("enrolled_from"),
+)
+seats = Table(
+    "seats",
+    metadata,
+    Column("agent", Text, ForeignKey("agents.id"), primary_key=True),
+    _text("extension"),
+    _text("session"),
+    _whole("seq"),
+    _text("statement"),
+    _text("signature"),
+    _time("claimed_at"),
+    _time("expires_at"),
+    UniqueConstraint("extension"),
+)
+consents = _numbered(
+    "consents",
+    _agent(),
+    _text("purpose"),
+    _whole("seq"),
+    _text("answer"),
+    Column("home_office", Boolean, nullable=False),
+    _text("text_sha256", null=True),
+    _text("language", null=True),
+    _text("statement", null=True),
+    _text("signature", null=True),
+    _time("at"),
+    UniqueConstraint("agent", "purpose", "seq"),
+)
+receipts = _numbered(
+    "receipts",
+    _text("jti"),
+    _text("call_ref"),
+    _text("recording", null=True),
+    _text("outcome"),
+    Column("receipt", LargeBinary, nullable=False),
+    _text("signature"),
+    _time("at"),
+    _time("keep_until"),
+    UniqueConstraint("jti"),
+    Index(None, "call_ref"),
+    Index(None, "recording"),
+)
+epochs = Table(
+    "epochs",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("host_secret", LargeBinary, nullable=False),
+    Column("council_secret", LargeBinary, nullable=False),
+    Column("started", Date, nullable=False),
+)
+legs = _numbered(
+    "legs",
+    _text("kind"),
+    _text("e"),
+    _text("a", null=True),
+    _whole("n", null=True),
+    _whole("r", null=True),
+    _text("q", null=True),
+    Column("c", LargeBinary, nullable=True),
+    _text("k", null=True),
+    Column("day", Date, nullable=True),
+    _text("admission", null=True),
+    _text("o", null=True),
+    Column("m", LargeBinary, nullable=True),
+    UniqueConstraint("e", "kind", "a", "n"),
+    Index(None, "e", "kind", "r", "admission"),
+    Index(None, "kind", "o"),
+)
+campaigns = Table("campaigns", metadata, Column("id", Text, primary_key=True), _whole("hits"))
+decisions = _numbered(
+    "decisions",
+    _text("call_ref"),
+    _whole("entry", null=True),
+    _text("recording", null=True),
+    _whole("seg", null=True),
+    _text("outcome"),
+    _text("lane", null=True),
+    _text("purpose", null=True),
+    Column("sides", JSON, nullable=False),
+    Column("reasons", JSON, nullable=False),
+    _text("agreement", null=True),
+    _time("at"),
+    Index(None, "call_ref"),
+    Index(None, "recording"),
+)
+recordings = Table(
+    "recordings",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _agent(),
+    _text("call_ref"),
+    _whole("entry"),
+    _text("origin"),
+    _text("epoch"),
+    _text("pseudonym"),
+    _whole("n"),
+    _text("lane"),
+    _text("purpose"),
+    _text("agreement"),
+    Column("consents", JSON, nullable=False),
+    Column("recipients", JSON, nullable=False),
+    _text("ingress"),
+    _text("media"),
+    _text("state"),
+    _time("erase_at"),
+    _time("begun_at"),
+    _time("ended_at", null=True),
+    Index(None, "agent", "begun_at"),
+    Index(None, "state"),
+    Index(None, "erase_at"),
+)
+segments = Table(
+    "segments",
+    metadata,
+    Column("recording", Text, ForeignKey("recordings.id", ondelete="CASCADE"), primary_key=True),
+    Column("seg", BigInteger, primary_key=True),
+    Column("side", Text, primary_key=True),
+    _text("state"),
+    _text("key_commit", null=True),
+    _whole("stanzas", null=True),
+    _text("container", null=True),
+    _time("opened_at", null=True),
+    _text("end", null=True),
+    _text("reason", null=True),
+    _text("sha256", null=True),
+    _whole("bytes", null=True),
+    _whole("chunks", null=True),
+    _text("manifest_sha256", null=True),
+    _time("started", null=True),
+    _time("ended", null=True),
+    Index(None, "state"),
+)

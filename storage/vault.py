@@ -1,0 +1,67 @@
+"""What opens a recording: `vault/{aa}/{id}/{side}-{seg}.header|.opening`, kept outside every backup.
+
+Shredding a recording is destroying these (crypto.md §1): they are overwritten (best effort) and unlinked before any
+payload is touched. Blocking: call from a thread.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+
+from storage import durable
+from storage.blobs import erase_folder, files_of, recordings_under
+from storage.names import SegmentKey, folder_of
+
+
+class Secret(StrEnum):
+    """What an object is, and its suffix."""
+
+    HEADER = ".header"
+    """The age header: the file key, wrapped to the recipients."""
+    OPENING = ".opening"
+    """The manifest's private part and its salt, encrypted to the owner."""
+
+
+class LocalVault:
+    """Headers and openings under `root` (the data folder)."""
+
+    def __init__(self, root: Path) -> None:
+        self._base = root
+        self._root = root / "vault"
+
+    def path(self, key: SegmentKey, secret: Secret) -> Path:
+        """Where an object lies, or would."""
+        return self._root / folder_of(key.recording) / (key.stem + secret)
+
+    def put(self, key: SegmentKey, secret: Secret, data: bytes) -> None:
+        """Write an object durably, once. Raises BlobExists, StorageUnavailable."""
+        durable.put(self.path(key, secret), data, self._base)
+
+    def replace(self, key: SegmentKey, secret: Secret, data: bytes) -> None:
+        """Write an object durably over an earlier one: an opening whose manifest was never signed."""
+        durable.put(self.path(key, secret), data, self._base, replace=True)
+
+    def read(self, key: SegmentKey, secret: Secret) -> bytes:
+        """A whole object. Raises BlobMissing, StorageUnavailable."""
+        return durable.read(self.path(key, secret))
+
+    def erase(self, key: SegmentKey) -> None:
+        """Destroy the objects of one side and segment; harmless when repeated."""
+        for secret in Secret:
+            durable.erase(self.path(key, secret), overwrite=True)
+
+    def erase_recording(self, recording: str) -> None:
+        """Destroy everything that opens any side or segment of a recording, leftovers of unfinished writes too."""
+        erase_folder(self._root / folder_of(recording), overwrite=True)
+
+    def inventory(self) -> list[tuple[SegmentKey, Secret]]:
+        """Every object that lies here, in the order of names."""
+        return [found for recording in recordings_under(self._root) for found in self.of_recording(recording)]
+
+    def of_recording(self, recording: str) -> list[tuple[SegmentKey, Secret]]:
+        """The objects of one recording, in the order of names."""
+        found = []
+        for path in files_of(self._root / folder_of(recording)):
+            key = SegmentKey.parse(recording, path.stem)
+            if key is not None and path.suffix in list(Secret):
+                found.append((key, Secret(path.suffix)))
+        return found
