@@ -1,0 +1,1 @@
+"""What people and machines use: HTTP API, pages, command line, and the supervisor that starts all processes."""

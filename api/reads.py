@@ -1,0 +1,128 @@
+"""What the API reads of the site's data, as values, behind one protocol. It never writes there: the gateway does.
+
+`api.site` reads the real data folder; tests put a site in memory behind the same protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+__all__ = ["AgentRow", "AgreementInForce", "ConsentText", "ObjectKind", "RecordingRow", "SideRow", "SiteReads"]
+
+ObjectKind = Literal["age", "manifest", "signature"]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRow:
+    """One line of the roster."""
+
+    id: str
+    name: str
+    group: str
+    site: str
+    enabled: bool = True
+    recipient: str | None = None
+    """age recipient; `None`: not enrolled."""
+    signing_key: str | None = None
+    """`ssh-ed25519 …`."""
+    extension: str | None = None
+    """Of the seat that the agent has claimed."""
+    seat_seq: int = 0
+    """Number of the newest claim; the next one is higher."""
+    blackout: bool = False
+    consents: Mapping[str, str] = field(default_factory=dict)
+    """Purpose to `yes`, `no` or `unset`."""
+    consent_seqs: Mapping[str, int] = field(default_factory=dict)
+    """Purpose to the number of its newest answer; the next one is higher."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentText:
+    """What an agent says yes to: one purpose, by language, and the hash of each text, which the yes names."""
+
+    purpose: str
+    text: Mapping[str, str]
+    sha256: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementInForce:
+    """The agreement as it stands."""
+
+    digest: str
+    document: str
+    """The YAML."""
+    title: Mapping[str, str]
+    version: int
+    demo: bool
+    start: str
+    end: str
+    seq: int
+    """Number of the act that put it into force."""
+    home_office_separate: bool
+    consents: Sequence[ConsentText]
+
+
+@dataclass(frozen=True, slots=True)
+class SideRow:
+    """One side of one segment, as it can be fetched."""
+
+    side: str
+    seg: int
+    state: str
+    bytes: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingRow:
+    """A recording of an agent's leg."""
+
+    id: str
+    agent: str
+    call: str
+    lane: str
+    purpose: str
+    started: str
+    ended: str | None
+    state: str
+    keep_until: str | None
+    sides: Sequence[SideRow]
+
+
+class SiteReads(Protocol):
+    """Everything the API asks of the site."""
+
+    async def anchors(self, role: str) -> Sequence[str]:
+        """Public acting keys (`ssh-ed25519 …`) anchored for `employer`, `council` or `dpo`."""
+        ...
+
+    async def agents(self, after: str, limit: int) -> Sequence[AgentRow]:
+        """Roster lines ordered by id, from behind `after`."""
+        ...
+
+    async def agent(self, agent: str) -> AgentRow | None:
+        """One roster line."""
+        ...
+
+    async def agreement(self) -> AgreementInForce | None:
+        """The agreement in force, `None` where there is none."""
+        ...
+
+    async def recordings(self, agent: str, before: str, limit: int) -> Sequence[RecordingRow]:
+        """An agent's own recordings, newest first, from behind the id `before` (empty: from the newest)."""
+        ...
+
+    async def recording(self, recording: str) -> RecordingRow | None:
+        """One recording, erased ones not."""
+        ...
+
+    async def fetch(self, recording: str, side: str, seg: int, kind: ObjectKind) -> AsyncIterator[bytes] | None:
+        """An object in pieces: `age` is header and payload in one, as cipher text."""
+        ...
+
+    async def ready(self) -> bool:
+        """Whether the site's data can be read at all."""
+        ...

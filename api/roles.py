@@ -1,0 +1,59 @@
+"""Who may do what: roles, scopes (`resource:action`) and the principal behind a request (agreement.md §3 and §6).
+
+Sign-in reads. A scope never permits a *yes*: that needs the person's own key, which the gateway checks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+__all__ = ["ROLE_SCOPES", "TOKEN_ROLES", "Principal", "Role"]
+
+
+class Role(StrEnum):
+    """The roles that can sign in or carry a token in this version."""
+
+    AGENT = "agent"
+    ENROLLING = "enrolling"
+    """Holds a spent enrolment code: may bind keys to its agent, nothing else."""
+    COUNCIL = "council"
+    EMPLOYER = "employer"
+    DPO = "dpo"
+    ADMIN = "admin"
+    PBX = "pbx"
+
+
+TOKEN_ROLES: Final = (Role.ADMIN, Role.PBX)
+"""What an admin may make; every other role comes from an enrolment code or an anchored key."""
+
+ROLE_SCOPES: Final[dict[Role, frozenset[str]]] = {
+    Role.AGENT: frozenset(
+        {"me:read", "me:act", "agreements:read", "recordings:read", "calls:explain", "calls:pause"},
+    ),
+    Role.ENROLLING: frozenset({"me:read", "me:enrol", "agreements:read"}),
+    Role.COUNCIL: frozenset({"agents:read", "codes:create", "agreements:read", "acts:carry", "calls:explain"}),
+    Role.EMPLOYER: frozenset({"agreements:read", "acts:carry"}),
+    Role.DPO: frozenset({"agents:read", "codes:create", "agreements:read", "acts:carry"}),
+    Role.ADMIN: frozenset(
+        {"agents:read", "agents:create", "agreements:read", "acts:carry", "calls:read", "calls:explain", "site:read"},
+    ),
+    Role.PBX: frozenset({"calls:read", "calls:pause"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who sent a request, as far as a session or token shows it."""
+
+    role: Role
+    ref: str
+    """Random reference of the session or token."""
+    scopes: frozenset[str]
+    agent: str | None = None
+    """The agent that the session is bound to: sessions of agents only, never tokens."""
+    expires: int | None = None
+    """Seconds since 1970; `None`: until revoked."""
+    by_cookie: bool = False
+    """The credential travels by itself: unsafe methods need their own origin."""

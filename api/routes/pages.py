@@ -1,0 +1,64 @@
+"""The pages, rendered here and brought to life by one bundled module; strict content policy, nothing from elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from api.catalogue import LANGUAGES, catalogue, choose
+from api.deps import Parts, optional_principal
+from api.roles import Principal, Role
+
+router = APIRouter(include_in_schema=False)
+Visitor = Annotated[Principal | None, Depends(optional_principal)]
+Language = Annotated[str | None, Query(alias="lang", max_length=16)]
+_WEB = Path(__file__).parent.parent / "web"
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(_WEB / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+)
+_HOME = {Role.AGENT: "/agent", Role.ENROLLING: "/agent", Role.COUNCIL: "/council", Role.DPO: "/dpo"}
+_LANGUAGE_COOKIE = "fairtap_lang"
+
+
+@router.get("/")
+async def sign_in_page(request: Request, who: Visitor, parts: Parts, lang: Language = None) -> Response:
+    """Sign in, or go where one's role is at home."""
+    if who is not None and who.role in _HOME:
+        return RedirectResponse(_HOME[who.role], 303)
+    return await _page("sign_in.html", request, parts, lang)
+
+
+@router.get("/agent")
+async def agent_page(request: Request, who: Visitor, parts: Parts, lang: Language = None) -> Response:
+    """The agent's light, recordings, consents; before that, enrolment."""
+    if who is None or who.role not in (Role.AGENT, Role.ENROLLING):
+        return RedirectResponse("/", 303)
+    return await _page("agent.html" if who.role is Role.AGENT else "enrol.html", request, parts, lang)
+
+
+@router.get("/council")
+@router.get("/dpo")
+async def codes_page(request: Request, who: Visitor, parts: Parts, lang: Language = None) -> Response:
+    """Council's and DPO's room: for now, enrolment codes for agents."""
+    if who is None or who.role not in (Role.COUNCIL, Role.DPO):
+        return RedirectResponse("/", 303)
+    return await _page("codes.html", request, parts, lang)
+
+
+async def _page(template: str, request: Request, parts: Parts, lang: str | None) -> Response:
+    wanted = lang or request.cookies.get(_LANGUAGE_COOKIE)
+    language = choose(wanted, request.headers.get("accept-language", ""))
+    texts = catalogue(language)
+    agreement = await parts.site.agreement()
+    html = _TEMPLATES.get_template(template).render(
+        t=texts, language=language, languages=LANGUAGES, site=parts.config.site.name,
+        demo=agreement is not None and agreement.demo, path=request.url.path,
+    )  # fmt: skip
+    response = HTMLResponse(html)
+    if lang is not None:
+        response.set_cookie(_LANGUAGE_COOKIE, language, max_age=31536000, samesite="lax", secure=parts.secure)
+    return response

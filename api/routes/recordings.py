@@ -1,0 +1,86 @@
+"""An agent's own recordings, as cipher text only: the API holds no key that opens one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query
+from fastapi.responses import Response, StreamingResponse
+
+from api.deps import Parts, need
+from api.errors import Problem
+from api.reads import ObjectKind, RecordingRow
+from api.roles import Principal
+from api.schemas import HexId, RecordingOut, RecordingPage, Side
+
+router = APIRouter(prefix="/recordings", tags=["recordings"])
+Reader = Annotated[Principal, Depends(need("recordings:read"))]
+Segment = Annotated[int, Path(ge=1, le=9999)]
+
+
+@router.get("")
+async def list_recordings(
+    who: Reader,
+    parts: Parts,
+    cursor: Annotated[str, Query(pattern=r"^([0-9a-f]{32})?$")] = "",
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> RecordingPage:
+    """The agent's own recordings, newest first."""
+    rows = await parts.site.recordings(who.agent or "", cursor, limit + 1)
+    items = [_out(row) for row in rows[:limit]]
+    return RecordingPage(items=items, next=items[-1].id if len(rows) > limit else None)
+
+
+@router.get("/{recording}")
+async def one_recording(recording: HexId, who: Reader, parts: Parts) -> RecordingOut:
+    """One of the agent's own recordings."""
+    return _out(await _own(recording, who, parts))
+
+
+@router.get("/{recording}/sides/{side}/{seg}.age", response_class=Response)
+async def age_file(recording: HexId, side: Side, seg: Segment, who: Reader, parts: Parts) -> Response:
+    """Header and payload in one: an age file that only its recipient opens."""
+    return await _object(recording, side, seg, "age", who, parts)
+
+
+@router.get("/{recording}/sides/{side}/{seg}.manifest.json", response_class=Response)
+async def manifest(recording: HexId, side: Side, seg: Segment, who: Reader, parts: Parts) -> Response:
+    """The signed public part of what was recorded."""
+    return await _object(recording, side, seg, "manifest", who, parts)
+
+
+@router.get("/{recording}/sides/{side}/{seg}.manifest.sig", response_class=Response)
+async def manifest_signature(recording: HexId, side: Side, seg: Segment, who: Reader, parts: Parts) -> Response:
+    """The gateway's SSHSIG over the manifest, namespace `fairtap-recording@v1`."""
+    return await _object(recording, side, seg, "signature", who, parts)
+
+
+_MEDIA = {"age": "application/octet-stream", "manifest": "application/json", "signature": "text/plain"}
+_SUFFIX = {"age": "age", "manifest": "manifest.json", "signature": "manifest.sig"}
+
+
+async def _object(recording: str, side: Side, seg: int, kind: ObjectKind, who: Principal, parts: Parts) -> Response:
+    await _own(recording, who, parts)
+    pieces = await parts.site.fetch(recording, side, seg, kind)
+    if pieces is None:
+        raise Problem("not-found", 404, "there is no such segment, or it was erased")
+    name = f"{recording}-{side}-{seg}.{_SUFFIX[kind]}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(pieces, media_type=_MEDIA[kind], headers=headers)
+
+
+async def _own(recording: str, who: Principal, parts: Parts) -> RecordingRow:
+    row = await parts.site.recording(recording)
+    if row is None or row.agent != who.agent:
+        # somebody else's recording answers like one that never was
+        raise Problem("not-found", 404, "there is no such recording of yours")
+    return row
+
+
+def _out(row: RecordingRow) -> RecordingOut:
+    names = ("id", "call", "lane", "purpose", "started", "ended", "state", "keep_until")
+    sides = [
+        {"side": one.side, "seg": one.seg, "state": one.state, "bytes": one.bytes, "sha256": one.sha256}
+        for one in row.sides
+    ]
+    return RecordingOut.model_validate({**{name: getattr(row, name) for name in names}, "sides": sides})

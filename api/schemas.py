@@ -1,0 +1,295 @@
+"""Bodies of requests and answers. Strict: an unknown member, or a number where text is meant, is refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Path
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+__all__ = ["CallRef", "HexId", "PurposeName", "Side"]
+
+_HEX = r"^[0-9a-f]{32}$"
+Name = Annotated[str, StringConstraints(min_length=1, max_length=128, strip_whitespace=True)]
+Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
+HexId = Annotated[str, Path(pattern=_HEX, description="32 lower-case hexadecimal characters")]
+CallRef = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="our own random reference of the call")]
+PurposeName = Literal["coaching", "process_quality", "dispute"]
+Side = Literal["agent", "caller"]
+
+
+class Body(BaseModel):
+    """What comes in."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class SignedStatement(Body):
+    """Canonical JSON and its armoured SSHSIG, by the person's own key."""
+
+    document: str = Field(max_length=16384)
+    signature: str = Field(max_length=4096)
+
+
+# --- sign-in ------------------------------------------------------------------------------------------------------
+
+
+class PasswordSignIn(Body):
+    """An agent's name and password."""
+
+    login: str = Field(min_length=1, max_length=64)
+    password: str = Field(min_length=1, max_length=256)
+
+
+class CodeSignIn(Body):
+    """A one-time enrolment code."""
+
+    code: str = Field(min_length=8, max_length=64)
+
+
+class KeySignIn(Body):
+    """A challenge signed with an anchored key: `{challenge, role, site}`, namespace `fairtap-session@v1`."""
+
+    role: Literal["council", "employer", "dpo"]
+    challenge: str = Field(pattern=r"^[0-9a-f]{64}$")
+    signature: str = Field(max_length=4096)
+
+
+class Challenge(BaseModel):
+    """What to sign: the canonical JSON of `{"challenge", "role", "site"}` with these values."""
+
+    challenge: str
+    site: str
+    namespace: str
+    expires_in: int
+
+
+class SessionInfo(BaseModel):
+    """A session, also set as a cookie."""
+
+    role: str
+    agent: str | None
+    scopes: list[str]
+    expires_in: int
+
+
+# --- agents -------------------------------------------------------------------------------------------------------
+
+
+class NewAgentLine(Body):
+    """One name for the roster; grants nothing."""
+
+    name: Name
+    group: Word
+    site: Word
+    onboarding_from: str | None = Field(default=None, pattern=r"^\d{4}-\d{2}-\d{2}$")
+    home_office: bool = False
+
+
+class NewAgents(Body):
+    """Names for the roster."""
+
+    agents: list[NewAgentLine] = Field(min_length=1, max_length=500)
+
+
+class AgentLine(BaseModel):
+    """A roster line as others than the agent see it."""
+
+    id: str
+    name: str
+    group: str
+    site: str
+    enabled: bool
+    enrolled: bool
+
+
+class AgentPage(BaseModel):
+    """Roster lines and where they go on."""
+
+    items: list[AgentLine]
+    next: str | None
+
+
+class Code(BaseModel):
+    """An enrolment code, shown this once."""
+
+    agent: str
+    code: str
+    expires_in: int
+
+
+class Me(BaseModel):
+    """Everything the API holds of the agent themselves; `bundle` is base64 of the sealed key bundle."""
+
+    id: str
+    name: str
+    group: str
+    site: str
+    role: str
+    session: str
+    recipient: str | None
+    signing_key: str | None
+    extension: str | None
+    seat_seq: int
+    blackout: bool
+    consents: dict[str, str]
+    consent_seqs: dict[str, int]
+    bundle: str | None
+
+
+class Enrolment(Body):
+    """The agent's new keys: public parts, the statement signed by the acting key, and the sealed bundle."""
+
+    login: str = Field(pattern=r"^[a-z0-9][a-z0-9_.@-]{1,63}$")
+    password: str = Field(min_length=12, max_length=256)
+    signing_key: str = Field(max_length=1024)
+    statement: SignedStatement
+    bundle: str | None = Field(default=None, max_length=32768, description="base64 of an age file sealed by passphrase")
+
+
+class ConsentAnswer(Body):
+    """A standing answer: a yes carries the signed statement, a no or unset none."""
+
+    answer: Literal["yes", "no", "unset"]
+    statement: SignedStatement | None = None
+
+
+class SeatClaim(Body):
+    """A signed claim of an extension."""
+
+    statement: SignedStatement
+
+
+class Blackout(Body):
+    """Whether the agent wants no call recorded until further notice."""
+
+    on: bool
+
+
+class Ack(Body):
+    """An event was shown: its own `call`, `seq`, `state` and `nonce`; `page` as its snapshot named it."""
+
+    call: str = Field(min_length=1, max_length=64)
+    seq: int = Field(ge=0, lt=2**53)
+    state: Literal["off", "asking", "recording_agent", "recording_both", "paused"]
+    nonce: str = Field(min_length=1, max_length=128)
+    shown: Literal["visible", "pip", "hidden"]
+    page: str | None = Field(default=None, pattern=_HEX)
+
+
+class InCallAnswer(Body):
+    """The agent's own answer for this call."""
+
+    purpose: PurposeName
+    answer: Literal["yes", "no"]
+    statement: SignedStatement | None = None
+
+
+# --- calls, agreement, recordings ---------------------------------------------------------------------------------
+
+
+class RunningCall(BaseModel):
+    """A call that runs: no number, no recording state."""
+
+    call: str
+    since: str
+    queue: str | None
+
+
+class RunningCallList(BaseModel):
+    """All running calls."""
+
+    items: list[RunningCall]
+
+
+class ConsentTextOut(BaseModel):
+    """What a yes for a purpose says, by language, and the hash of each text, which the signed yes names."""
+
+    purpose: str
+    text: dict[str, str]
+    sha256: dict[str, str]
+
+
+class AgreementOut(BaseModel):
+    """The agreement in force."""
+
+    digest: str
+    seq: int
+    version: int
+    demo: bool
+    title: dict[str, str]
+    start: str
+    end: str
+    home_office_separate: bool
+    document: str
+    consents: list[ConsentTextOut]
+
+
+class Document(Body):
+    """An agreement's YAML."""
+
+    document: str = Field(min_length=1, max_length=262144)
+
+
+class FaultOut(BaseModel):
+    """One fault of an agreement."""
+
+    field: str
+    line: int | None
+    said: str
+
+
+class CheckResult(BaseModel):
+    """The document alone, judged."""
+
+    ok: bool
+    digest: str | None
+    faults: list[FaultOut]
+
+
+class SignedAct(Body):
+    """A signed act with the document it puts into force."""
+
+    document: str = Field(min_length=1, max_length=262144)
+    act: str = Field(min_length=2, max_length=65536)
+    signatures: dict[str, Annotated[str, StringConstraints(max_length=4096)]] = Field(min_length=1, max_length=8)
+
+
+class SideOut(BaseModel):
+    """One side of one segment."""
+
+    side: str
+    seg: int
+    state: str
+    bytes: int | None
+    sha256: str | None
+
+
+class RecordingOut(BaseModel):
+    """A recording of the agent's own."""
+
+    id: str
+    call: str
+    lane: str
+    purpose: str
+    started: str
+    ended: str | None
+    state: str
+    keep_until: str | None
+    sides: list[SideOut]
+
+
+class RecordingPage(BaseModel):
+    """Recordings, newest first, and where they go on."""
+
+    items: list[RecordingOut]
+    next: str | None
+
+
+class Done(BaseModel):
+    """What the gateway answered; its members depend on the command."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+Anything = dict[str, Any]

@@ -1,0 +1,226 @@
+"""Reads the real data folder for the API: database read-only, blobs and vault as they lie. Never writes.
+
+The gateway makes the data folder; while it hasn't, everything reads as `site-unavailable` (503), and is tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar
+
+from sqlalchemy import Connection, Row, and_, or_, select
+
+from api.errors import Problem
+from api.reads import AgentRow, AgreementInForce, ConsentText, ObjectKind, RecordingRow, SideRow
+from gateway.clock import Clock
+from gateway.config import Config
+from policy.agreement.load import Agreement, AgreementRefused, load
+from policy.statements import LANGUAGES
+from policy.terms import Purpose
+from policy.texts import consent_text, text_sha256
+from storage.acts import Act, Acts
+from storage.blobs import Kind, LocalBlobs
+from storage.consents import Consents
+from storage.database import Database, Work
+from storage.errors import AgentUnknown, StorageError
+from storage.names import SegmentKey
+from storage.roster import Agent, Roster
+from storage.tables import recordings, segments
+from storage.vault import LocalVault, Secret
+
+__all__ = ["SiteFolder"]
+
+T = TypeVar("T")
+PIECE: Final = 64 * 1024
+_GONE: Final = ("discarded", "erased")
+_WAIT_S: Final = 1.0
+
+
+class SiteFolder:
+    """`SiteReads` on a data folder."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self._config = config
+        self._clock = clock
+        self._database: Database | None = None
+        self._opening = asyncio.Lock()
+        folder = config.site.data_dir.absolute()
+        self._blobs = LocalBlobs(folder)
+        self._vault = LocalVault(folder)
+        self._loaded: tuple[str, Agreement] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Nothing is opened before it is needed."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Let the database go."""
+        if self._database is not None:
+            await self._database.close()
+            self._database = None
+
+    async def anchors(self, role: str) -> Sequence[str]:
+        """Public acting keys of a role; the council may have up to three."""
+        found = await Acts(await self._open()).anchors()
+        return [anchor.key for anchor in found if anchor.role.rstrip("0123456789") == role]
+
+    async def agents(self, after: str, limit: int) -> Sequence[AgentRow]:
+        """Roster lines by id: an order that tells nothing."""
+        listed = sorted(await Roster(await self._open()).list(), key=lambda agent: agent.id)
+        return [_line(agent) for agent in listed if agent.id > after][:limit]
+
+    async def agent(self, agent: str) -> AgentRow | None:
+        """One agent with seat and answers."""
+        database = await self._open()
+        try:
+            found = await Roster(database).get(agent)
+        except AgentUnknown:
+            return None
+        seat = await Roster(database).seat(agent, self._clock.wallclock())
+        standing = await Consents(database).standing(agent)
+        return _line(
+            found,
+            extension=None if seat is None else seat.extension,
+            consents={purpose.value: one.answer.value for purpose, one in standing.items()},
+            consent_seqs={purpose.value: one.seq for purpose, one in standing.items()},
+        )
+
+    async def agreement(self) -> AgreementInForce | None:
+        """The last agreement put into force; the gateway alone judges whether it (still) permits anything."""
+        act = await Acts(await self._open()).in_force(lambda *_: None)
+        if act is None or act.document is None:
+            return None
+        agreement = await asyncio.to_thread(self._parsed, act)
+        return None if agreement is None else _in_force(act, act.document, agreement)
+
+    async def recordings(self, agent: str, before: str, limit: int) -> Sequence[RecordingRow]:
+        """Newest first."""
+        return await self._read(lambda connection: _recordings_of(connection, agent, before, limit))
+
+    async def recording(self, recording: str) -> RecordingRow | None:
+        """One that isn't gone."""
+        query = select(recordings).where(recordings.c.id == recording, recordings.c.state.not_in(_GONE))
+        found = await self._read(lambda connection: _with_sides(connection, connection.execute(query).all()))
+        return found[0] if found else None
+
+    async def fetch(self, recording: str, side: str, seg: int, kind: ObjectKind) -> AsyncIterator[bytes] | None:
+        """An object in pieces of 64 KiB, None where it isn't (any more)."""
+        try:
+            key = SegmentKey(recording, seg, side)
+            if kind == "manifest":
+                return _once(await asyncio.to_thread(self._blobs.read, key, Kind.MANIFEST))
+            if kind == "signature":
+                return _once(await asyncio.to_thread(self._blobs.read, key, Kind.SIGNATURE))
+            header = await asyncio.to_thread(self._vault.read, key, Secret.HEADER)
+        except StorageError:
+            return None
+        payload = self._blobs.path(key, Kind.PAYLOAD)
+        return _file(header, payload) if await asyncio.to_thread(payload.is_file) else None
+
+    async def ready(self) -> bool:
+        """Whether the database answers."""
+        try:
+            await self._open()
+        except Problem:
+            return False
+        return True
+
+    # ----------------------------------------------------------------------------------------------------------------
+
+    async def _open(self) -> Database:
+        async with self._opening:
+            if self._database is None:
+                try:
+                    self._database = await Database.open(self._config.database_url, read_only=True)
+                except StorageError:
+                    detail = "the site's data can't be read; is the gateway running?"
+                    raise Problem("site-unavailable", 503, detail, {"Retry-After": "1"}) from None
+            return self._database
+
+    async def _read(self, work: Work[T]) -> T:
+        return await (await self._open()).read(work)
+
+    def _parsed(self, act: Act) -> Agreement | None:
+        if self._loaded is None or self._loaded[0] != act.digest:
+            try:
+                self._loaded = (act.digest, load(act.document or b""))
+            except AgreementRefused:
+                return None
+        return self._loaded[1]
+
+
+def _line(agent: Agent, **more: Any) -> AgentRow:
+    return AgentRow(
+        id=agent.id, name=agent.name, group=agent.group, site=agent.site, enabled=not agent.disabled,
+        recipient=agent.recipient, signing_key=agent.signing_key, seat_seq=agent.seat_seq, blackout=agent.blackout,
+        **more,
+    )  # fmt: skip
+
+
+def _in_force(act: Act, document: bytes, agreement: Agreement) -> AgreementInForce:
+    return AgreementInForce(
+        digest=agreement.digest,
+        document=document.decode("utf-8", "replace"),
+        title=agreement.title,
+        version=agreement.version,
+        demo=agreement.demo,
+        start=agreement.validity.start.isoformat(),
+        end=agreement.validity.end.isoformat(),
+        seq=act.seq,
+        home_office_separate=agreement.consent.agent.home_office_separate,
+        consents=[_text(agreement, purpose) for purpose in agreement.purposes],
+    )
+
+
+def _text(agreement: Agreement, purpose: Purpose) -> ConsentText:
+    texts = {language: consent_text(agreement, purpose, language) for language in LANGUAGES}
+    return ConsentText(purpose.value, texts, {language: text_sha256(text) for language, text in texts.items()})
+
+
+def _recordings_of(connection: Connection, agent: str, before: str, limit: int) -> list[RecordingRow]:
+    query = select(recordings).where(recordings.c.agent == agent, recordings.c.state.not_in(_GONE))
+    if before:
+        start = connection.execute(select(recordings.c.begun_at).where(recordings.c.id == before)).scalar_one_or_none()
+        if start is None:
+            return []
+        older = recordings.c.begun_at < start
+        query = query.where(or_(older, and_(recordings.c.begun_at == start, recordings.c.id < before)))
+    query = query.order_by(recordings.c.begun_at.desc(), recordings.c.id.desc()).limit(limit)
+    return _with_sides(connection, connection.execute(query).all())
+
+
+def _with_sides(connection: Connection, rows: Iterable[Row[Any]]) -> list[RecordingRow]:
+    rows = list(rows)
+    wanted = segments.c.recording.in_([row.id for row in rows])
+    sides: dict[str, list[SideRow]] = {}
+    for one in connection.execute(select(segments).where(wanted).order_by(segments.c.seg, segments.c.side)):
+        sides.setdefault(one.recording, []).append(SideRow(one.side, one.seg, one.state, one.bytes, one.sha256))
+    return [
+        RecordingRow(
+            id=row.id, agent=row.agent, call=row.call_ref, lane=row.lane, purpose=row.purpose,
+            started=_instant(row.begun_at) or "", ended=_instant(row.ended_at), state=row.state,
+            keep_until=_instant(row.erase_at), sides=sides.get(row.id, []),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def _instant(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+async def _file(header: bytes, payload: Path) -> AsyncIterator[bytes]:
+    yield header
+    file = await asyncio.to_thread(payload.open, "rb")
+    try:
+        while piece := await asyncio.to_thread(file.read, PIECE):
+            yield piece
+    finally:
+        file.close()

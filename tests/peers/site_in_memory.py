@@ -1,0 +1,67 @@
+"""A site's data in memory, behind the protocol that the API reads by."""
+
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+from api.reads import AgentRow, AgreementInForce, ConsentText, ObjectKind, RecordingRow
+from policy.texts import text_sha256
+
+
+class SiteInMemory:
+    """Fill `rows`, `keys`, `recorded`, `objects`."""
+
+    def __init__(self) -> None:
+        self.keys: dict[str, list[str]] = {}
+        self.rows: dict[str, AgentRow] = {}
+        self.in_force: AgreementInForce | None = None
+        self.recorded: list[RecordingRow] = []
+        self.objects: dict[tuple[str, str, int, str], bytes] = {}
+
+    def add(self, name: str, **more: object) -> str:
+        agent = secrets.token_hex(16)
+        self.rows[agent] = AgentRow(agent, name, "team-a", "hamburg", **more)  # type: ignore[arg-type]
+        return agent
+
+    def change(self, agent: str, **more: object) -> None:
+        self.rows[agent] = replace(self.rows[agent], **more)  # type: ignore[arg-type]
+
+    def agree(self) -> AgreementInForce:
+        texts = {language: f"May calls be recorded? ({language})" for language in ("de", "en", "nb")}
+        hashes = {language: text_sha256(text) for language, text in texts.items()}
+        self.in_force = AgreementInForce(
+            "ab" * 32, "id: test\n", {"en": "Test"}, 1, True, "2026-03-01T00:00:00Z", "2026-09-01T00:00:00Z", 1, False,
+            [ConsentText("coaching", texts, hashes)],
+        )  # fmt: skip
+        return self.in_force
+
+    async def anchors(self, role: str) -> Sequence[str]:
+        return self.keys.get(role, [])
+
+    async def agents(self, after: str, limit: int) -> Sequence[AgentRow]:
+        return [row for agent, row in sorted(self.rows.items()) if agent > after][:limit]
+
+    async def agent(self, agent: str) -> AgentRow | None:
+        return self.rows.get(agent)
+
+    async def agreement(self) -> AgreementInForce | None:
+        return self.in_force
+
+    async def recordings(self, agent: str, before: str, limit: int) -> Sequence[RecordingRow]:
+        own = [row for row in self.recorded if row.agent == agent]
+        start = next((i + 1 for i, row in enumerate(own) if row.id == before), 0)
+        return own[start : start + limit]
+
+    async def recording(self, recording: str) -> RecordingRow | None:
+        return next((row for row in self.recorded if row.id == recording), None)
+
+    async def fetch(self, recording: str, side: str, seg: int, kind: ObjectKind) -> AsyncIterator[bytes] | None:
+        data = self.objects.get((recording, side, seg, kind))
+        return None if data is None else _once(data)
+
+    async def ready(self) -> bool:
+        return True
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
