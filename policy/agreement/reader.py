@@ -107,6 +107,7 @@ class Section:
             return
         for name in self._node.entries:
             if name not in self._read:
+                self._report.lines[join(self.path, name)] = self._node.lines[name]
                 self._unknown(name)
 
     def _unknown(self, name: str) -> None:
