@@ -19,6 +19,7 @@ from policy.terms import Purpose
 
 CONSENT_NAMESPACE: Final = "fairtap-consent@v1"
 SEAT_NAMESPACE: Final = "fairtap-seat@v1"
+CALL_CONSENT_NAMESPACE: Final = "fairtap-call-consent@v1"
 ENROLMENT_NAMESPACE: Final = "fairtap-enrol@v1"
 MAX_STATEMENT: Final = 4_096
 MAX_SEQ: Final = 2**53 - 1
@@ -26,6 +27,7 @@ MAX_SEQ: Final = 2**53 - 1
 AGENT_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 EXTENSION: Final = re.compile(r"[A-Za-z0-9*#+._-]{1,32}", re.ASCII)
 SESSION: Final = re.compile(r"[A-Za-z0-9._~-]{8,128}", re.ASCII)
+CALL_REF: Final = re.compile(r"[0-9a-f]{16}", re.ASCII)
 SHA256: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 LANGUAGES: Final = ("de", "en", "nb")
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{3})?Z", re.ASCII)
@@ -64,6 +66,31 @@ class ConsentStatement:
                 "scope": {"home_office": self.home_office},
                 "seq": self.seq,
                 "at": self.at,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CallConsent:
+    """An agent's answer for one purpose in one running call, given unprompted."""
+
+    agent: str
+    call: str
+    """The gateway's reference of the call: what is signed for one call is worth nothing in another."""
+    purpose: Purpose
+    answer: str
+    """`yes` or `no`."""
+
+    def canonical(self) -> bytes:
+        """The bytes to sign under `CALL_CONSENT_NAMESPACE`."""
+        return canonical(
+            {
+                "v": 1,
+                "type": "call_consent",
+                "agent": self.agent,
+                "call": self.call,
+                "purpose": self.purpose.value,
+                "answer": self.answer,
             }
         )
 
@@ -120,6 +147,18 @@ def parse_consent(data: bytes) -> ConsentStatement:
         home_office=scope.boolean("home_office"),
         seq=fields.integer("seq", 1),
         at=fields.instant("at"),
+    )
+
+
+def parse_call_consent(data: bytes) -> CallConsent:
+    """Read an answer for one call; raises `StatementError`, and nothing else."""
+    fields = Fields.read(data, "v type agent call purpose answer")
+    fields.tagged("call_consent")
+    return CallConsent(
+        agent=fields.text("agent", AGENT_ID),
+        call=fields.text("call", CALL_REF),
+        purpose=Purpose(fields.one_of("purpose", [purpose.value for purpose in Purpose])),
+        answer=fields.one_of("answer", ("yes", "no")),
     )
 
 

@@ -196,9 +196,13 @@ class Leg:
             paused=self.paused_by_call,
         )
 
-    def next_timeout(self, now: float) -> float | None:
+    def next_timeout(self, now: float, wallclock: datetime) -> float | None:
         """When `reconsider` must be called at the latest."""
+        if self.stage in (Stage.IDLE, Stage.CLOSED) or self.left:
+            return None
         times = [self._deadline]
+        if self._agreement is not None:
+            times.append(now + (self._agreement.validity.end - wallclock).total_seconds())
         if self._question is not None:
             times.append(self._question.deadline)
         if self.stage is Stage.OPEN and self._agreement is not None:
@@ -331,6 +335,12 @@ class Leg:
         """The decision could not be made durable: the tap stays closed."""
         self._writing = False
         return list(self._close(now, wallclock, (Reason.STORAGE_UNAVAILABLE,)))
+
+    def abandon(self, now: float, wallclock: datetime, reasons: tuple[Reason, ...]) -> list[Effect]:
+        """Give the leg up for recording: something it needs is gone."""
+        if self.stage is Stage.CLOSED or self.left:
+            return []
+        return list(self._close(now, wallclock, reasons))
 
     def _unopened(self) -> list[Effect]:
         if self.recording is None:

@@ -27,19 +27,12 @@ from gateway.control.protocol import (
     decode,
     encode,
 )
+from gateway.engine.errors import Refused
 from gateway.event_bus import EventBus
 
-__all__ = ["ControlServer", "Refused", "Steward"]
+__all__ = ["ControlServer", "Steward"]
 
 log = structlog.get_logger()
-
-
-class Refused(Exception):
-    """A command that wasn't done, with what the asker is told."""
-
-    def __init__(self, code: str, message: str, status: int = 409) -> None:
-        super().__init__(message)
-        self.refusal = Refusal(code, message, status)
 
 
 class Steward(Protocol):

@@ -311,6 +311,8 @@ class SegmentOpened:
     side: SideName
     key_commit: str
     stanzas: int
+    container: str
+    """As in `SegmentSealed`."""
     first_frame_at: float
     kind: Literal["segment_opened"] = "segment_opened"
 

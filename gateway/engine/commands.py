@@ -1,0 +1,353 @@
+"""What the control port may have the engine do: one function a command, durable before it answers.
+
+A *yes* is verified here against the agent's own enrolled key, whatever session carried it; a *no*, a stop or a
+withdrawal needs none. What an asker may not know is folded before it leaves (agreement.md §4, §6).
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import date
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from crypto.errors import CryptoError
+from crypto.ssh_key import VerifyKey
+from crypto.sshsig import verify
+from gateway.call.leg import Leg
+from gateway.call.stage import Stage
+from gateway.control import protocol as p
+from gateway.engine.engine import Engine, format_time
+from gateway.engine.errors import Refused
+from gateway.engine.live_call import LiveCall
+from gateway.engine.site import agreement_of, verify_act
+from gateway.events import LightState, Snapshot
+from gateway.media.plane import CallRef
+from policy.decision import ConsentState, Purpose, Reason, fold
+from policy.errors import PolicyError
+from policy.statements import (
+    CALL_CONSENT_NAMESPACE,
+    CONSENT_NAMESPACE,
+    ENROLMENT_NAMESPACE,
+    SEAT_NAMESPACE,
+    parse_call_consent,
+    parse_consent,
+    parse_enrolment,
+    parse_seat,
+)
+from policy.terms import Side
+from storage.acts import read_act
+from storage.consents import Statement
+from storage.errors import AgentUnknown, StorageError, StorageUnavailable
+from storage.roster import NewAgent
+
+__all__ = ["Commands"]
+
+_SNAPSHOT: TypeAdapter[Snapshot] = TypeAdapter(Snapshot)
+Answer = dict[str, Any]
+
+
+class Commands:
+    """The table of commands over one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._table: dict[type, Callable[[Any], Awaitable[Answer]]] = {
+            p.PageOpened: self._page_opened,
+            p.PageClosed: self._page_closed,
+            p.Acknowledge: self._acknowledge,
+            p.Enrol: self._enrol,
+            p.ClaimSeat: self._claim_seat,
+            p.ReleaseSeat: self._release_seat,
+            p.SetConsent: self._set_consent,
+            p.SetBlackout: self._set_blackout,
+            p.StopRecording: self._stop,
+            p.CallerRefused: self._caller_refused,
+            p.ConsentInCall: self._consent_in_call,
+            p.PauseCall: self._pause,
+            p.AddAgents: self._add_agents,
+            p.DisableAgent: self._disable_agent,
+            p.Activate: self._activate,
+            p.RunningCalls: self._running_calls,
+            p.Explain: self._explain,
+            p.FindCall: self._find_call,
+            p.Status: self._status,
+        }
+
+    async def command(self, command: p.Command) -> Answer:
+        """Do one command; raises `Refused`."""
+        try:
+            return await self._table[type(command)](command)
+        except AgentUnknown as error:
+            raise Refused("agent_unknown", str(error), 404) from None
+        except StorageUnavailable as error:
+            raise Refused("storage_unavailable", str(error), 503) from None
+        except StorageError as error:
+            raise Refused(_code(error), str(error), 409) from None
+        except (CryptoError, PolicyError) as error:
+            raise Refused(_code(error), str(error), 422) from None
+
+    # --- live -----------------------------------------------------------------------------------------------------------
+
+    async def _page_opened(self, command: p.PageOpened) -> Answer:
+        snapshot = self._engine.lights.open_page(command.agent, command.page)
+        self._engine.reconsider_all(command.agent)
+        return {"snapshot": _SNAPSHOT.dump_python(snapshot, mode="json")}
+
+    async def _page_closed(self, command: p.PageClosed) -> Answer:
+        self._engine.lights.close_page(command.agent, command.page)
+        self._engine.reconsider_all(command.agent)
+        return {}
+
+    async def _acknowledge(self, command: p.Acknowledge) -> Answer:
+        counted = self._engine.lights.acknowledge(
+            command.agent, command.page, command.call, command.seq, command.nonce, command.state
+        )
+        if counted:
+            self._engine.counters[f"light_{command.shown}"] += 1
+            live = self._engine.by_ref.get(CallRef(command.call))
+            if live is not None:
+                self._engine.reconsider(live)
+        return {"counted": counted}
+
+    # --- the agent's own acts -------------------------------------------------------------------------------------------
+
+    async def _enrol(self, command: p.Enrol) -> Answer:
+        key = VerifyKey.parse(command.signing_key)
+        document = command.statement.document.encode()
+        verify(key, ENROLMENT_NAMESPACE, document, command.statement.signature)
+        statement = parse_enrolment(document)
+        self._own(statement.agent, command.agent)
+        seq = await self._engine.site.roster.enrol(
+            command.agent,
+            recipient=statement.recipient,
+            signing_key=key.line(),
+            statement=command.statement.document,
+            signature=command.statement.signature,
+            at=self._engine.clock.wallclock(),
+        )
+        await self._changed(command.agent)
+        return {"key_seq": seq}
+
+    async def _claim_seat(self, command: p.ClaimSeat) -> Answer:
+        document = self._signed(command.agent, command.statement, SEAT_NAMESPACE)
+        claim = parse_seat(document)
+        self._own(claim.agent, command.agent)
+        seat = await self._engine.site.roster.claim(
+            command.agent,
+            extension=claim.extension,
+            session=claim.session,
+            seq=claim.seq,
+            statement=command.statement.document,
+            signature=command.statement.signature,
+            at=self._engine.clock.wallclock(),
+        )
+        await self._changed(command.agent)
+        return {"expires_at": format_time(seat.expires_at)}
+
+    async def _release_seat(self, command: p.ReleaseSeat) -> Answer:
+        await self._engine.site.roster.release(command.agent)
+        await self._changed(command.agent)
+        return {}
+
+    async def _set_consent(self, command: p.SetConsent) -> Answer:
+        purpose, answer = _purpose(command.purpose), ConsentState(command.answer)
+        statement, home_office = None, False
+        if command.statement is not None:
+            said = parse_consent(self._signed(command.agent, command.statement, CONSENT_NAMESPACE))
+            self._own(said.agent, command.agent)
+            if (said.purpose, said.answer) != (purpose, command.answer):
+                raise Refused("statement_differs", "the signed statement says something else", 422)
+            if answer is ConsentState.YES and said.text_sha256 not in self._engine.site.texts.get(purpose, ()):
+                raise Refused("text_changed", "the text that was signed is not the one in force", 409)
+            home_office = said.home_office
+            statement = Statement(
+                command.statement.document, command.statement.signature, said.text_sha256, said.language, said.seq
+            )
+        elif answer is ConsentState.YES:
+            raise Refused("statement_missing", "a yes needs the agent's signed statement", 422)
+        await self._engine.site.consents.set(
+            command.agent,
+            purpose,
+            answer,
+            self._engine.clock.wallclock(),
+            statement=statement,
+            home_office=home_office,
+        )
+        await self._changed(command.agent)
+        return {}
+
+    async def _set_blackout(self, command: p.SetBlackout) -> Answer:
+        await self._engine.site.roster.set_blackout(command.agent, command.on)
+        await self._changed(command.agent)
+        return {}
+
+    async def _stop(self, command: p.StopRecording) -> Answer:
+        live, leg = self._leg_of(command.call, command.agent)
+        leg.withdraw(Side.AGENT)
+        self._engine.reconsider(live)
+        return {"state": leg.stage.value}
+
+    async def _caller_refused(self, command: p.CallerRefused) -> Answer:
+        live, leg = self._leg_of(command.call, command.agent)
+        leg.caller_refused()
+        self._engine.reconsider(live)
+        return {"state": leg.stage.value}
+
+    async def _consent_in_call(self, command: p.ConsentInCall) -> Answer:
+        purpose, answer = _purpose(command.purpose), ConsentState(command.answer)
+        live, leg = self._leg_of(command.call, command.agent)
+        if answer is ConsentState.YES:
+            if command.statement is None:
+                raise Refused("statement_missing", "a yes needs the agent's signed statement", 422)
+            said = parse_call_consent(self._signed(command.agent, command.statement, CALL_CONSENT_NAMESPACE))
+            self._own(said.agent, command.agent)
+            if (said.call, said.purpose, said.answer) != (command.call, purpose, command.answer):
+                raise Refused("statement_differs", "the signed statement says something else", 422)
+        leg.answer_in_call(purpose, answer)
+        self._engine.reconsider(live)
+        return {}
+
+    async def _pause(self, command: p.PauseCall) -> Answer:
+        live = self._engine.by_ref.get(CallRef(command.call))
+        leg = live.call.leg if live is not None else None
+        if live is None or leg is None or (command.by != "pbx" and command.by != f"agent:{leg.agent}"):
+            raise Refused("call_unknown", "no such running call", 404)
+        leg.paused_by_call = command.on
+        self._engine.reconsider(live)
+        return {}
+
+    # --- reading and administration -------------------------------------------------------------------------------------
+
+    async def _add_agents(self, command: p.AddAgents) -> Answer:
+        new = [
+            NewAgent(line.name, line.group, line.site, _date(line.onboarding_from), line.home_office)
+            for line in command.agents
+        ]
+        ids = await self._engine.site.roster.add_all(new, self._engine.clock.wallclock())
+        for agent in ids:
+            await self._engine.site.load_agent(agent)
+        return {"agents": [{"id": agent, "name": line.name} for agent, line in zip(ids, new, strict=True)]}
+
+    async def _disable_agent(self, command: p.DisableAgent) -> Answer:
+        await self._engine.site.roster.disable(command.agent)
+        await self._changed(command.agent)
+        return {}
+
+    async def _activate(self, command: p.Activate) -> Answer:
+        at = self._engine.clock.wallclock()
+        act = read_act(command.act.encode(), command.signatures, command.document.encode(), at)
+        verify_act(act, await self._engine.site.acts.anchors())
+        agreement = agreement_of(act)
+        await self._engine.site.acts.activate(
+            document=command.document.encode(), act=command.act.encode(), signatures=command.signatures, at=at
+        )
+        await self._engine.site.load_agreement()
+        self._engine.reconsider_all()
+        return {"agreement": agreement.id, "version": agreement.version, "digest": agreement.digest, "seq": act.seq}
+
+    async def _running_calls(self, command: p.RunningCalls) -> Answer:
+        calls = [
+            {"call": live.call.ref, "since": format_time(live.call.since), "queue": live.call.new.queue}
+            for live in self._engine.calls.values()
+        ]
+        return {"calls": calls}
+
+    async def _explain(self, command: p.Explain) -> Answer:
+        live = self._engine.by_ref.get(CallRef(command.call))
+        if live is not None:
+            return self._explain_live(live, command.agent)
+        past = self._engine.memory.get(command.call)
+        if past is None or (command.agent is not None and past.agent != command.agent):
+            raise Refused("call_unknown", "no such call, or it ended more than a day ago", 404)
+        answer: Answer = {"call": past.call, "running": False}
+        if command.agent is None:
+            return answer | {"reasons": _folded(past.reasons)}
+        return answer | {
+            "outcome": past.told_as,
+            "reasons": list(past.reasons),
+            "drawn": past.drawn,
+            "recording": past.recording,
+        }
+
+    def _explain_live(self, live: LiveCall, agent: str | None) -> Answer:
+        leg, answer = live.call.leg, {"call": live.call.ref, "running": True}
+        if agent is not None and (leg is None or leg.agent != agent):
+            raise Refused("call_unknown", "no such call of yours", 404)
+        reasons = list(self._engine.reasons(live))
+        if agent is None or leg is None:
+            return answer | {"reasons": _folded(reasons)}
+        lit = leg.stage in (Stage.OPEN, Stage.PAUSED)
+        drawn = leg.entry.drawn if leg.entry is not None else None
+        return answer | {"outcome": "recording" if lit else "not_recorded", "reasons": reasons, "drawn": drawn}
+
+    async def _find_call(self, command: p.FindCall) -> Answer:
+        live = next((live for key, live in self._engine.calls.items() if key == command.call_id), None)
+        return {"call": live.call.ref if live is not None else None}
+
+    async def _status(self, command: p.Status) -> Answer:
+        engine, site = self._engine, self._engine.site
+        agreement = site.agreement
+        lights = [light.state for light in engine.lights.lit()]
+        return {
+            "agreement": agreement and {"id": agreement.id, "version": agreement.version, "demo": agreement.demo},
+            "site_state": [reason.value for reason in site.reasons(engine.clock.wallclock())],
+            "workers": len(engine.workers.connected),
+            "calls": len(engine.calls),
+            "lights_on": sum(1 for state in lights if state is not LightState.OFF),
+            "storage_available": site.storage_available,
+            "clock_trusted": site.watch.observe(engine.clock.now(), engine.clock.wallclock()),
+            "counters": {**engine.counters, "decided_not_stored": engine.custody.failures},
+        }
+
+    # --- parts ----------------------------------------------------------------------------------------------------------
+
+    async def _changed(self, agent: str) -> None:
+        """Something about an agent is durable: know it, and let their calls decide anew."""
+        await self._engine.site.load_agent(agent)
+        self._engine.reconsider_all()
+
+    def _signed(self, agent: str, statement: p.Signed, namespace: str) -> bytes:
+        """The bytes of a statement that this agent's own enrolled key signed."""
+        line = self._engine.site.agents.get(agent)
+        if line is None or line.disabled or line.signing_key is None:
+            raise Refused("not_enrolled", "the agent has no key yet", 409)
+        document = statement.document.encode()
+        verify(VerifyKey.parse(line.signing_key), namespace, document, statement.signature)
+        return document
+
+    @staticmethod
+    def _own(said: str, agent: str) -> None:
+        if said != agent:
+            raise Refused("statement_differs", "the signed statement is another agent's", 422)
+
+    def _leg_of(self, call: str, agent: str) -> tuple[LiveCall, Leg]:
+        live = self._engine.by_ref.get(CallRef(call))
+        leg = live.call.leg if live is not None else None
+        if live is None or leg is None or leg.agent != agent:
+            raise Refused("call_unknown", "no such running call of yours", 404)
+        return live, leg
+
+
+def _purpose(text: str) -> Purpose:
+    try:
+        return Purpose(text)
+    except ValueError:
+        raise Refused("purpose_unknown", "no such purpose", 422) from None
+
+
+def _date(text: str | None) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Refused("date_invalid", "onboarding_from is not a date such as 2026-03-01", 422) from None
+
+
+def _folded(reasons: list[str] | tuple[str, ...]) -> list[str]:
+    return [reason.value for reason in fold(Reason(reason) for reason in reasons)]
+
+
+def _code(error: Exception) -> str:
+    name = type(error).__name__
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).strip("_")

@@ -1,0 +1,360 @@
+"""What becomes of recordings: decisions and receipts durable, segments sealed, failed, discarded or interrupted.
+
+Between the media plane's reports and the index. A worker repeats a report until it hears `Settled`, which it does
+once the row is durable, so that no crash of either side loses a segment.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from crypto.ssh_key import SigningKey
+from crypto.sshsig import sign
+from gateway.call.effects import WriteDecision, WriteReceipt, WriteStop
+from gateway.clock import Clock
+from gateway.engine.live_call import LiveCall, SideKey
+from gateway.engine.site import Site
+from gateway.media.plane import RecordingId, SegmentFailed, SegmentOpened, SegmentSealed, Settled
+from policy.consent import RECEIPT_NAMESPACE, Receipt
+from policy.decision import Outcome, Reason, Side
+from policy.retention import erase_recording_at
+from storage import consents as stored
+from storage.consents import Consents
+from storage.decisions import DecisionRow, Decisions
+from storage.errors import RecordingState, StorageError
+from storage.names import SegmentKey
+from storage.recordings import Begin, Recordings, SealFacts, State
+from storage.recovery import interrupt_open, resume_discards
+
+__all__ = ["Custody"]
+
+log = structlog.get_logger()
+DISCARD_WAIT_S = 2.0
+"""How long a worker may take to drop its keys before the files are destroyed without its word."""
+SETTLE_WAIT_S = 30.0
+"""How long a leg's `out` waits for what became of its segments."""
+RETRY_S = 5.0
+
+
+@dataclass(slots=True)
+class _Opening:
+    live: LiveCall | None
+    opened_at: float
+    worker: int
+
+
+class Custody:
+    """See the module. `settle` sends `Settled` to a worker."""
+
+    def __init__(
+        self,
+        *,
+        recordings: Recordings,
+        decisions: Decisions,
+        consents: Consents,
+        key: SigningKey,
+        origin: str,
+        clock: Clock,
+        settle: Callable[[int, Settled], None],
+        changed: Callable[[str, str], None],
+    ) -> None:
+        self.recordings = recordings
+        self.failures = 0
+        """Decisions to record that ended neither stored nor discarded, `no_media` apart."""
+        self._decisions = decisions
+        self._consents = consents
+        self._key = key
+        self._origin = origin
+        self._clock = clock
+        self._settle = settle
+        self._changed = changed
+        self._openings: dict[SideKey, _Opening] = {}
+        self._live: dict[str, LiveCall] = {}
+        """Recordings whose legs are not over."""
+        self._discards: dict[str, asyncio.Event] = {}
+        self._pids: dict[int, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._busy: set[SideKey] = set()
+
+    # --- before the tap ----------------------------------------------------------------------------------------------
+
+    async def receipt(
+        self, effect: WriteReceipt, agreement: str, now: float, wallclock: datetime, keep_until: datetime
+    ) -> str:
+        """Write a signed receipt; its digest. Raises `StorageError`."""
+        receipt = Receipt(
+            jti=secrets.token_hex(16),
+            leg=effect.call,
+            purpose=effect.purpose,
+            outcome=effect.outcome,
+            channel="dtmf",
+            transport="rtp",
+            detector="rfc4733",
+            prompt_id=effect.prompt.id,
+            prompt_sha256=effect.prompt.sha256,
+            language=effect.prompt.language,
+            prompt_end=_instant(wallclock - timedelta(seconds=now - effect.prompt_end)),
+            answered_at=_instant(wallclock - timedelta(seconds=now - effect.answered_at)),
+            agreement=agreement,
+        )
+        signature = await asyncio.to_thread(sign, self._key, RECEIPT_NAMESPACE, receipt.canonical())
+        kept = stored.Receipt(
+            jti=receipt.jti,
+            call_ref=effect.call,
+            recording=None,
+            outcome=stored.ReceiptOutcome(effect.outcome),
+            document=receipt.signed(signature),
+            signature=signature,
+            at=wallclock,
+            keep_until=keep_until,
+        )
+        await self._consents.add_receipt(kept)
+        return kept.digest
+
+    async def decide(self, live: LiveCall, effect: WriteDecision, site: Site, wallclock: datetime) -> None:
+        """Make a decision to record durable, and the recording's row with the first. Raises `StorageError`."""
+        entered, leg, decision = live.entered, live.call.leg, effect.decision
+        if entered is None or leg is None or decision.lane is None or decision.purpose is None or live.agent is None:
+            raise StorageError("a decision without its leg")
+        agent = site.agents[live.agent]
+        said = site.standing.get(agent.id, {}).get(decision.purpose)
+        self._live[effect.recording] = live
+        statements = (said.statement.digest,) if said is not None and said.statement is not None else ()
+        if effect.seg == 1:
+            begin = Begin(
+                recording=effect.recording,
+                agent=agent.id,
+                call_ref=effect.call,
+                leg=entered.entry,
+                origin=self._origin,
+                lane=decision.lane,
+                purpose=decision.purpose,
+                agreement=entered.agreement.digest,
+                consents=(*statements, *live.consents),
+                recipients=(agent.recipient,) if agent.recipient is not None else (),
+                erase_at=erase_recording_at((entered.agreement,), decision.purpose, wallclock),
+            )
+            await self.recordings.begin(begin, wallclock)
+        await self._decisions.write(
+            DecisionRow(
+                call_ref=effect.call,
+                entry=effect.entry,
+                recording=effect.recording,
+                seg=effect.seg,
+                outcome=decision.outcome,
+                lane=decision.lane,
+                purpose=decision.purpose,
+                sides=decision.sides,
+                reasons=decision.reasons,
+                agreement=entered.agreement.digest,
+                at=wallclock,
+            )
+        )
+
+    def tap_ordered(self, live: LiveCall, key: SideKey, opened_at: float) -> None:
+        """The order to record a side goes out now."""
+        live.opened(key)
+        if live.call.worker is not None:
+            self._openings[key] = _Opening(live, opened_at, live.call.worker)
+
+    # --- after it ----------------------------------------------------------------------------------------------------
+
+    async def stop(self, live: LiveCall, effect: WriteStop, wallclock: datetime) -> None:
+        """Note that a tap was closed. Raises `StorageError`."""
+        known = {reason.value for reason in Reason}
+        await self._decisions.write(
+            DecisionRow(
+                call_ref=effect.call,
+                entry=live.entered.entry.entry if live.entered is not None else None,
+                recording=effect.recording,
+                seg=effect.seg,
+                outcome=Outcome.NO,
+                lane=None,
+                purpose=None,
+                sides=frozenset(),
+                reasons=tuple(Reason(why) for why in effect.why if why in known),
+                agreement=None,
+                at=wallclock,
+            )
+        )
+
+    def take(self, worker: int, report: SegmentOpened | SegmentSealed | SegmentFailed) -> None:
+        """A worker tells of a segment; made durable in the background, and confirmed then."""
+        key = (report.recording, report.seg, report.side)
+        if isinstance(report, SegmentOpened):
+            self._spawn(self._opened(report))
+        elif key not in self._busy:
+            self._busy.add(key)
+            self._spawn(self._ended(worker, key, report))
+
+    async def settled(self, live: LiveCall) -> bool:
+        """Wait until what became of a leg's segments is durable; whether anything of it is kept."""
+        try:
+            await asyncio.wait_for(live.settled.wait(), SETTLE_WAIT_S if live.unsettled else 0.0)
+        except TimeoutError:
+            if live.unsettled:
+                self.failures += 1
+                log.error("decided but not stored", call=live.call.ref)
+        recording = live.call.leg.recording if live.call.leg is not None else None
+        self._live.pop(recording or "", None)
+        if recording is None or live.call.leg is None or not live.call.leg.opened:
+            return False
+        try:
+            found = await self.recordings.close(recording, self._clock.wallclock())
+        except StorageError as error:
+            log.error("a recording could not be closed", call=live.call.ref, fault=type(error).__name__)
+            return False
+        live.manifests[:] = found.manifests
+        if live.agent is not None:
+            self._changed(live.agent, recording)
+        return found.state in (State.KEPT, State.INTERRUPTED)
+
+    # --- discarding --------------------------------------------------------------------------------------------------
+
+    async def intend_discard(self, recording: RecordingId, wallclock: datetime) -> None:
+        """Raises `StorageError`."""
+        await self.recordings.intend_discard(recording, wallclock)
+
+    def expect_discarded(self, recording: RecordingId) -> asyncio.Event:
+        """The event that the worker's word sets; asked for before the order goes out."""
+        return self._discards.setdefault(recording, asyncio.Event())
+
+    def discarded(self, recording: RecordingId) -> None:
+        """The worker has dropped the keys."""
+        if recording in self._discards:
+            self._discards[recording].set()
+
+    async def finish_discard(self, recording: RecordingId, acknowledged: asyncio.Event) -> None:
+        """Destroy everything of a recording; tried until the disk allows it."""
+        try:
+            await asyncio.wait_for(acknowledged.wait(), DISCARD_WAIT_S)
+        except TimeoutError:
+            log.error("a worker did not confirm a discard")
+        finally:
+            self._discards.pop(recording, None)
+        while True:
+            wallclock = self._clock.wallclock()
+            try:
+                await self.recordings.intend_discard(recording, wallclock)
+                await self.recordings.complete_discard(recording, wallclock)
+                return
+            except StorageError as error:
+                log.error("a discard is not complete, trying again", fault=type(error).__name__)
+                await asyncio.sleep(RETRY_S)
+
+    # --- workers and restarts ----------------------------------------------------------------------------------------
+
+    def worker_connected(self, worker: int, pid: int) -> None:
+        """A worker told who it is; when it is another than before, what the earlier one had open is interrupted."""
+        was, self._pids[worker] = self._pids.get(worker), pid
+        if was is not None and was != pid:
+            gone = [key for key, opening in self._openings.items() if opening.worker == worker]
+            self._spawn(self._interrupt(worker, gone))
+
+    async def resume(self) -> None:
+        """On start: discards first. Segments that a live worker still carries are told by it."""
+        for _ in await resume_discards(self.recordings, self._clock.wallclock()):
+            log.info("a discard was completed")
+
+    async def interrupt_leftovers(self) -> None:
+        """After the workers had their time to report: everything that an earlier run left open is interrupted."""
+        for _ in await interrupt_open(self.recordings, self._clock.wallclock(), carried=self._carried(-1)):
+            log.warning("a recording was interrupted")
+
+    async def _interrupt(self, worker: int, gone: list[SideKey]) -> None:
+        await interrupt_open(self.recordings, self._clock.wallclock(), carried=self._carried(worker))
+        for key in gone:
+            self._over(key)
+
+    def _carried(self, lost: int) -> list[SegmentKey]:
+        """Segments that are still somebody's: of legs that go on, or on their way to the index, but on another worker."""
+        openings = [key for key, opening in self._openings.items() if opening.worker != lost]
+        paused = [
+            (recording, max(live.call.leg.seg, 1), side.value)
+            for recording, live in self._live.items()
+            if live.call.worker != lost and live.call.leg is not None
+            for side in Side
+        ]
+        return [SegmentKey(*key) for key in (*openings, *paused)]
+
+    # --- segments ----------------------------------------------------------------------------------------------------
+
+    async def _opened(self, report: SegmentOpened) -> None:
+        opening = self._openings.get((report.recording, report.seg, report.side))
+        began = opening.opened_at if opening is not None else report.first_frame_at
+        try:
+            await self.recordings.segment_opened(
+                report.recording,
+                report.seg,
+                report.side,
+                key_commit=report.key_commit,
+                stanzas=report.stanzas,
+                container=report.container,
+                at=self._at(began),
+            )
+        except StorageError as error:
+            log.error("an opened segment could not be noted", fault=type(error).__name__)
+
+    async def _ended(self, worker: int, key: SideKey, report: SegmentSealed | SegmentFailed) -> None:
+        """Durable, then confirmed; a disk that refuses is asked again, the worker keeps its report meanwhile."""
+        while True:
+            try:
+                await self._write_end(report)
+                break
+            except RecordingState:
+                break  # discarded meanwhile: destroyed, nothing to keep
+            except StorageError as error:
+                log.error("a segment's end could not be written, trying again", fault=type(error).__name__)
+                await asyncio.sleep(RETRY_S)
+        if isinstance(report, SegmentFailed) and report.reason != "no_media":
+            self.failures += 1
+            log.error("decided but not stored", call=report.call, reason=report.reason)
+        self._busy.discard(key)
+        self._over(key)
+        self._settle(worker, Settled(*key))
+
+    async def _write_end(self, report: SegmentSealed | SegmentFailed) -> None:
+        key = (report.recording, report.seg, report.side)
+        if isinstance(report, SegmentFailed):
+            await self.recordings.failed(*key, report.reason, self._clock.wallclock())
+            return
+        facts = SealFacts(
+            sha256=report.sha256,
+            bytes=report.bytes,
+            chunks=report.chunks,
+            key_commit=report.key_commit,
+            stanzas=report.stanzas,
+            container=report.container,
+            started=self._at(report.started_at),
+            ended=self._at(report.ended_at),
+            gaps=tuple((gap.start_ms, gap.end_ms, gap.why) for gap in report.gaps),
+        )
+        await self.recordings.seal(*key, facts, report.end.value)
+
+    def _over(self, key: SideKey) -> None:
+        opening = self._openings.pop(key, None)
+        if opening is not None and opening.live is not None:
+            opening.live.settle(key)
+
+    def _at(self, moment: float) -> datetime:
+        """The wall clock at a monotonic moment of the near past."""
+        return self._clock.wallclock() - timedelta(seconds=self._clock.now() - moment)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("work on a recording failed", fault=type(task.exception()).__name__)
+
+
+def _instant(wallclock: datetime) -> str:
+    return wallclock.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,497 @@
+"""Gather → decide → apply: the engine gathers what a decision needs, the call core decides, the engine applies.
+
+The ingress speaks to it in verbs (`offer`, `answer`, `answered`, `confirmed`, `rolled_back`, `referred`, `hang_up`);
+media workers report; the control port commands (`commands`). Steps of a call are synchronous and so never interleave;
+durable work runs apart, in order for each call, and its completion is a step of its own. Recording fails closed: no
+ports, no worker, a broken invariant or a failing disk end a leg's recording. The call fails open: it always goes on.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from functools import partial
+
+import structlog
+
+from gateway.call.core import Call
+from gateway.call.effects import (
+    CountEvent,
+    DiscardRecording,
+    Effect,
+    EnterLeg,
+    LeaveLeg,
+    PlaneOrder,
+    Publish,
+    WriteDecision,
+    WriteReceipt,
+    WriteStop,
+)
+from gateway.call.leg import Leg
+from gateway.call.model import DialogTag, NewCall, Private, SdpMessage, SipCallId
+from gateway.call.negotiation import Negotiation, NegotiationError
+from gateway.call.snapshot import SnapshotError, read_snapshot, restore, snapshot_of
+from gateway.call.stage import Stage
+from gateway.clock import Clock
+from gateway.config import Config
+from gateway.engine.custody import Custody
+from gateway.engine.ids import Ids
+from gateway.engine.ledger import Ledger
+from gateway.engine.lights import Lights
+from gateway.engine.live_call import LiveCall
+from gateway.engine.memory import Memory, Remembered
+from gateway.engine.site import Site
+from gateway.engine.workers import NoPorts, WorkerAway, Workers
+from gateway.event_bus import EventBus
+from gateway.events import CallEnded, RecordingsChanged
+from gateway.journal import CallJournal
+from gateway.media import plane
+from gateway.media.plane import CallRef
+from gateway.sdp.errors import SdpError
+from policy.decision import Reason, Side
+from policy.retention import erase_receipt_at, erase_recording_at
+from storage.errors import StorageError
+from storage.legs import XKind
+
+__all__ = ["Engine"]
+
+log = structlog.get_logger()
+
+
+class Engine:
+    """See the module. One object holds all calls of this gateway."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        clock: Clock,
+        ids: Ids,
+        site: Site,
+        ledger: Ledger,
+        custody: Custody,
+        workers: Workers,
+        bus: EventBus,
+        journal: CallJournal,
+    ) -> None:
+        self.clock = clock
+        self.site = site
+        self.ledger = ledger
+        self.custody = custody
+        self.workers = workers
+        self.bus = bus
+        self.lights = Lights()
+        self.memory = Memory()
+        self.counters: Counter[str] = Counter()
+        self.calls: dict[SipCallId, LiveCall] = {}
+        self.by_ref: dict[CallRef, LiveCall] = {}
+        self._ids = ids
+        self._journal = journal
+        sides = {Side.CALLER: config.sip.caller_side, Side.AGENT: config.sip.agent_side}
+        self._hosts = {side: part.media_address for side, part in sides.items()}
+        self._networks = {
+            side: tuple(str(peer.network) for peer in part.peer_list) if part.allow_nat else ()
+            for side, part in sides.items()
+        }
+
+    # --- the four verbs, and what else signalling tells --------------------------------------------------------------
+
+    async def offer(self, new: NewCall, message: SdpMessage) -> bytes:
+        """SDP with our ports in place of the sender's; the body itself where the call passes un-anchored."""
+        live = self.calls.get(new.call_id) or self._begin(new)
+        return await self._describe(live, message)
+
+    async def answer(self, call_id: SipCallId, message: SdpMessage) -> bytes:
+        """The same for an answer, or for an offer in a response."""
+        live = self.calls.get(call_id)
+        return message.body if live is None else await self._describe(live, message)
+
+    def begin(self, new: NewCall) -> CallRef:
+        """Know a call before any SDP of it was seen (delayed offer)."""
+        live = self.calls.get(new.call_id) or self._begin(new)
+        return live.call.ref
+
+    def answered(self, call_id: SipCallId, dialog: DialogTag) -> None:
+        """A 2xx to the initial INVITE."""
+        live = self.calls.get(call_id)
+        if live is None or live.call.answered_dialog is not None:
+            return
+        live.agent = self.site.holder(live.call.new.extension)
+        self.apply(live, live.call.answered(dialog, live.agent))
+        if live.agent is None:
+            self._enter_x(live)
+        self._keep(live)
+        self.reconsider(live)
+
+    def confirmed(self, call_id: SipCallId) -> None:
+        """The ACK of the initial 2xx passed."""
+        live = self.calls.get(call_id)
+        if live is not None:
+            live.call.confirmed()
+            self.reconsider(live)
+
+    def rolled_back(self, call_id: SipCallId, dialog: DialogTag) -> None:
+        """A re-offer was refused or not answered."""
+        live = self.calls.get(call_id)
+        if live is not None:
+            live.call.negotiation.rolled_back(dialog)
+            self._keep(live)
+
+    def referred(self, call_id: SipCallId) -> None:
+        """A party is transferred, or replaces another."""
+        live = self.calls.get(call_id)
+        if live is not None:
+            live.call.referred()
+            self.reconsider(live)
+
+    def hang_up(self, call_id: SipCallId) -> None:
+        """The call is over, or never came about."""
+        live = self.calls.pop(call_id, None)
+        if live is None:
+            return
+        live.over = True
+        call = live.call
+        self.by_ref.pop(call.ref, None)
+        self._journal.erase(call.ref)
+        if call.worker is not None:
+            self.workers.note_load(call.worker, -1)
+        self.apply(live, call.hang_up(self.clock.now(), self.clock.wallclock()))
+        if live.agent is not None:
+            self.lights.forget(live.agent, call.ref)
+        if call.leg is None or call.leg.entry is None:
+            self._remember(live, "not_recorded", self.reasons(live))
+        self.bus.publish(CallEnded(call.ref))
+
+    # --- deciding ----------------------------------------------------------------------------------------------------
+
+    def reconsider(self, live: LiveCall) -> None:
+        """Let a call decide anew with what is known now."""
+        leg = live.call.leg
+        if leg is None or leg.stage is Stage.CLOSED or live.over:
+            return
+        now, wallclock = self.clock.now(), self.clock.wallclock()
+        given = self.site.gather(leg.agent, live.call.new, self.lights.pages(leg.agent), now, wallclock)
+        self._step(live, lambda: live.call.reconsider(given, now, wallclock))
+
+    def reconsider_all(self, agent: str | None = None) -> None:
+        """The same for every call (of an agent): something changed for all of them."""
+        for live in tuple(self.calls.values()):
+            if agent is None or live.agent == agent:
+                self.reconsider(live)
+
+    def tick(self) -> None:
+        """Let time pass for every leg that waits for something."""
+        now = self.clock.now()
+        for live in tuple(self.calls.values()):
+            leg = live.call.leg
+            due = leg.next_timeout(now, self.clock.wallclock()) if leg is not None else None
+            if due is not None and due <= now:
+                self.reconsider(live)
+
+    def beat(self) -> None:
+        """Each second: a heartbeat for every light that is on, and one look at every leg."""
+        now = self.clock.now()
+        for light in tuple(self.lights.lit()):
+            beat = light.heartbeat(now)
+            if beat is not None:
+                self.bus.publish(beat)
+        self.reconsider_all()
+
+    def reasons(self, live: LiveCall) -> tuple[str, ...]:
+        """Why a call's leg isn't recorded, in full: for its agent's eyes, folded for everybody else's."""
+        leg = live.call.leg
+        if leg is not None:
+            return tuple(reason.value for reason in leg.told_reasons())
+        site = self.site.reasons(self.clock.wallclock())
+        return tuple(reason.value for reason in site) or (Reason.LEG_UNBOUND.value,)
+
+    def _step(self, live: LiveCall, step: Callable[[], list[Effect]]) -> None:
+        """One step of the core. A bug in it drops this leg from recording, never the call."""
+        try:
+            effects = step()
+        except Exception:
+            log.exception("leg dropped from recording", call=live.call.ref)
+            self.counters["evaluation_errors"] += 1
+            effects = self._abandon(live)
+        self.apply(live, effects)
+
+    def _abandon(self, live: LiveCall) -> list[Effect]:
+        leg = live.call.leg
+        return leg.abandon(self.clock.now(), self.clock.wallclock(), (Reason.EVALUATION_ERROR,)) if leg else []
+
+    # --- applying ----------------------------------------------------------------------------------------------------
+
+    def apply(self, live: LiveCall, effects: Iterable[Effect]) -> None:
+        """Do what the core wants, in its order; orders and events now, durable work in the call's queue."""
+        for effect in effects:
+            match effect:
+                case PlaneOrder(order):
+                    self._order(live, order)
+                case Publish(event):
+                    self.bus.publish(event)
+                case CountEvent(name):
+                    self.counters[name] += 1
+                case EnterLeg(agent):
+                    live.do(partial(self._enter, live, agent))
+                case WriteReceipt():
+                    live.do(partial(self._write_receipt, live, effect))
+                case WriteDecision():
+                    live.do(partial(self._write_decision, live, effect))
+                case WriteStop():
+                    live.do(partial(self._write_stop, live, effect))
+                case DiscardRecording():
+                    live.do(partial(self._discard, live, effect))
+                case LeaveLeg():
+                    live.do(partial(self._leave, live, effect))
+
+    def _order(self, live: LiveCall, order: plane.Order) -> None:
+        if live.call.worker is None:
+            return
+        if isinstance(order, plane.Record):
+            for side in order.sides:
+                self.custody.tap_ordered(live, (order.recording, order.seg, side.side), order.opened_at)
+        if not self.workers.send(live.call.worker, order):
+            self.counters["orders_lost"] += 1
+
+    async def _enter(self, live: LiveCall, agent: str) -> None:
+        wallclock = self.clock.wallclock()
+        agreement = self.site.agreement
+        if agreement is None or not self.site.draws(agreement):
+            return
+        try:
+            live.entered = await self.ledger.enter(
+                self.site.agents[agent],
+                agreement,
+                self.site.phase(agent, wallclock),
+                queue=live.call.new.queue,
+                call=live.call.ref,
+                wallclock=wallclock,
+            )
+        except StorageError as error:
+            self._storage_failed("a leg could not be entered", error)
+            return
+        self.site.watch.last_entry = wallclock
+        live.call.entered(live.entered.result)
+        self.reconsider(live)
+
+    async def _write_receipt(self, live: LiveCall, effect: WriteReceipt) -> None:
+        agreement, leg = self.site.agreement, live.call.leg
+        if agreement is None or leg is None:
+            return
+        wallclock, now = self.clock.wallclock(), self.clock.now()
+        erased = erase_recording_at((agreement,), effect.purpose, wallclock)
+        try:
+            digest = await self.custody.receipt(
+                effect, agreement.digest, now, wallclock, erase_receipt_at((agreement,), erased)
+            )
+        except StorageError as error:
+            self._storage_failed("a receipt could not be written", error)
+            if effect.outcome == "yes":
+                self._step(live, lambda: leg.abandon(now, wallclock, (Reason.CONSENT_UNPROVEN,)))
+            return
+        if effect.outcome == "yes":
+            live.consents.append(digest)
+            self._step(live, lambda: leg.receipt_written(effect.purpose, self.clock.now()))
+            self.reconsider(live)
+
+    async def _write_decision(self, live: LiveCall, effect: WriteDecision) -> None:
+        leg, agreement = live.call.leg, self.site.agreement
+        if leg is None:
+            return
+        try:
+            if agreement is None or live.entered is None:
+                raise StorageError("nothing to decide under")
+            await self.custody.decide(live, effect, self.site, self.clock.wallclock())
+        except StorageError as error:
+            self._storage_failed("a decision could not be made durable", error)
+            self._step(live, lambda: leg.decision_failed(self.clock.now(), self.clock.wallclock()))
+            return
+        now, wallclock = self.clock.now(), self.clock.wallclock()
+        given = self.site.gather(leg.agent, live.call.new, self.lights.pages(leg.agent), now, wallclock)
+        self._step(live, lambda: leg.decision_durable(given, live.call.negotiation.line(), now, wallclock))
+
+    async def _write_stop(self, live: LiveCall, effect: WriteStop) -> None:
+        try:
+            await self.custody.stop(live, effect, self.clock.wallclock())
+        except StorageError as error:
+            self._storage_failed("a stop could not be noted", error)
+
+    async def _discard(self, live: LiveCall, effect: DiscardRecording) -> None:
+        """Intent durable, keys dropped, files destroyed. An intent that can't be written doesn't keep the tap open."""
+        try:
+            await self.custody.intend_discard(effect.recording, self.clock.wallclock())
+        except StorageError as error:
+            self._storage_failed("a discard could not be noted", error)
+        acknowledged = self.custody.expect_discarded(effect.recording)
+        self._order(live, plane.Discard(effect.call, effect.recording))
+        await self.custody.finish_discard(effect.recording, acknowledged)
+        for key in [key for key in live.unsettled if key[0] == effect.recording]:
+            live.settle(key)
+        if live.agent is not None:
+            self.bus.publish(RecordingsChanged(live.agent, effect.recording))
+
+    async def _leave(self, live: LiveCall, effect: LeaveLeg) -> None:
+        """The leg's single `out`, after what became of its segments is durable."""
+        stored = await self.custody.settled(live)
+        told, reasons = effect.told_as, effect.reasons
+        if live.interrupted and told.startswith("recorded"):
+            told = "interrupted"
+        elif told.startswith("recorded") and not stored:
+            told, reasons = "not_recorded", (Reason.NO_MEDIA.value,)
+        self._remember(live, told, reasons, effect.recording)
+        if live.entered is None:
+            return
+        try:
+            await self.ledger.leave(live.entered, told, reasons, tuple(live.manifests))
+        except StorageError as error:
+            self._storage_failed("an out could not be written", error)
+
+    def _storage_failed(self, what: str, error: StorageError) -> None:
+        self.counters["storage_failures"] += 1
+        self.site.storage_available = False  # until the next probe succeeds
+        log.error(what, fault=type(error).__name__)
+
+    # --- reports of the media plane ----------------------------------------------------------------------------------
+
+    def report(self, worker: int, report: plane.Report) -> None:
+        """One line of a worker's."""
+        match report:
+            case plane.Hello():
+                self._hello(worker, report)
+            case plane.MediaSeen(flow=flow):
+                self._with_call(CallRef(flow.split("/", 1)[0]), lambda live: live.call.media_seen(report))
+            case plane.DigitHeard(flow=flow):
+                self._with_call(CallRef(flow.split("/", 1)[0]), lambda live: _pressed(live, report))
+            case plane.PlayEnded(flow=flow):
+                self._with_call(CallRef(flow.split("/", 1)[0]), lambda live: live.call.played(report))
+            case plane.Discarded(recording=recording):
+                self.custody.discarded(recording)
+            case plane.SegmentOpened() | plane.SegmentSealed() | plane.SegmentFailed():
+                self.custody.take(worker, report)
+            case plane.Counted(flows=flows, final=True):
+                for count in flows.values():
+                    self.counters["packets_relayed"] += count.forwarded
+                    self.counters["packets_from_wrong_source"] += count.wrong_source
+            case _:
+                pass
+
+    def worker_lost(self, worker: int) -> None:
+        """A worker's connection broke: it has closed its taps, or it is gone. Its calls go on, unrecorded."""
+        for live in tuple(self.calls.values()):
+            leg = live.call.leg
+            if live.call.worker != worker or leg is None:
+                continue
+            if leg.opened:
+                live.interrupted = True
+            now, wallclock = self.clock.now(), self.clock.wallclock()
+            self._step(live, partial(leg.abandon, now, wallclock, (Reason.STORAGE_UNAVAILABLE,)))
+
+    def _hello(self, worker: int, hello: plane.Hello) -> None:
+        """Calls that only one of the two knows are ended on its side."""
+        for ref in hello.calls:
+            if ref not in self.by_ref:
+                self.workers.send(worker, plane.Remove(ref))
+        for live in tuple(self.calls.values()):
+            if live.call.worker == worker and live.call.ref not in hello.calls:
+                self.counters["calls_lost_by_worker"] += 1
+        self.custody.worker_connected(worker, hello.pid)
+
+    def _with_call(self, ref: CallRef, note: Callable[[LiveCall], None]) -> None:
+        live = self.by_ref.get(ref)
+        if live is not None:
+            note(live)
+            self.reconsider(live)
+
+    # --- calls -------------------------------------------------------------------------------------------------------
+
+    def adopt(self) -> int:
+        """Take up the calls that the journal has; how many."""
+        for entry in self._journal.entries():
+            try:
+                kept = read_snapshot(entry)
+            except SnapshotError:
+                self.counters["journal_faults"] += 1
+                continue
+            call = restore(kept, self._hosts, self._networks, partial(self._make_leg, kept.ref))
+            self._hold(call)
+        return len(self.calls)
+
+    def _begin(self, new: NewCall) -> LiveCall:
+        ref = self._ids.call()
+        try:
+            worker: int | None = self.workers.choose()
+        except WorkerAway:
+            worker = None
+            self.counters["calls_unanchored"] += 1
+        media = Negotiation(ref, nat_networks=self._networks, hosts=self._hosts)
+        since = self.clock.wallclock()
+        return self._hold(Call(ref, new, media, worker, since, partial(self._make_leg, ref)))
+
+    def _hold(self, call: Call) -> LiveCall:
+        live = LiveCall(call)
+        self.calls[call.new.call_id] = live
+        self.by_ref[call.ref] = live
+        if call.worker is not None:
+            self.workers.note_load(call.worker, +1)
+        return live
+
+    def _make_leg(self, ref: CallRef, agent: str) -> Leg:
+        return Leg(ref, agent, self.lights.indicator(agent, ref), self._ids.recording)
+
+    async def _describe(self, live: LiveCall, message: SdpMessage) -> bytes:
+        call = live.call
+        if call.worker is None:
+            return message.body
+        try:
+            missing = call.negotiation.missing(message.body)
+            if missing:
+                call.negotiation.ports.update(await self.workers.reserve(call.worker, call.ref, missing))
+            body, effects = call.describe(message, self.clock.now())
+        except (SdpError, NegotiationError, NoPorts, WorkerAway) as error:
+            self.counters["descriptions_passed_unchanged"] += 1
+            log.warning("description passed unchanged", call=call.ref, fault=type(error).__name__)
+            return message.body
+        self.apply(live, effects)
+        self._keep(live)
+        self.reconsider(live)
+        return body
+
+    def _keep(self, live: LiveCall) -> None:
+        state = snapshot_of(live.call)
+        if state is not None and not live.over:
+            self._journal.put(live.call.ref, state)
+
+    def _enter_x(self, live: LiveCall) -> None:
+        agreement = self.site.agreement
+        if agreement is None or not self.site.draws(agreement):
+            return
+
+        async def enter() -> None:
+            kind = XKind.UNKNOWN if live.call.new.extension is None else XKind.UNCLAIMED
+            try:
+                await self.ledger.enter_x(agreement, kind, self.clock.wallclock())
+            except StorageError as error:
+                self._storage_failed("a leg could not be counted", error)
+
+        live.do(enter)
+
+    def _remember(self, live: LiveCall, told_as: str, reasons: tuple[str, ...], recording: str | None = None) -> None:
+        call = live.call
+        drawn = live.entered.result.drawn if live.entered is not None else None
+        self.memory.add(
+            Remembered(call.ref, live.agent, call.since, self.clock.now(), told_as, reasons, drawn, recording)
+        )
+
+
+def _pressed(live: LiveCall, report: plane.DigitHeard) -> None:
+    if live.call.leg is not None:
+        live.call.leg.pressed(report)
+
+
+def outside(user: str | None) -> Private | None:
+    """A user part as a private value; anonymous ones are withheld numbers."""
+    return Private(user) if user and user.lower() not in ("anonymous", "unknown", "restricted") else None
+
+
+def format_time(wallclock: datetime) -> str:
+    """RFC 3339 in UTC, to the second."""
+    return wallclock.isoformat(timespec="seconds").replace("+00:00", "Z")

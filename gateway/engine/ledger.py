@@ -1,0 +1,125 @@
+"""Enters legs and draws them: entry durable first, then the draw, then ceiling and caps in log order (crypto.md §4).
+
+Only (epoch, pseudonym, counter) enters the draw. Where the council's share comes from is behind an asynchronous seam,
+so that a council's own box can answer later; under a demo's agreement both shares lie in the gateway's database.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from crypto.commitment import commitment, new_salt, pseudonym
+from crypto.draw import agent_key, combine, draw_output, drawn
+from gateway.call.model import EntryResult
+from policy.agreement.schema import Agreement
+from policy.decision import Reason, Rule
+from policy.draw_rules import Epoch, epoch_of, rule_for
+from policy.terms import Phase
+from policy.validity import local_time
+from storage.legs import Admission, EpochSecrets, LegEntry, Legs, Out, XKind
+from storage.roster import Agent
+
+__all__ = ["CouncilShare", "Entered", "HeldShare", "Ledger"]
+
+
+class CouncilShare(Protocol):
+    """Whoever holds the council's part of an epoch's draw."""
+
+    async def draw(self, epoch: EpochSecrets, agent: str, n: int, entry_hash: bytes) -> bytes:
+        """y_council for this leg; `entry_hash` only shows that the leg is entered, it never enters the HMAC."""
+        ...
+
+
+class HeldShare:
+    """The council's share held beside the host's: a demo's, and said so wherever its figures are shown."""
+
+    def __init__(self, origin: str) -> None:
+        self._origin = origin
+
+    async def draw(self, epoch: EpochSecrets, agent: str, n: int, entry_hash: bytes) -> bytes:
+        """See `CouncilShare`."""
+        return draw_output(agent_key("council", self._origin, epoch.name, agent, epoch.council), n)
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A leg in the books: what the core needs, and what its `out` and manifests will."""
+
+    result: EntryResult
+    entry: LegEntry
+    admission: Admission
+    agreement: Agreement
+
+
+class Ledger:
+    """The site's entries. `origin` names the site's log."""
+
+    def __init__(self, legs: Legs, origin: str, share: CouncilShare) -> None:
+        self._legs = legs
+        self._origin = origin
+        self._share = share
+
+    async def enter(
+        self, agent: Agent, agreement: Agreement, phase: Phase, *, queue: str | None, call: str, wallclock: datetime
+    ) -> Entered:
+        """Enter one agent leg and draw it; durable on return. Raises `StorageError`."""
+        epoch = epoch_of(agreement, wallclock)
+        a = pseudonym(agent.salt, self._origin, epoch.name).hex()
+        rule = rule_for(
+            (agreement,), queue=queue or "", group=agent.group, phase=phase, wallclock=wallclock
+        )  # one agreement is in force in this version
+        day = local_time(agreement, wallclock).date()
+        about: dict[str, object] = {"call": call, "start": wallclock.isoformat(), "nonce": secrets.token_hex(16)}
+        entry = await self._legs.enter(
+            epoch=epoch.name,
+            pseudonym=a,
+            rule=rule.index if rule is not None else None,
+            queue=queue if queue in agreement.scope.queues and queue is not None else "other",
+            commitment=commitment("call", about, new_salt()),
+            day=day,
+        )
+        hit = rule is not None and await self._is_drawn(epoch, entry, rule, local_time(agreement, epoch.start))
+        admission = await self._legs.admit(entry, drawn=hit, rule=rule, agreements=(agreement,))
+        return Entered(_result(entry, rule, hit, admission), entry, admission, agreement)
+
+    async def enter_x(self, agreement: Agreement, kind: XKind, wallclock: datetime) -> None:
+        """Count a leg that has no agent."""
+        await self._legs.enter_x(epoch_of(agreement, wallclock).name, kind)
+
+    async def leave(self, entered: Entered, told_as: str, reasons: tuple[str, ...], manifests: tuple[str, ...]) -> Out:
+        """The leg's single `out`, kept or not; its commitment is of equal size whatever came of it."""
+        said: dict[str, object] = {
+            "outcome": told_as,
+            "lane": entered.result.rule.lane.value if entered.result.rule else None,
+            "reason": list(reasons),
+            "manifests": list(manifests),
+        }
+        return await self._legs.out(entered.entry, commitment("out", said, new_salt()))
+
+    async def close_leftovers(self) -> int:
+        """Close what an earlier run entered and never closed; how many."""
+        left = await self._legs.without_out()
+        for entry in left:
+            if entry.admitted is None:
+                await self._legs.admit(entry, drawn=False, rule=None, agreements=())
+            said: dict[str, object] = {"outcome": "interrupted", "lane": None, "reason": [], "manifests": []}
+            await self._legs.out(entry, commitment("out", said, new_salt()))
+        return len(left)
+
+    async def _is_drawn(self, epoch: Epoch, entry: LegEntry, rule: Rule, started: datetime) -> bool:
+        shares = await self._legs.epoch(epoch.name, started.date())
+        host = draw_output(agent_key("host", self._origin, epoch.name, entry.pseudonym, shares.host), entry.n)
+        council = await self._share.draw(shares, entry.pseudonym, entry.n, entry.entry.to_bytes(8, "big"))
+        return drawn(combine(host, council), rule.ppm)
+
+
+def _result(entry: LegEntry, rule: Rule | None, hit: bool, admission: Admission) -> EntryResult:
+    return EntryResult(
+        entry=entry.entry,
+        rule=rule,
+        drawn=hit,
+        ceiling_ok=Reason.CEILING not in admission.reasons,
+        caps_ok=Reason.AGENT_CAP not in admission.reasons,
+        campaign_full=Reason.CAMPAIGN_FULL in admission.reasons,
+    )

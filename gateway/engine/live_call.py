@@ -1,0 +1,69 @@
+"""One call as the engine holds it: the core's `Call`, its entry, its durable work in order, its unsettled segments."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from gateway.call.core import Call
+from gateway.call.effects import LeaveLeg
+from gateway.engine.ledger import Entered
+from gateway.media.plane import RecordingId, SideName
+
+__all__ = ["LiveCall", "SideKey"]
+
+log = structlog.get_logger()
+SideKey = tuple[RecordingId, int, SideName]
+"""Recording, segment, side."""
+
+
+@dataclass(slots=True, eq=False)
+class LiveCall:
+    """See the module. Durable work runs in its own task, so that no SIP message ever waits for a disk."""
+
+    call: Call
+    agent: str | None = None
+    entered: Entered | None = None
+    unsettled: set[SideKey] = field(default_factory=set)
+    """Sides whose taps were opened and whose end is not durable yet."""
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+    manifests: list[str] = field(default_factory=list)
+    """Digests of the manifests of this leg, for its `out`."""
+    consents: list[str] = field(default_factory=list)
+    """Digests of the receipts this leg's recording stands on."""
+    interrupted: bool = False
+    over: bool = False
+    leaving: LeaveLeg | None = None
+    _work: asyncio.Queue[Callable[[], Awaitable[None]]] = field(default_factory=asyncio.Queue)
+    _task: asyncio.Task[None] | None = None
+
+    def do(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Queue durable work of this call; it runs in the order given."""
+        self._work.put_nowait(work)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+
+    async def drain(self) -> None:
+        """Until everything queued so far is done."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        while not self._work.empty():
+            work = self._work.get_nowait()
+            try:
+                await work()
+            except Exception:
+                log.exception("work of a call failed", call=self.call.ref)
+
+    def opened(self, key: SideKey) -> None:
+        """A tap is about to be opened."""
+        self.unsettled.add(key)
+        self.settled.clear()
+
+    def settle(self, key: SideKey) -> None:
+        """What became of a side is durable."""
+        self.unsettled.discard(key)
+        if not self.unsettled:
+            self.settled.set()

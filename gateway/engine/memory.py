@@ -1,0 +1,46 @@
+"""What became of legs that are over, for their agents' `explain`: 24 hours, in memory only, never on disk."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime
+
+__all__ = ["Memory", "Remembered"]
+
+KEPT_S = 24 * 3600.0
+MOST = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """One leg that is over."""
+
+    call: str
+    agent: str | None
+    since: datetime
+    ended_at: float
+    """Monotonic seconds."""
+    told_as: str
+    reasons: tuple[str, ...]
+    drawn: bool | None
+    recording: str | None
+
+
+class Memory:
+    """By call reference, oldest first."""
+
+    def __init__(self) -> None:
+        self._legs: OrderedDict[str, Remembered] = OrderedDict()
+
+    def add(self, leg: Remembered) -> None:
+        """Remember a leg; what is older than a day goes."""
+        self._legs[leg.call] = leg
+        self._legs.move_to_end(leg.call)
+        while self._legs and (len(self._legs) > MOST or self._oldest().ended_at < leg.ended_at - KEPT_S):
+            self._legs.popitem(last=False)
+
+    def get(self, call: str) -> Remembered | None:
+        """What became of a call's leg."""
+        return self._legs.get(call)
+
+    def _oldest(self) -> Remembered:
+        return next(iter(self._legs.values()))
