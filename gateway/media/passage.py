@@ -1,0 +1,229 @@
+"""The slow way from a flow to its peer, taken only while digits are listened for, or once something was played.
+
+Listens to what the flow's party presses, holds presses back, plays to the peer's party instead of or beneath what the
+flow's party says, and keeps the outgoing numbers continuous from then on. A `Divert` of the datapath.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from typing import Final, Literal
+
+from gateway.clock import Clock
+from gateway.media.datapath.base import Outlet
+from gateway.media.inband import InbandReader
+from gateway.media.plane import DigitHeard, FlowId, Listen, Play, PlayEnded, Report
+from gateway.media.prompts.continuity import Continuity
+from gateway.media.prompts.player import Playing
+from gateway.rtp.errors import RtpError
+from gateway.rtp.g711 import Samples, decode
+from gateway.rtp.packet import Rtp, build
+from gateway.rtp.payload_types import STATIC_LAW
+from gateway.rtp.telephone_event import LOST_END_S, EventReader, Press
+
+QUIET_S: Final = 0.060
+"""A party that sent nothing for so long sends nothing now: the sound is played without it."""
+
+
+class Ear:
+    """Hears one party's digits, of one SSRC only: the one that was there when listening began, or the first since."""
+
+    def __init__(self, order: Listen, last_header: bytes) -> None:
+        self.order: Final = order
+        self._events = EventReader()
+        self._inband = InbandReader()
+        self._ssrc = int.from_bytes(last_header[8:12], "big") if last_header else None
+
+    def hear(self, rtp: Rtp, packet: memoryview, arrival: float) -> tuple[list[Press], bool]:
+        """The presses that ended with a packet, and whether the packet is to be held back."""
+        if self._ssrc is None:
+            self._ssrc = rtp.ssrc
+        event_type = self.order.payload_type
+        if event_type is None:
+            return self._hear_inband(rtp, packet, arrival)
+        if rtp.payload_type != event_type:
+            return [], False
+        if rtp.ssrc != self._ssrc:
+            return [], self.order.hold_back
+        try:
+            press = self._events.read(packet[rtp.start : rtp.end], rtp.timestamp, arrival)
+        except RtpError:
+            press = None
+        return [press] if press else [], self.order.hold_back
+
+    @property
+    def detector(self) -> Literal["inband", "rfc4733"]:
+        """How digits are heard."""
+        return "inband" if self.order.payload_type is None else "rfc4733"
+
+    def expire(self, now: float) -> Press | None:
+        """The press whose end was lost."""
+        return self._events.expire(now)
+
+    @property
+    def holding(self) -> bool:
+        """Whether a key is down, and its end may be lost."""
+        return self._events.holding
+
+    def _hear_inband(self, rtp: Rtp, packet: memoryview, arrival: float) -> tuple[list[Press], bool]:
+        law = STATIC_LAW.get(rtp.payload_type)
+        if law is None or rtp.ssrc != self._ssrc:
+            return [], False
+        presses = self._inband.read(decode(law, packet[rtp.start : rtp.end]), arrival)
+        return presses, self.order.hold_back and (self._inband.sounding or bool(presses))
+
+
+class Passage:
+    """From `source` to the party of `target`."""
+
+    def __init__(self, source: FlowId, target: FlowId, clock: Clock, report: Callable[[Report], None]) -> None:
+        self.source: Final = source
+        self.target: Final = target
+        self.outlet: Outlet | None = None
+        """Set as soon as the datapath diverts to this."""
+        self._clock, self._report = clock, report
+        self._ear: Ear | None = None
+        self._lost_end: asyncio.TimerHandle | None = None
+        self._continuity: Continuity | None = None
+        self._playing: Playing | None = None
+        self._beat: asyncio.TimerHandle | None = None
+        self._passed_at = float("-inf")
+
+    @property
+    def idle(self) -> bool:
+        """Whether the fast way would do the same."""
+        return self._ear is None and self._continuity is None
+
+    def __call__(self, packet: memoryview, arrival: float) -> bool:
+        """One packet of the source's party; True where it was sent on."""
+        outlet = self.outlet
+        if outlet is None:
+            return False
+        try:
+            rtp = Rtp.parse(packet)
+        except RtpError:
+            return outlet.send(packet)
+        if self._ear is not None and self._heard(self._ear, rtp, packet, arrival):
+            return False
+        if self._continuity is None:
+            return outlet.send(packet)
+        return self._pass(outlet, self._continuity, rtp, packet, arrival)
+
+    # --- listening ----------------------------------------------------------------------------------------------------
+
+    def listen(self, order: Listen) -> None:
+        """Begin, change or end listening."""
+        self._stop_waiting()
+        last = self.outlet.last_header if self.outlet is not None else b""
+        self._ear = Ear(order, last) if order.on else None
+
+    def _heard(self, ear: Ear, rtp: Rtp, packet: memoryview, arrival: float) -> bool:
+        presses, held_back = ear.hear(rtp, packet, arrival)
+        for press in presses:
+            self._tell(ear, press)
+        if ear.holding and self._lost_end is None:
+            self._lost_end = asyncio.get_running_loop().call_later(LOST_END_S, self._expire)
+        return held_back
+
+    def _expire(self) -> None:
+        self._lost_end = None
+        if self._ear is None:
+            return
+        press = self._ear.expire(self._clock.now())
+        if press is not None:
+            self._tell(self._ear, press)
+        if self._ear.holding:
+            self._lost_end = asyncio.get_running_loop().call_later(LOST_END_S / 5, self._expire)
+
+    def _tell(self, ear: Ear, press: Press) -> None:
+        self._report(DigitHeard(self.source, press.digit, press.duration_ms, press.began_at, ear.detector))
+
+    def _stop_waiting(self) -> None:
+        if self._lost_end is not None:
+            self._lost_end.cancel()
+            self._lost_end = None
+
+    # --- playing ------------------------------------------------------------------------------------------------------
+
+    def play(self, order: Play, samples: Samples) -> None:
+        """Begin a playing; the one before ends, incomplete."""
+        self.stop_play()
+        playing = self._playing = Playing(order, samples)
+        if self._continuity is None and self.outlet is not None:
+            last = self.outlet.last_header
+            self._continuity = Continuity.after(last, playing.frame_samples, secrets.token_bytes(10))
+        began_at = asyncio.get_running_loop().time()
+        if order.mode == "beneath":
+            # until the first beat nobody knows whether the other party sends
+            self._passed_at = self._clock.now()
+        self._on_beat(began_at, 0)
+
+    def stop_play(self, play: str | None = None) -> None:
+        """End the playing (None: whichever), incomplete."""
+        playing = self._playing
+        if playing is not None and play in (None, playing.order.play):
+            playing.note(False)
+            self._end_play(playing)
+
+    def close(self) -> None:
+        """The call is over, or the gateway gone."""
+        self.stop_play()
+        self._stop_waiting()
+        self._ear = None
+
+    def _on_beat(self, began_at: float, beat: int) -> None:
+        playing, outlet, continuity = self._playing, self.outlet, self._continuity
+        if playing is None or outlet is None or continuity is None:
+            return
+        alone = playing.order.mode == "instead" or self._clock.now() - self._passed_at > QUIET_S
+        if alone and not playing.over:
+            seq, timestamp = continuity.own(playing.frame_samples)
+            kind, marker = playing.order.payload_type, not playing.begun
+            playing.begun = True
+            playing.note(outlet.send(build(kind, seq, timestamp, continuity.ssrc, playing.frame(), marker=marker)))
+        if playing.over:
+            self._end_play(playing)
+            return
+        # from the beginning, not from now: the beat mustn't drift
+        due = began_at + (beat + 1) * playing.order.ptime_ms / 1000
+        self._beat = asyncio.get_running_loop().call_at(due, self._on_beat, began_at, beat + 1)
+
+    def _pass(self, outlet: Outlet, continuity: Continuity, rtp: Rtp, packet: memoryview, arrival: float) -> bool:
+        playing = self._playing
+        if playing is not None and playing.order.mode == "instead":
+            return False
+        samples = rtp.end - rtp.start if self._is_audio(rtp, playing) else 0
+        place = continuity.passed(rtp, samples)
+        if place is None:
+            return False
+        if playing is None or not samples:
+            return outlet.send(_moved(packet, rtp, place, continuity.ssrc))
+        self._passed_at = arrival
+        mixed = playing.beneath(packet[rtp.start : rtp.end]) if not playing.over else packet[rtp.start : rtp.end]
+        sent = outlet.send(_moved(packet, rtp, place, continuity.ssrc, mixed))
+        playing.note(sent)
+        return sent
+
+    @staticmethod
+    def _is_audio(rtp: Rtp, playing: Playing | None) -> bool:
+        if playing is None:
+            return rtp.payload_type in STATIC_LAW
+        return rtp.payload_type == playing.order.payload_type
+
+    def _end_play(self, playing: Playing) -> None:
+        self._playing = None
+        if self._beat is not None:
+            self._beat.cancel()
+            self._beat = None
+        self._report(PlayEnded(playing.order.play, self.target, playing.complete, self._clock.now()))
+
+
+def _moved(packet: memoryview, rtp: Rtp, place: tuple[int, int], ssrc: int, payload: bytes | memoryview = b"") -> bytes:
+    """A packet with other numbers, and with `payload` (as long as its own) where one is given."""
+    moved = bytearray(packet)
+    moved[2:4] = place[0].to_bytes(2, "big")
+    moved[4:8] = place[1].to_bytes(4, "big")
+    moved[8:12] = ssrc.to_bytes(4, "big")
+    if payload:
+        moved[rtp.start : rtp.end] = payload
+    return bytes(moved)

@@ -1,0 +1,72 @@
+"""What hides a play from the receiver's jitter buffer: one SSRC, sequence numbers and timestamps without a break.
+
+Packets of our own take the next numbers; packets of the party that are passed on afterwards are moved behind them. Only
+a direction in which something was played is shaped like this.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.rtp.g711 import RATE
+from gateway.rtp.packet import HEADER, HEADER_BYTES, Rtp
+from gateway.rtp.sequence import distance
+
+LONGEST_REST: Final = 60 * RATE
+"""How far ahead of us a sender's own timestamps may be after its silence, to be kept."""
+
+
+@dataclass(slots=True)
+class Continuity:
+    """The outgoing packets toward one party."""
+
+    ssrc: int
+    seq: int
+    """Of the packet that was sent last."""
+    timestamp: int
+    """Of the packet that was sent last."""
+    span: int
+    """Samples from that packet's timestamp to the next one's."""
+    _source: int | None = None
+    """SSRC of the packets that are passed on."""
+    _first: int = 0
+    """Sequence number at which the present shift begins; what is older comes too late."""
+    _seq_shift: int = 0
+    _timestamp_shift: int = 0
+    _interrupted: bool = False
+
+    @classmethod
+    def after(cls, last_header: bytes, span: int, dice: bytes) -> "Continuity":
+        """Go on behind the packet that was forwarded last; `dice` (10 bytes) begin a stream where there was none."""
+        if len(last_header) == HEADER_BYTES and last_header[0] >> 6 == 2:
+            _, _, seq, timestamp, ssrc = HEADER.unpack(last_header)
+            return cls(ssrc, seq, timestamp, span, ssrc, seq)
+        ssrc, seq, timestamp = (int.from_bytes(part, "big") for part in (dice[:4], dice[4:6], dice[6:10]))
+        return cls(ssrc, seq, timestamp, span, None, 0, _interrupted=True)
+
+    def own(self, samples: int) -> tuple[int, int]:
+        """Sequence number and timestamp for a packet of ours with so many samples."""
+        self._sent(self.seq + 1, self.timestamp + self.span, samples)
+        self._interrupted = True
+        return self.seq, self.timestamp
+
+    def passed(self, rtp: Rtp, samples: int) -> tuple[int, int] | None:
+        """The same for a packet that is passed on; None where it comes too late to be."""
+        if self._interrupted or rtp.ssrc != self._source:
+            self._shift(rtp)
+        elif distance(rtp.seq, self._first, 16) < 0:
+            return None
+        seq, timestamp = (rtp.seq + self._seq_shift) & 0xFFFF, (rtp.timestamp + self._timestamp_shift) & 0xFFFFFFFF
+        if distance(seq, self.seq, 16) > 0:
+            self._sent(seq, timestamp, samples)
+        return seq, timestamp
+
+    def _sent(self, seq: int, timestamp: int, samples: int) -> None:
+        self.seq, self.timestamp, self.span = seq & 0xFFFF, timestamp & 0xFFFFFFFF, samples or self.span
+
+    def _shift(self, rtp: Rtp) -> None:
+        due = self.timestamp + self.span
+        ahead = distance(rtp.timestamp + self._timestamp_shift, due, 32)
+        if rtp.ssrc != self._source or not 0 <= ahead <= LONGEST_REST:
+            self._timestamp_shift = due - rtp.timestamp
+        self._seq_shift = self.seq + 1 - rtp.seq
+        self._source, self._first, self._interrupted = rtp.ssrc, rtp.seq, False

@@ -1,0 +1,140 @@
+"""Makes the shipped catalogue: speech by espeak-ng, tones by formula. `python -m gateway.media.prompts.make_catalogue`.
+
+Only for changing the sounds; the gateway plays the files that lie in `catalogue/` and never speaks itself.
+"""
+
+import hashlib
+import io
+import subprocess
+import sys
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.media.prompts.sounds import SHIPPED, Kind, Sound, write_index
+from gateway.rtp.g711 import RATE
+
+LEVEL_DB: Final = -16.0
+"""RMS of the parts that are spoken, below full scale."""
+TAPS: Final = 127
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """Words in one language."""
+
+    id: str
+    kind: Kind
+    language: str
+    voice: str
+    speed: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tone:
+    """Sine beeps: pairs of frequency (0: pause) and milliseconds."""
+
+    id: str
+    kind: Kind
+    beeps: tuple[tuple[int, int], ...]
+
+
+# fmt: off
+SPOKEN: Final = (
+    Spoken("ask-de-1", "ask", "de", "de", 185,
+           "Dürfen wir dieses Gespräch aufzeichnen, um die Person am Telefon zu schulen? "
+           "Für ja drücken Sie die 1, für nein die 9. Ohne Antwort wird nicht aufgezeichnet."),
+    Spoken("ask-en-1", "ask", "en", "en-gb", 180,
+           "May we record this call, to coach the person you are speaking with? "
+           "For yes, press 1. For no, press 9. Without an answer, we do not record."),
+    Spoken("ask-nb-1", "ask", "nb", "nb", 182,
+           "Kan vi ta opp denne samtalen, for å veilede den du snakker med? "
+           "For ja, trykk 1. For nei, trykk 9. Uten svar blir det ikke tatt opp."),
+    Spoken("notice-de-1", "notice", "de", "de", 185,
+           "Die Aufzeichnung beginnt jetzt. Mit Stern 9 beenden Sie sie."),
+    Spoken("notice-en-1", "notice", "en", "en-gb", 180,
+           "Recording starts now. Press star 9 to stop it."),
+    Spoken("notice-nb-1", "notice", "nb", "nb", 182,
+           "Opptaket starter nå. Trykk stjerne 9 for å stoppe."),
+)
+# fmt: on
+TONES: Final = (
+    Tone("tone-start", "tone", ((660, 120), (0, 60), (880, 160))),
+    Tone("tone-end", "end_tone", ((880, 120), (0, 60), (440, 240))),
+)
+
+
+def main() -> int:
+    """Write every file and the index; the exit status."""
+    SHIPPED.mkdir(exist_ok=True)
+    sounds = [_write(said.id, said.kind, said.language, said.text, _speak(said)) for said in SPOKEN]
+    sounds += [_write(tone.id, tone.kind, "", "", _beep(tone)) for tone in TONES]
+    write_index(SHIPPED, sounds)
+    return 0
+
+
+def _speak(said: Spoken) -> NDArray[np.float64]:
+    command = ["espeak-ng", "-v", said.voice, "-s", str(said.speed), "--stdout", said.text]
+    with wave.open(io.BytesIO(_run(command))) as file:
+        rate = file.getframerate()
+        # espeak writes a stream of unknown length, so the header's count is far too big
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float64)
+    return _levelled(_trimmed(_resampled(samples, rate)))
+
+
+def _run(command: list[str]) -> bytes:
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+
+
+def _resampled(samples: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
+    """To 8 kHz: low-pass at 3.6 kHz by a windowed sinc, then linear between neighbours."""
+    at = np.arange(TAPS) - TAPS // 2
+    kernel = np.sinc(2 * 3600 / rate * at) * np.hamming(TAPS)
+    smooth = np.convolve(samples, kernel / kernel.sum(), "same")
+    places = np.arange(0, len(smooth) - 1, rate / RATE)
+    return np.asarray(np.interp(places, np.arange(len(smooth)), smooth))
+
+
+def _trimmed(samples: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Without the silence at both ends, but for 60 ms."""
+    loud = np.flatnonzero(np.abs(samples) > 0.01 * np.abs(samples).max())
+    margin = RATE * 60 // 1000
+    return samples[max(int(loud[0]) - margin, 0) : int(loud[-1]) + margin]
+
+
+def _levelled(samples: NDArray[np.float64]) -> NDArray[np.float64]:
+    """At `LEVEL_DB` where there is speech, peaks rounded off below full scale."""
+    voiced = samples[np.abs(samples) > 0.05 * np.abs(samples).max()]
+    scaled = samples / np.sqrt(np.mean(voiced**2)) * 10 ** (LEVEL_DB / 20)
+    return np.asarray(np.tanh(scaled / 0.9) * 0.9)
+
+
+def _beep(tone: Tone) -> NDArray[np.float64]:
+    return np.concatenate([_sine(frequency, ms) for frequency, ms in tone.beeps])
+
+
+def _sine(frequency: int, ms: int) -> NDArray[np.float64]:
+    at = np.arange(RATE * ms // 1000)
+    edge = np.minimum(1, np.minimum(at, at[::-1]) / (RATE * 5 // 1000))
+    return np.asarray(10 ** (LEVEL_DB / 20) * np.sqrt(2) * np.sin(2 * np.pi * frequency * at / RATE) * edge)
+
+
+def _write(name: str, kind: Kind, language: str, text: str, samples: NDArray[np.float64]) -> Sound:
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(np.rint(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+    file_name = f"{name}.wav"
+    (SHIPPED / Path(file_name)).write_bytes(out.getvalue())
+    return Sound(name, kind, language, file_name, hashlib.sha256(out.getvalue()).hexdigest(), text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

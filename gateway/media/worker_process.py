@@ -1,0 +1,173 @@
+"""The process around a `Worker`: its loop, its Unix socket for one gateway at a time, and nothing of it in core dumps.
+
+`{run_dir}/worker-{index}.sock`, JSON lines as `plane` encodes them. A new connection replaces the old one.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import fcntl
+import gc
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TextIO
+
+import structlog
+import uvloop
+
+from gateway.clock import Clock, SystemClock
+from gateway.config import Config
+from gateway.media.datapath.base import Observer
+from gateway.media.datapath.ports import PortPool, share
+from gateway.media.datapath.userspace import UserspaceDatapath
+from gateway.media.errors import MediaError
+from gateway.media.journal import Journal
+from gateway.media.plane import MAX_LINE, PlaneError, Report, decode_order, encode
+from gateway.media.prompts.sounds import Catalogue
+from gateway.media.recording.segment_file import Headers, Payloads
+from gateway.media.recording.session import Surroundings
+from gateway.media.worker import Worker
+from storage.blobs import LocalBlobs
+from storage.vault import LocalVault
+
+MAX_UNSENT: Final = 8 << 20
+"""Bytes of reports that a gateway may leave unread before its connection is dropped."""
+_PR_SET_DUMPABLE: Final = 4
+_MCL_CURRENT_FUTURE_ONFAULT: Final = 7
+
+_log = structlog.get_logger("media")
+
+
+def worker_count(config: Config) -> int:
+    """How many workers there are: as configured, or one for each core."""
+    return config.media.workers or os.cpu_count() or 1
+
+
+def socket_path(config: Config, index: int) -> Path:
+    """Where worker `index` listens for its gateway."""
+    return config.run_dir / f"worker-{index}.sock"
+
+
+def serve(config: Config, index: int) -> None:
+    """Be worker `index` until SIGTERM or SIGINT. Raises MediaError where another one is."""
+    harden()
+    config.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _only_one(config.run_dir / f"worker-{index}.lock"), asyncio.Runner(loop_factory=uvloop.new_event_loop) as run:
+        run.run(_serve(config, index))
+
+
+def harden() -> None:
+    """Keep audio and keys out of core dumps and swap as far as the platform lets us, and use all descriptors."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+        # under a limit, locking what is yet to come would make allocations fail
+        if os.geteuid() == 0 or resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY:
+            libc.mlockall(_MCL_CURRENT_FUTURE_ONFAULT)
+
+
+class GatewayLine:
+    """The worker's socket: at most one gateway, orders in, reports out."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker: Final = worker
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection until it ends or another one takes its place."""
+        self._drop()
+        self._writer = writer
+        for report in self._worker.hello():
+            writer.write(encode(report))
+        self._worker.send = self._send
+        try:
+            await self._obey(reader, writer)
+        except (PlaneError, ValueError, OSError):
+            # a malformed or overlong line: a gateway that speaks otherwise can't be trusted with the next one
+            self._worker.faults["connection"] += 1
+        finally:
+            if self._writer is writer:
+                self._drop()
+            writer.close()
+
+    async def _obey(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            if self._writer is not writer:
+                return
+            self._worker.carry_out(decode_order(line))
+
+    def _send(self, report: Report) -> None:
+        writer = self._writer
+        if writer is None:
+            return
+        writer.write(encode(report))
+        if writer.transport.get_write_buffer_size() > MAX_UNSENT:
+            self._worker.faults["unread_reports"] += 1
+            writer.transport.abort()
+
+    def _drop(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+            self._worker.gateway_lost()
+
+
+def make_worker(
+    config: Config, index: int, clock: Clock, writer: ThreadPoolExecutor, payloads: Payloads, vault: Headers
+) -> Worker:
+    """A worker with its datapath, in the running loop."""
+    loop = asyncio.get_running_loop()
+    pool = PortPool(share(config.media.ports, worker_count(config), index), config.media.cooldown_s)
+
+    def datapath(observer: Observer) -> UserspaceDatapath:
+        return UserspaceDatapath(loop, clock, pool, observer)
+
+    journal = Journal(config.run_dir / f"worker-{index}.journal")
+    return Worker(index, clock, datapath, Surroundings(clock, writer, payloads, vault), journal, Catalogue())
+
+
+async def _serve(config: Config, index: int) -> None:
+    loop = asyncio.get_running_loop()
+    over = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, over.set)
+    data = config.site.data_dir.absolute()
+    with ThreadPoolExecutor(1, "segments") as writer:
+        worker = make_worker(config, index, SystemClock(), writer, LocalBlobs(data), LocalVault(data))
+        worker.start()
+        path = socket_path(config, index)
+        path.unlink(missing_ok=True)
+        server = await asyncio.start_unix_server(GatewayLine(worker).connected, str(path), limit=MAX_LINE)
+        path.chmod(0o600)
+        # what is there now stays: the collector needn't walk it while packets wait
+        gc.collect()
+        gc.freeze()
+        _log.info("worker_started", worker=index)
+        await over.wait()
+        server.close()
+        worker.gateway_lost()
+        # leaving waits for the writer thread, which seals what was open
+        worker.stop()
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        _lock(lock)
+        yield
+
+
+def _lock(file: TextIO) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise MediaError("another worker of this index is running") from None
