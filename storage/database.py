@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeVar, cast
 
 from sqlalchemy import URL, Connection, event, make_url, text
-from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
@@ -136,18 +136,13 @@ class Database:
 
 
 def _savepoint(connection: Connection, work: Work[Any]) -> _Result:
-    """Run one work so that its failure undoes it alone; a failing disk or server ends the whole batch."""
+    """Run one work so that its failure undoes it alone; where even that can't be undone, the whole batch fails."""
     savepoint = connection.begin_nested()
     try:
         value = work(connection)
-    except (SQLAlchemyError, OSError) as error:
-        if not isinstance(error, IntegrityError):
-            raise
-        savepoint.rollback()
-        return _Result(error=_unavailable("written", error))
     except Exception as error:  # a refusal, or a bug: it goes to the caller whose work this is
         savepoint.rollback()
-        return _Result(error=error)
+        return _Result(error=_unavailable("written", error) if isinstance(error, SQLAlchemyError) else error)
     savepoint.commit()
     return _Result(value)
 

@@ -1,0 +1,188 @@
+"""The database: migrations equal the tables, writes share commits but no failures, times are UTC."""
+
+import asyncio
+import contextlib
+import os
+import stat
+import traceback
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import event, insert, select, text
+from sqlalchemy.exc import StatementError
+
+from storage.database import Database
+from storage.errors import AgentUnknown, StorageUnavailable, StorageUrlError
+from storage.tables import campaigns, metadata, receipts
+from tests.peers.stored import AT
+
+
+@pytest.fixture
+async def database(url):
+    opened = await Database.open(url)
+    await opened.migrate()
+    yield opened
+    await opened.close()
+
+
+def add(name):
+    return lambda connection: connection.execute(insert(campaigns).values(id=name, hits=0)).rowcount
+
+
+def names(connection):
+    return list(connection.execute(select(campaigns.c.id).order_by(campaigns.c.id)).scalars())
+
+
+async def test_migrations_make_exactly_the_tables(database):
+    def differences(connection):
+        return compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
+
+    assert await database.read(differences) == []
+
+
+async def test_migrating_again_changes_nothing(database):
+    await database.write(add("kept"))
+    await database.migrate()
+    assert await database.read(names) == ["kept"]
+
+
+async def test_a_refused_work_undoes_itself_alone(database):
+    def refuse(connection):
+        add("undone")(connection)
+        raise AgentUnknown("no such agent on the roster")
+
+    async def refused():
+        with pytest.raises(AgentUnknown):
+            await database.write(refuse)
+
+    async def twice():
+        with pytest.raises(StorageUnavailable, match="IntegrityError"):
+            await database.write(add("first"))
+
+    await database.write(add("first"))
+    await asyncio.gather(database.write(add("before")), refused(), twice(), database.write(add("after")))
+    assert await database.read(names) == ["after", "before", "first"]
+
+
+async def test_waiting_writes_share_a_commit(database):
+    commits = []
+    event.listen(database._writer.sync_engine, "commit", lambda connection: commits.append(1))
+    await asyncio.gather(*(database.write(add(f"{number:03}")) for number in range(100)))
+    assert len(commits) < 10
+    assert len(await database.read(names)) == 100
+
+
+async def test_a_cancelled_waiter_harms_no_other(database):
+    first, second = (asyncio.ensure_future(database.write(add(name))) for name in ("one", "two"))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == 1
+    with contextlib.suppress(asyncio.CancelledError):
+        await first
+    assert "two" in await database.read(names)
+
+
+async def test_close_finishes_what_waits(url):
+    database = await Database.open(url)
+    await database.migrate()
+    waiting = asyncio.ensure_future(database.write(add("late")))
+    await asyncio.sleep(0)
+    await database.close()
+    assert await waiting == 1
+
+
+async def test_bugs_reach_their_caller_and_nobody_else(database):
+    def bug(connection):
+        raise ZeroDivisionError
+
+    results = await asyncio.gather(database.write(bug), database.write(add("fine")), return_exceptions=True)
+    assert isinstance(results[0], ZeroDivisionError) and results[1] == 1
+
+
+def receipt(at):
+    values = {"jti": "j", "call_ref": "c", "outcome": "yes", "receipt": b"", "signature": "", "at": at}
+    return insert(receipts).values(keep_until=at, **values)
+
+
+async def test_times_come_back_aware_in_utc(database):
+    there = AT.astimezone(timezone(timedelta(hours=2)))
+    await database.write(lambda connection: connection.execute(receipt(there)).rowcount)
+    found = await database.read(lambda connection: connection.execute(select(receipts.c.at)).scalar_one())
+    assert found == AT and found.tzinfo is UTC
+
+
+async def test_a_naive_time_is_refused(database):
+    naive = datetime(2026, 4, 6, 9, 30)  # noqa: DTZ001  # what the test is about
+    with pytest.raises((StorageUnavailable, StatementError)):
+        await database.write(lambda connection: connection.execute(receipt(naive)).rowcount)
+    assert await database.read(lambda connection: connection.execute(select(receipts.c.at)).all()) == []
+
+
+async def test_values_never_stand_in_an_error(database):
+    secret = "Alma Beispiel"
+    await database.write(add(secret))
+    with pytest.raises(StorageUnavailable) as caught:
+        await database.write(add(secret))
+    assert secret not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_a_reader_beside_the_writer_sees_what_is_committed_and_writes_nothing(database, url):
+    await database.write(add("seen"))
+    reader = await Database.open(url, read_only=True)
+    assert await reader.read(names) == ["seen"]
+    with pytest.raises(StorageUnavailable):
+        await reader.write(add("x"))
+    with pytest.raises(StorageUnavailable):
+        await reader.read(add("x"))
+    await database.write(add("later"))
+    assert await reader.read(names) == ["later", "seen"]
+    await reader.close()
+
+
+async def test_a_reader_of_a_folder_whose_gateway_is_off(tmp_path):
+    url = f"sqlite:///{tmp_path}/fairtap.db"
+    database = await Database.open(url)
+    await database.migrate()
+    await database.write(add("kept"))
+    await database.close()
+    reader = await Database.open(url, read_only=True)
+    assert await reader.read(names) == ["kept"]
+    await reader.close()
+
+
+async def test_sqlite_is_durable_and_private(tmp_path):
+    database = await Database.open(f"sqlite:///{tmp_path}/new/fairtap.db")
+    await database.migrate()
+    pragmas = {}
+
+    def look(connection):
+        for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete"):
+            pragmas[name] = connection.execute(text(f"PRAGMA {name}")).scalar_one()
+
+    await database.write(look)
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
+    for path in (tmp_path / "new").iterdir():
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o600, path
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["sqlite:///relative.db", "sqlite://", "mysql://host/db", "postgresql://host/db", "nonsense", "sqlite+x:///y"],
+)
+async def test_other_urls_are_refused(url):
+    with pytest.raises(StorageUrlError):
+        await Database.open(url)
+
+
+async def test_a_database_that_isnt_there_is_declared(tmp_path):
+    with pytest.raises(StorageUnavailable):
+        await Database.open(f"sqlite:///{tmp_path}/none.db", read_only=True)
+    with pytest.raises(StorageUnavailable):
+        await Database.open(f"postgresql+asyncpg://fairtap@/none?host={tmp_path}")
+    (tmp_path / "no.db").write_bytes(b"not a database, though long enough to look at" * 40)
+    with pytest.raises(StorageUnavailable):
+        broken = await Database.open(f"sqlite:///{tmp_path}/no.db")
+        await broken.migrate()
