@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import NamedTuple
 
 from gateway.sdp.errors import SdpError
@@ -277,8 +278,8 @@ def _parse_lines(data: bytes) -> tuple[Line, ...]:
 
 def _parse_media(lines: tuple[Line, ...]) -> tuple[Media, ...]:
     starts = [index for index, line in enumerate(lines) if line.kind == "m"]
-    ends = [*starts[1:], len(lines)]
-    return tuple(_parse_m_line(lines, i, start, end) for i, (start, end) in enumerate(zip(starts, ends, strict=True)))
+    spans = enumerate(pairwise([*starts, len(lines)]))
+    return tuple(_parse_m_line(lines, index, start, end) for index, (start, end) in spans)
 
 
 def _parse_m_line(lines: tuple[Line, ...], index: int, start: int, end: int) -> Media:

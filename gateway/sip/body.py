@@ -5,6 +5,7 @@ All other bytes of the body stay. Encoded bodies aren't opened: such a message h
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -53,7 +54,7 @@ def _find_part(body: bytes, boundary: bytes) -> SdpPart | None:
         marks.append(mark)
         if mark[1] or len(marks) > _MAX_PARTS:
             break
-    for opening, closing in zip(marks, marks[1:], strict=False):
+    for opening, closing in itertools.pairwise(marks):
         blank = re.compile(rb"\r?\n\r?\n").search(body, opening.end(), closing.start())
         if blank is None:
             continue

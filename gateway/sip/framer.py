@@ -72,8 +72,13 @@ class StreamFramer:
     def _read_head(self) -> SipSyntaxError | None:
         """Look for the end of the headers and learn the body's length; an error here ends the stream."""
         end = self._buffer.find(b"\r\n\r\n", self._searched)
+        endless = len(self._buffer) > MAX_LINE and self._buffer.find(b"\r\n", 0, MAX_LINE + 2) < 0
+        if endless or (end < 0 and len(self._buffer) > MAX_MESSAGE):
+            head = bytes(self._buffer[:MAX_LINE])
+            return SipSyntaxError("headers are too long", status=513, request=answerable_part(head))
         if end < 0:
-            return self._check_wait()
+            self._searched = max(0, len(self._buffer) - 3)
+            return None
         head = bytes(self._buffer[:end])
         if len(head) > MAX_MESSAGE:
             return SipSyntaxError("message is larger than 64 KiB", status=513, request=answerable_part(head))
@@ -90,14 +95,6 @@ class StreamFramer:
         self._head, self._need = parsed, end + 4 + length
         if self._need > MAX_MESSAGE:
             return SipSyntaxError("message is larger than 64 KiB", status=513, request=answerable_part(head))
-        return None
-
-    def _check_wait(self) -> SipSyntaxError | None:
-        line_ends = self._buffer.find(b"\r\n", 0, MAX_LINE + 2) >= 0
-        if len(self._buffer) > MAX_MESSAGE or (not line_ends and len(self._buffer) > MAX_LINE):
-            head = bytes(self._buffer[:MAX_LINE])
-            return SipSyntaxError("headers are too long", status=513, request=answerable_part(head))
-        self._searched = max(0, len(self._buffer) - 3)
         return None
 
     def _complete(self, head: Request | Response | SipSyntaxError) -> StreamItem:

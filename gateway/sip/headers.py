@@ -167,7 +167,7 @@ def parse_name_addr(value: str, name: str = "address") -> NameAddr:
     quoted = re.match(_QUOTED, text, re.DOTALL)
     opening = text.find("<", quoted.end() if quoted else 0)
     if opening < 0:
-        if quoted or '"' in text.partition(";")[0]:
+        if quoted or any(char in text.partition(";")[0] for char in '",'):
             raise SipSyntaxError(f"malformed `{name}`")
         uri, end = text.partition(";")[0].rstrip(), text.find(";")
         end = len(text) if end < 0 else end

@@ -115,8 +115,9 @@ class Message:
         self.fields[index] = Field(old.name, make_field(spelled, value).raw)
 
     def insert(self, name: str, value: str) -> None:
-        """Put a new field before the first one called `name`, or else before all."""
-        at = next((i for i, field in enumerate(self.fields) if field.name == name), 0)
+        """Put a new field before the first one called `name`, or else below the Vias."""
+        below_vias = max((i + 1 for i, field in enumerate(self.fields) if field.name == "via"), default=0)
+        at = next((i for i, field in enumerate(self.fields) if field.name == name), below_vias)
         self.fields.insert(at, make_field(name, value))
 
     def remove(self, name: str) -> None:
@@ -263,6 +264,8 @@ def answerable_part(head: bytes) -> Request | None:
         return None
     fields = []
     for raw in _logical_lines(rest.split(b"\r\n")[:MAX_FIELDS]):
+        if raw.startswith((b" ", b"\t")):
+            continue
         name = canonical_name(raw.partition(b":")[0].strip(b" \t").decode("latin-1"))
         if name in _ANSWER_FIELDS and b":" in raw and len(raw) <= MAX_LINE and not _BARE_BREAK.search(raw):
             fields.append(Field(name, raw))
