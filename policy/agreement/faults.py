@@ -82,6 +82,11 @@ class Fault:
         return f"line {self.line}: {self.field}: {self.message}"
 
 
+def printable(text: str) -> str:
+    """One line that shows nothing but visible characters: messages repeat parts of an unknown file."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
 class AgreementRefused(PolicyError):
     """The document can't be an agreement; `faults` holds every fault found, by line."""
 

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, tzinfo
 from enum import StrEnum
 from typing import Final, Self, TypeVar
 
-from policy.agreement.faults import Fault, FaultCode
+from policy.agreement.faults import Fault, FaultCode, printable
 from policy.agreement.tree import WHOLE, Kind, ListNode, MapNode, Node, ScalarNode, in_quotes, join
 from policy.errors import PeriodError
 from policy.period import Period, parse_period
@@ -72,7 +72,7 @@ class Report:
 
     def add(self, code: FaultCode, path: str, message: str, line: int | None = None) -> None:
         """Note a fault; without `line`, that of the field or of the nearest section around it."""
-        self.faults.append(Fault(code, path, self.line_of(path) if line is None else line, message))
+        self.faults.append(Fault(code, path, self.line_of(path) if line is None else line, printable(message)))
 
     def line_of(self, path: str) -> int:
         """The line of a field, or of the nearest section around it."""
@@ -87,6 +87,11 @@ class Report:
 
 def _covers(outer: str, inner: str) -> bool:
     return inner == outer or inner.startswith((outer + ".", outer + "["))
+
+
+def _visible(text: str) -> bool:
+    """No control or direction-changing characters: what people sign is what they see."""
+    return all(char.isprintable() or char in "\n\u00a0\u202f" for char in text)
 
 
 class Section:
@@ -167,7 +172,7 @@ class Section:
             text = self._scalar(node, path, Kind.STRING)
             if text is None:
                 continue
-            if not pattern.fullmatch(text) or len(text) > MAX_TEXT:
+            if not pattern.fullmatch(text) or len(text) > MAX_TEXT or not _visible(text):
                 self._report.add(FaultCode.WRONG_VALUE, path, "not an accepted name or text")
             elif text in found:
                 self._report.add(FaultCode.WRONG_VALUE, path, f"`{text[:40]}` is listed twice")
@@ -211,6 +216,8 @@ class Section:
             self.refuse(missing, name, "is empty")
         elif len(text) > MAX_TEXT:
             self.refuse(FaultCode.WRONG_VALUE, name, f"longer than {MAX_TEXT} characters")
+        elif not _visible(text):
+            self.refuse(FaultCode.WRONG_VALUE, name, "holds control characters")
         elif pattern is not None and not pattern.fullmatch(text):
             self.refuse(FaultCode.WRONG_VALUE, name, f"`{text[:40]}` doesn't have the form asked for")
         else:

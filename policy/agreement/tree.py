@@ -24,7 +24,7 @@ from ruamel.yaml.events import (
     SequenceEndEvent,
 )
 
-from policy.agreement.faults import AgreementRefused, Fault, FaultCode
+from policy.agreement.faults import AgreementRefused, Fault, FaultCode, printable
 
 MAX_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 12
@@ -131,7 +131,7 @@ def _decoded(data: bytes) -> str:
 
 
 def _refused(code: FaultCode, line: int, message: str, field: str = WHOLE) -> AgreementRefused:
-    return AgreementRefused([Fault(code, field, line, message)])
+    return AgreementRefused([Fault(code, field, line, printable(message))])
 
 
 @dataclass(slots=True)
@@ -242,7 +242,7 @@ class _Builder:
 
 def join(path: str, name: str) -> str:
     """The path of the field `name` in the section at `path`; a long or strange name is cut and made printable."""
-    shown = "".join(char if char.isprintable() else "?" for char in name[:64])
+    shown = printable(name[:64])
     return f"{path}.{shown}" if path and path != WHOLE else shown
 
 

@@ -152,6 +152,8 @@ REFUSED = [
     ({"apiVersion": "fairtap.agreement/v2"}, F.WRONG_VALUE, "apiVersion"),
     ({"version": "1"}, F.WRONG_TYPE, "version"),
     ({"signed_document/sha256": HASH.upper() + "A"}, F.WRONG_VALUE, "signed_document.sha256"),
+    ({"title/de": "BV \u202enoitpmes"}, F.WRONG_VALUE, "title.de"),
+    ({"legal/controllers": ["a\x1bb"]}, F.WRONG_VALUE, "legal.controllers[0]"),
     ({"title": {}}, F.MISSING_FIELD, "title"),
     ({"scope": "everything"}, F.WRONG_TYPE, "scope"),
     ({"scope/queues": "service"}, F.WRONG_TYPE, "scope.queues"),

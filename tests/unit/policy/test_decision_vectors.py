@@ -28,6 +28,7 @@ from tests.unit.policy.green import (
     NO,
     NOW,
     PROVEN_YES,
+    SAMPLE_RULE,
     UNSET,
     YES,
     agreement,
@@ -245,7 +246,7 @@ REFUSED = {
         {R.LANE_NOT_AGREED},
     ),
     "drawn for a purpose that isn't the lane's": (
-        green(rule=replace(green().rule, purpose=Purpose.PROCESS_QUALITY)),
+        green(rule=replace(SAMPLE_RULE, purpose=Purpose.PROCESS_QUALITY)),
         {R.LANE_NOT_AGREED},
     ),
     "wish that isn't agreed": (
@@ -340,7 +341,7 @@ def test_the_table_of_both_consents(agent, answer, mode):
     spoken = {YES: PROVEN_YES, NO: replace(CALLER_NO, told_one_sided=True), UNSET: CallerAnswer(UNSET)}[answer]
     document = per_leg() if mode == "per_leg" else example()
     decision = evaluate(green(agreements=(document,), agent_standing=standing(agent), caller=caller(spoken)))
-    expected = frozenset()
+    expected: frozenset[Side] = frozenset()
     if agent is YES and answer is YES:
         expected = BOTH
     elif agent is YES and answer is NO and mode == "per_leg":
