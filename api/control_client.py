@@ -18,7 +18,7 @@ from api.errors import GatewayAway, GatewaySilent, Refused
 from gateway.control.protocol import MAX_LINE, Answer, Command, ControlError, Request, Told, Watch, decode, encode
 from gateway.events import Event
 
-__all__ = ["Control", "ControlClient"]
+__all__ = ["Control", "ControlClient", "ask_once"]
 
 ANSWER_S: Final = 5.0
 RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
@@ -99,9 +99,7 @@ class ControlClient:
             raise GatewaySilent from None
         finally:
             self._waiting.pop(number, None)
-        if answer.error is not None:
-            raise Refused(answer.error.code, answer.error.status, answer.error.message)
-        return answer.ok or {}
+        return _settled(answer)
 
     async def _keep_up(self) -> None:
         failures = 0
@@ -144,3 +142,30 @@ class ControlClient:
             future = self._waiting.get(told.id)
             if future is not None and not future.done():
                 future.set_result(told)
+
+
+async def ask_once(path: Path, command: Command, answer_s: float = ANSWER_S) -> dict[str, Any]:
+    """One command on a connection of its own, for the command line; raises as `ControlClient.request`."""
+    try:
+        reader, writer = await asyncio.open_unix_connection(str(path), limit=MAX_LINE)
+    except OSError:
+        raise GatewayAway from None
+    try:
+        writer.write(encode(Request(1, command)))
+        async with asyncio.timeout(answer_s):
+            answer = decode(await reader.readline(), "reply")
+    except TimeoutError:
+        raise GatewaySilent from None
+    except (OSError, ValueError, ControlError):
+        raise GatewayAway from None
+    finally:
+        writer.close()
+    if not isinstance(answer, Answer):
+        raise GatewayAway
+    return _settled(answer)
+
+
+def _settled(answer: Answer) -> dict[str, Any]:
+    if answer.error is not None:
+        raise Refused(answer.error.code, answer.error.status, answer.error.message)
+    return answer.ok or {}

@@ -74,6 +74,8 @@ class SideRow:
     state: str
     bytes: int | None = None
     sha256: str | None = None
+    started: str | None = None
+    ended: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

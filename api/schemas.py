@@ -263,6 +263,8 @@ class SideOut(BaseModel):
     state: str
     bytes: int | None
     sha256: str | None
+    started: str | None
+    ended: str | None
 
 
 class RecordingOut(BaseModel):

@@ -27,6 +27,7 @@ from storage.consents import Consents
 from storage.database import Database, Work
 from storage.errors import AgentUnknown, StorageError
 from storage.names import SegmentKey
+from storage.recordings import State
 from storage.roster import Agent, Roster
 from storage.tables import recordings, segments
 from storage.vault import LocalVault, Secret
@@ -35,8 +36,7 @@ __all__ = ["SiteFolder"]
 
 T = TypeVar("T")
 PIECE: Final = 64 * 1024
-_GONE: Final = ("discarded", "erased")
-_WAIT_S: Final = 1.0
+_GONE: Final = (State.DISCARDING, State.DISCARDED)
 
 
 class SiteFolder:
@@ -197,7 +197,8 @@ def _with_sides(connection: Connection, rows: Iterable[Row[Any]]) -> list[Record
     wanted = segments.c.recording.in_([row.id for row in rows])
     sides: dict[str, list[SideRow]] = {}
     for one in connection.execute(select(segments).where(wanted).order_by(segments.c.seg, segments.c.side)):
-        sides.setdefault(one.recording, []).append(SideRow(one.side, one.seg, one.state, one.bytes, one.sha256))
+        side = SideRow(one.side, one.seg, one.state, one.bytes, one.sha256, _instant(one.started), _instant(one.ended))
+        sides.setdefault(one.recording, []).append(side)
     return [
         RecordingRow(
             id=row.id, agent=row.agent, call=row.call_ref, lane=row.lane, purpose=row.purpose,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -79,8 +80,5 @@ async def _own(recording: str, who: Principal, parts: Parts) -> RecordingRow:
 
 def _out(row: RecordingRow) -> RecordingOut:
     names = ("id", "call", "lane", "purpose", "started", "ended", "state", "keep_until")
-    sides = [
-        {"side": one.side, "seg": one.seg, "state": one.state, "bytes": one.bytes, "sha256": one.sha256}
-        for one in row.sides
-    ]
+    sides = [asdict(one) for one in row.sides]
     return RecordingOut.model_validate({**{name: getattr(row, name) for name in names}, "sides": sides})

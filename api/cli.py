@@ -1,0 +1,57 @@
+"""The command line, `fairtap`: results on stdout, one line on stderr where something is wrong, rc 0, 1 or 2."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from api.commands import agreement, calls, house, keys, roster
+from api.errors import CommandError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="fairtap",
+    help="Records calls only as a works agreement permits, and shows it while it happens.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("run")(house.run)
+app.command("init")(house.init)
+app.command("doctor")(house.doctor)
+app.command("keygen")(keys.keygen)
+app.command("sign")(keys.sign)
+app.command("listen")(keys.listen)
+app.command("explain")(calls.explain)
+app.command("find")(calls.find)
+app.add_typer(roster.agent, name="agent")
+app.add_typer(roster.token, name="token")
+app.add_typer(agreement.agreement, name="agreement")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; its return code."""
+    try:
+        done = app(arguments, standalone_mode=False)
+        return done if isinstance(done, int) else 0
+    except CommandError as error:
+        return _fail(str(error), error.rc)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        # wrong use, as the option parser tells it; its class differs between versions
+        if not hasattr(error, "format_message"):
+            raise
+        said = error.format_message() or "see `fairtap --help`"
+        return _fail(" ".join(said.split()), 2)
+
+
+def _fail(message: str, rc: int) -> int:
+    print(f"fairtap: {message}", file=sys.stderr)
+    return rc
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""What `fairtap doctor` looks at: each check says what it found and, where something is wrong, what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import shutil
+import socket
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from api.control_client import ask_once
+from api.errors import Problem
+from api.home import Home, initialised
+from api.serve import split_listen
+from gateway.control.protocol import Status
+
+__all__ = ["Finding", "examine"]
+
+FILES_NEEDED: Final = 4096
+BYTES_NEEDED: Final = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check."""
+
+    what: str
+    ok: bool
+    said: str
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON members."""
+        return asdict(self)
+
+
+async def examine(home: Home) -> list[Finding]:
+    """Every check that can be made from here, whether or not the gateway runs."""
+    findings = [Finding("configuration", True, f"`{home.file}` can be used"), _folder(home), _disk(home), _files()]
+    status, running = await _gateway(home)
+    findings.append(running)
+    if status is None:
+        findings += await asyncio.to_thread(lambda: list(_ports(home)))
+    return findings
+
+
+def _folder(home: Home) -> Finding:
+    if not initialised(home):
+        return Finding("data folder", False, f"`{home.data_dir}` isn't set up: run `fairtap init`")
+    if not os.access(home.data_dir, os.W_OK):
+        return Finding("data folder", False, f"`{home.data_dir}` can't be written by this account")
+    return Finding("data folder", True, f"`{home.data_dir}` is set up")
+
+
+def _disk(home: Home) -> Finding:
+    place = home.data_dir
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    said = f"{free // (1 << 20)} MiB free"
+    return Finding("disk", free >= BYTES_NEEDED, said if free >= BYTES_NEEDED else f"{said}: make room, 1 GiB at least")
+
+
+def _files() -> Finding:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < FILES_NEEDED:
+        return Finding(
+            "file limit", False, f"{soft} open files: raise it to {FILES_NEEDED} (`ulimit -n {FILES_NEEDED}`)"
+        )
+    return Finding("file limit", True, f"{soft} open files")
+
+
+async def _gateway(home: Home) -> tuple[dict[str, Any] | None, Finding]:
+    try:
+        return await ask_once(home.socket, Status(), 2.0), Finding("gateway", True, "runs and answers")
+    except Problem as problem:
+        if not home.socket.exists():
+            return None, Finding("gateway", True, "doesn't run; start it with `fairtap run`")
+        return None, Finding("gateway", False, f"{problem.detail}: look at its log, start it again")
+
+
+def _ports(home: Home) -> Iterator[Finding]:
+    config = home.config
+    wanted = [("api", "tcp", *split_listen(config.api.listen))]
+    for name, side in (("caller side", config.sip.caller_side), ("agent side", config.sip.agent_side)):
+        wanted += [(name, one.transport, one.host, one.port) for one in side.listeners]
+    for name, transport, host, port in wanted:
+        kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, kind) as probe:
+            if kind == socket.SOCK_STREAM:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                said = (
+                    f"{transport} {host}:{port} can't be used ({error.strerror}): free it or change the configuration"
+                )
+                yield Finding(name, False, said)
+            else:
+                yield Finding(name, True, f"{transport} {host}:{port} is free")
