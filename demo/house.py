@@ -67,7 +67,12 @@ def find_addresses() -> Addresses:
     """A free port for the API, and a network that goes with it."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
-    return Addresses(f"127.{64 + port % 128}.{port // 128 % 256}", port)
+    return Addresses(network_of(port), port)
+
+
+def network_of(port: int) -> str:
+    """Another network for every port that the system gives away by itself."""
+    return f"127.{64 + port % 128}.{port // 128 % 256}"
 
 
 def configuration(folder: Path, at: Addresses, own_phone: bool) -> str:

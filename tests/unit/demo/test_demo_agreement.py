@@ -34,6 +34,7 @@ def signed(document, **changed):
 def test_document_is_a_demo_at_the_highest_rates(document):
     terms = load(document.encode())
     assert terms.demo
+    assert terms.lanes.sample is not None
     assert "DEMO" in document.splitlines()[0]
     assert {rate.phase: rate.ppm for rate in terms.lanes.sample.rates} == {
         Phase.ONBOARDING: 500_000,
