@@ -72,9 +72,13 @@ class Call:
         if self.leg is not None:
             self.leg.party_changed = True
 
+    def end_leg(self, now: float, wallclock: datetime) -> list[Effect]:
+        """A BYE passed: the leg is over at once, the ports stay for what is still on the wire."""
+        return self.leg.leave(now, wallclock) if self.leg is not None else []
+
     def hang_up(self, now: float, wallclock: datetime) -> list[Effect]:
         """The call is over: the leg leaves first, then the ports go."""
-        effects = self.leg.leave(now, wallclock) if self.leg is not None else []
+        effects = self.end_leg(now, wallclock)
         if self.worker is not None:
             effects.append(PlaneOrder(Remove(self.ref)))
         return effects

@@ -86,7 +86,7 @@ class Commands:
         except (CryptoError, PolicyError) as error:
             raise Refused(_code(error), str(error), 422) from None
 
-    # --- live -----------------------------------------------------------------------------------------------------------
+    # --- live --------------------------------------------------------------------------------------------------------
 
     async def _page_opened(self, command: p.PageOpened) -> Answer:
         snapshot = self._engine.lights.open_page(command.agent, command.page)
@@ -109,7 +109,7 @@ class Commands:
                 self._engine.reconsider(live)
         return {"counted": counted}
 
-    # --- the agent's own acts -------------------------------------------------------------------------------------------
+    # --- the agent's own acts ----------------------------------------------------------------------------------------
 
     async def _enrol(self, command: p.Enrol) -> Answer:
         key = VerifyKey.parse(command.signing_key)
@@ -216,7 +216,7 @@ class Commands:
         self._engine.reconsider(live)
         return {}
 
-    # --- reading and administration -------------------------------------------------------------------------------------
+    # --- reading and administration ----------------------------------------------------------------------------------
 
     async def _add_agents(self, command: p.AddAgents) -> Answer:
         new = [
@@ -299,7 +299,7 @@ class Commands:
             "counters": {**engine.counters, "decided_not_stored": engine.custody.failures},
         }
 
-    # --- parts ----------------------------------------------------------------------------------------------------------
+    # --- parts -------------------------------------------------------------------------------------------------------
 
     async def _changed(self, agent: str) -> None:
         """Something about an agent is durable: know it, and let their calls decide anew."""

@@ -60,7 +60,7 @@ class Custody:
         key: SigningKey,
         origin: str,
         clock: Clock,
-        settle: Callable[[int, Settled], None],
+        settle: Callable[[int, Settled], object],
         changed: Callable[[str, str], None],
     ) -> None:
         self.recordings = recordings
@@ -272,7 +272,7 @@ class Custody:
             self._over(key)
 
     def _carried(self, lost: int) -> list[SegmentKey]:
-        """Segments that are still somebody's: of legs that go on, or on their way to the index, but on another worker."""
+        """Segments that are still somebody's: of legs that go on, or on their way to the index."""
         openings = [key for key, opening in self._openings.items() if opening.worker != lost]
         paused = [
             (recording, max(live.call.leg.seg, 1), side.value)

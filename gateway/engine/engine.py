@@ -6,8 +6,9 @@ durable work runs apart, in order for each call, and its completion is a step of
 ports, no worker, a broken invariant or a failing disk end a leg's recording. The call fails open: it always goes on.
 """
 
+import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from functools import partial
 
@@ -84,6 +85,11 @@ class Engine:
         self.counters: Counter[str] = Counter()
         self.calls: dict[SipCallId, LiveCall] = {}
         self.by_ref: dict[CallRef, LiveCall] = {}
+        self.idle = asyncio.Event()
+        """Set while there is no call."""
+        self.idle.set()
+        self._owing: set[int] = set()
+        self._working: set[asyncio.Task[None]] = set()
         self._ids = ids
         self._journal = journal
         sides = {Side.CALLER: config.sip.caller_side, Side.AGENT: config.sip.agent_side}
@@ -143,12 +149,39 @@ class Engine:
             live.call.referred()
             self.reconsider(live)
 
+    def ending(self, call_id: SipCallId) -> None:
+        """A BYE is on its way: what comes after it is no longer the call's."""
+        live = self.calls.get(call_id)
+        if live is not None:
+            self.apply(live, live.call.end_leg(self.clock.now(), self.clock.wallclock()))
+
+    def abandon_unanswered(self, call_id: SipCallId) -> None:
+        """The initial INVITE ended without a 2xx."""
+        live = self.calls.get(call_id)
+        if live is not None and live.call.answered_dialog is None:
+            self.hang_up(call_id)
+
+    def dialog(self, call_id: SipCallId, from_tag: str | None, to_tag: str | None) -> DialogTag | None:
+        """The dialog that a message is in, by the callee's tag, whoever sent it."""
+        live = self.calls.get(call_id)
+        if live is None:
+            return None
+        tag = to_tag if from_tag == live.call.new.uac_tag else from_tag
+        return DialogTag(tag) if tag else None
+
+    def is_current(self, call_id: SipCallId, dialog: DialogTag | None) -> bool:
+        """Whether this is the branch that was answered first."""
+        live = self.calls.get(call_id)
+        return live is not None and dialog is not None and live.call.answered_dialog == dialog
+
     def hang_up(self, call_id: SipCallId) -> None:
         """The call is over, or never came about."""
         live = self.calls.pop(call_id, None)
         if live is None:
             return
         live.over = True
+        if not self.calls:
+            self.idle.set()
         call = live.call
         self.by_ref.pop(call.ref, None)
         self._journal.erase(call.ref)
@@ -231,17 +264,22 @@ class Engine:
                 case CountEvent(name):
                     self.counters[name] += 1
                 case EnterLeg(agent):
-                    live.do(partial(self._enter, live, agent))
+                    self._do(live, partial(self._enter, live, agent))
                 case WriteReceipt():
-                    live.do(partial(self._write_receipt, live, effect))
+                    self._do(live, partial(self._write_receipt, live, effect))
                 case WriteDecision():
-                    live.do(partial(self._write_decision, live, effect))
+                    self._do(live, partial(self._write_decision, live, effect))
                 case WriteStop():
-                    live.do(partial(self._write_stop, live, effect))
+                    self._do(live, partial(self._write_stop, live, effect))
                 case DiscardRecording():
-                    live.do(partial(self._discard, live, effect))
+                    self._do(live, partial(self._discard, live, effect))
                 case LeaveLeg():
-                    live.do(partial(self._leave, live, effect))
+                    self._do(live, partial(self._leave, live, effect))
+
+    def _do(self, live: LiveCall, work: Callable[[], Awaitable[None]]) -> None:
+        task = live.do(work)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
 
     def _order(self, live: LiveCall, order: plane.Order) -> None:
         if live.call.worker is None:
@@ -269,6 +307,7 @@ class Engine:
         except StorageError as error:
             self._storage_failed("a leg could not be entered", error)
             return
+        self._owing.add(live.entered.entry.entry)
         self.site.watch.last_entry = wallclock
         live.call.entered(live.entered.result)
         self.reconsider(live)
@@ -342,6 +381,7 @@ class Engine:
             return
         try:
             await self.ledger.leave(live.entered, told, reasons, tuple(live.manifests))
+            self._owing.discard(live.entered.entry.entry)
         except StorageError as error:
             self._storage_failed("an out could not be written", error)
 
@@ -415,6 +455,15 @@ class Engine:
             self._hold(call)
         return len(self.calls)
 
+    async def finished(self) -> None:
+        """Until the durable work of every leg is done."""
+        while self._working:
+            await asyncio.wait(self._working)
+
+    def open_entries(self) -> frozenset[int]:
+        """Entries of legs that still owe their `out`."""
+        return frozenset(self._owing)
+
     def _begin(self, new: NewCall) -> LiveCall:
         ref = self._ids.call()
         try:
@@ -428,6 +477,7 @@ class Engine:
 
     def _hold(self, call: Call) -> LiveCall:
         live = LiveCall(call)
+        self.idle.clear()
         self.calls[call.new.call_id] = live
         self.by_ref[call.ref] = live
         if call.worker is not None:
@@ -472,7 +522,7 @@ class Engine:
             except StorageError as error:
                 self._storage_failed("a leg could not be counted", error)
 
-        live.do(enter)
+        self._do(live, enter)
 
     def _remember(self, live: LiveCall, told_as: str, reasons: tuple[str, ...], recording: str | None = None) -> None:
         call = live.call

@@ -97,9 +97,9 @@ class Ledger:
         }
         return await self._legs.out(entered.entry, commitment("out", said, new_salt()))
 
-    async def close_leftovers(self) -> int:
-        """Close what an earlier run entered and never closed; how many."""
-        left = await self._legs.without_out()
+    async def close_leftovers(self, running: frozenset[int]) -> int:
+        """Close what an earlier run entered and never closed, but not what runs now; how many."""
+        left = [entry for entry in await self._legs.without_out() if entry.entry not in running]
         for entry in left:
             if entry.admitted is None:
                 await self._legs.admit(entry, drawn=False, rule=None, agreements=())

@@ -38,16 +38,12 @@ class LiveCall:
     _work: asyncio.Queue[Callable[[], Awaitable[None]]] = field(default_factory=asyncio.Queue)
     _task: asyncio.Task[None] | None = None
 
-    def do(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Queue durable work of this call; it runs in the order given."""
+    def do(self, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+        """Queue durable work of this call; it runs in the order given, in the task that is returned."""
         self._work.put_nowait(work)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
-
-    async def drain(self) -> None:
-        """Until everything queued so far is done."""
-        if self._task is not None:
-            await asyncio.wait([self._task])
+        return self._task
 
     async def _run(self) -> None:
         while not self._work.empty():

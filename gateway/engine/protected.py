@@ -15,7 +15,7 @@ from pathlib import Path
 from gateway.call.model import Private
 from gateway.errors import GatewayError
 
-__all__ = ["EMERGENCY", "ProtectedParties", "protect"]
+__all__ = ["EMERGENCY", "ProtectedListError", "ProtectedParties", "protect"]
 
 EMERGENCY = ("110", "112", "113", "115", "116117", "116123", "911", "999")
 """Emergency and crisis numbers of the countries the texts are for."""

@@ -1,0 +1,103 @@
+"""`python -m gateway serve | worker | init | protect`: the gateway's processes and what may write while none runs.
+
+People use `fairtap`, which starts this. Errors are one line on stderr; rc 0, 1 (it failed) or 2 (wrong use or wrong
+configuration: starting again won't help).
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import sys
+from pathlib import Path
+
+import structlog
+
+from gateway import assembly, setup
+from gateway.config import Config, ConfigError, load_config
+from gateway.engine.protected import protect
+from gateway.errors import GatewayError
+from gateway.media import worker_process
+from storage.errors import StorageError, StorageUrlError
+
+FAILED, WRONG_USE = 1, 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the process's rc."""
+    args = _parser().parse_args(arguments)
+    _configure_log()
+    try:
+        config = load_config(args.config)
+        return _run(args, config)
+    except (ConfigError, setup.AnchorError, StorageUrlError) as error:
+        return _complain(error, WRONG_USE)
+    except (GatewayError, StorageError) as error:
+        return _complain(error, FAILED)
+    except KeyboardInterrupt:
+        return FAILED
+
+
+def _run(args: argparse.Namespace, config: Config) -> int:
+    if args.command == "serve":
+        assembly.serve(config)
+    elif args.command == "worker":
+        if not 0 <= args.index < worker_process.worker_count(config):
+            raise ConfigError(f"--index: there are {worker_process.worker_count(config)} workers")
+        worker_process.serve(config, args.index)
+    elif args.command == "protect":
+        data_dir = config.site.data_dir.absolute()
+        added = protect(data_dir, (line.strip() for line in sys.stdin))
+        sys.stdout.write(f"{json.dumps({'added': added})}\n")
+    else:
+        made = asyncio.run(setup.initialise(config, _anchors(args.anchor), ()))
+        sys.stdout.write(json.dumps({"gateway": made.gateway, "anchors": made.anchors}) + "\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m gateway", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve = commands.add_parser("serve", help="signalling, decisions, storage")
+    worker = commands.add_parser("worker", help="one media worker")
+    worker.add_argument("--index", type=int, required=True, help="0 to workers - 1")
+    init = commands.add_parser("init", help="make the data folder, keys, database; set anchors")
+    init.add_argument("--anchor", action="append", default=[], metavar="ROLE=KEYFILE", help="a party's public keys")
+    guard = commands.add_parser("protect", help="add numbers (one a line on stdin) that are never recorded")
+    for command in (serve, worker, init, guard):
+        command.add_argument("--config", type=Path, default=None, help="fairtap.toml")
+    return parser
+
+
+def _anchors(texts: list[str]) -> dict[str, Path]:
+    found = {}
+    for text in texts:
+        role, separator, path = text.partition("=")
+        if not separator or not path:
+            raise setup.AnchorError(f"--anchor {text}: write ROLE=KEYFILE")
+        found[role] = Path(path)
+    return found
+
+
+def _configure_log() -> None:
+    """JSON lines on stderr: random references, no persons."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def _complain(error: Exception, rc: int) -> int:
+    sys.stderr.write(f"gateway: {error}\n")
+    return rc
+
+
+if __name__ == "__main__":
+    sys.exit(main())

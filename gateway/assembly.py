@@ -1,0 +1,175 @@
+"""Puts the gateway process together and runs it until it is told to end: storage, engine, control port, SIP.
+
+Start order matters: the lock first (one writer), discards before anything serves, calls of the journal before the
+workers report, listeners last. Draining ends the other way round.
+"""
+
+import asyncio
+import contextlib
+import signal
+from dataclasses import dataclass
+
+import structlog
+
+from gateway.build import build_digest
+from gateway.clock import Clock, SystemClock
+from gateway.config import Config
+from gateway.control.server import ControlServer
+from gateway.engine.commands import Commands
+from gateway.engine.custody import Custody
+from gateway.engine.engine import Engine
+from gateway.engine.ids import Ids
+from gateway.engine.jobs import Jobs
+from gateway.engine.ledger import HeldShare, Ledger
+from gateway.engine.protected import ProtectedListError, ProtectedParties
+from gateway.engine.site import Site
+from gateway.engine.workers import Workers
+from gateway.event_bus import EventBus
+from gateway.events import RecordingsChanged
+from gateway.ingress.inline import Inline
+from gateway.journal import CallJournal
+from gateway.media.prompts.sounds import Catalogue
+from gateway.media.worker_process import worker_count
+from storage.acts import Acts
+from storage.blobs import LocalBlobs
+from storage.consents import Consents
+from storage.database import Database
+from storage.decisions import Decisions
+from storage.gateway_key import load_or_create, vkey
+from storage.legs import Legs
+from storage.lock import WriterLock
+from storage.recordings import Recordings
+from storage.roster import Roster
+from storage.sealing import Sealer
+from storage.vault import LocalVault
+
+__all__ = ["serve"]
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Parts:
+    engine: Engine
+    workers: Workers
+    control: ControlServer
+    jobs: Jobs
+    inline: Inline
+
+
+def serve(config: Config) -> None:
+    """Be the gateway until SIGTERM or SIGINT. Raises `StorageError` or `ConfigError` where it cannot start."""
+    data_dir = config.site.data_dir.absolute()
+    with WriterLock(data_dir):
+        asyncio.run(_serve(config))
+
+
+async def _serve(config: Config) -> None:
+    clock = SystemClock()
+    database = await Database.open(config.database_url)
+    await database.migrate()
+    parts = await _assemble(config, clock, database)
+    try:
+        await _run(config, parts)
+    finally:
+        await database.close()
+
+
+async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
+    data_dir = config.site.data_dir.absolute()
+    key = load_or_create(data_dir)
+    origin = f"{config.site.name}/fairtap"
+    blobs, vault = LocalBlobs(data_dir), LocalVault(data_dir)
+    sealer = Sealer(blobs, vault, key, gateway=vkey(origin, key.verify_key), build=build_digest(config))
+    recordings, consents = Recordings(database, sealer), Consents(database)
+    bus = EventBus()
+    site = Site(
+        clock=clock,
+        roster=Roster(database),
+        consents=consents,
+        acts=Acts(database),
+        sounds={sound.id: sound.sha256 for sound in Catalogue().sounds.values()},
+        protected=_protected(config),
+    )
+    engines: list[Engine] = []  # the workers report to the engine that is made with them
+    workers = Workers(
+        config.run_dir,
+        worker_count(config),
+        lambda worker, report: engines[0].report(worker, report),
+        lambda worker: engines[0].worker_lost(worker),
+    )
+    custody = Custody(
+        recordings=recordings,
+        decisions=Decisions(database),
+        consents=consents,
+        key=key,
+        origin=origin,
+        clock=clock,
+        settle=lambda worker, settled: workers.send(worker, settled),
+        changed=lambda agent, recording: bus.publish(RecordingsChanged(agent, recording)),
+    )
+    engine = Engine(
+        config=config,
+        clock=clock,
+        ids=Ids(),
+        site=site,
+        ledger=Ledger(Legs(database), origin, HeldShare(origin)),
+        custody=custody,
+        workers=workers,
+        bus=bus,
+        journal=CallJournal(config.run_dir),
+    )
+    engines.append(engine)
+    await custody.resume()
+    await site.load()
+    control = ControlServer(config.run_dir / "control.sock", Commands(engine), bus)
+    jobs = Jobs(engine, consents, config.run_dir)
+    return _Parts(engine, workers, control, jobs, Inline(config, engine, clock))
+
+
+async def _run(config: Config, parts: _Parts) -> None:
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, over.set)
+    adopted = parts.engine.adopt()
+    parts.workers.start()
+    await parts.control.start()
+    parts.jobs.start()
+    await parts.inline.start()
+    _say_state(parts.engine, adopted)
+    await over.wait()
+    parts.inline.drain()
+    await _drained(parts.engine, config.drain_s)
+    await parts.inline.close()
+    await parts.jobs.close()
+    await parts.control.close()
+    await parts.workers.close()
+
+
+async def _drained(engine: Engine, drain_s: float) -> None:
+    """Running calls go on for a while; then their recordings are sealed as they are."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(engine.idle.wait(), drain_s)
+    for call_id in tuple(engine.calls):
+        engine.ending(call_id)
+    await engine.finished()
+
+
+def _say_state(engine: Engine, adopted: int) -> None:
+    agreement = engine.site.agreement
+    log.info("gateway serves", calls_adopted=adopted, agreement=agreement.id if agreement else None)
+    if agreement is None:
+        log.info("nothing is recorded: no agreement is in force")
+    elif not agreement.demo:
+        log.warning("nothing is recorded: in this version only a demo's agreement is drawn under")
+    if agreement is not None and agreement.lanes.customer_request is not None:
+        log.warning("customer_request opens no tap in this version: its quorum object isn't built yet")
+
+
+def _protected(config: Config) -> ProtectedParties | None:
+    try:
+        return ProtectedParties.load(config.site.data_dir.absolute())
+    except ProtectedListError as error:
+        log.error("nothing is recorded", fault=str(error))
+        return None

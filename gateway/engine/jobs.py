@@ -1,0 +1,100 @@
+"""What runs by the clock: timers of legs, heartbeats, retention, and the probe that trusts a disk again."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from gateway.engine.engine import Engine
+from gateway.events import Alarm
+from storage import durable
+from storage.consents import Consents
+from storage.errors import StorageError
+from storage.retention import erase_due
+
+__all__ = ["Jobs"]
+
+log = structlog.get_logger()
+TICK_S = 0.05
+BEAT_S = 1.0
+RETENTION_S = 600.0
+PROBE_S = 2.0
+WORKERS_REPORT_S = 3.0
+"""How long workers of an earlier run get to tell what they sealed."""
+
+
+class Jobs:
+    """All jobs of one gateway."""
+
+    def __init__(self, engine: Engine, consents: Consents, run_dir: Path) -> None:
+        self._engine = engine
+        self._consents = consents
+        self._probe_file = run_dir / "probe"
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin; a job that fails says so and goes on."""
+        jobs: tuple[tuple[float, Callable[[], Coroutine[Any, Any, None]]], ...] = (
+            (TICK_S, self._tick),
+            (BEAT_S, self._beat),
+            (RETENTION_S, self._retention),
+            (PROBE_S, self._probe),
+        )
+        self._tasks = [asyncio.create_task(self._every(period, job)) for period, job in jobs]
+        self._tasks.append(asyncio.create_task(self._leftovers()))
+
+    async def close(self) -> None:
+        """Stop all jobs."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _every(self, period: float, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            try:
+                await job()
+            except Exception:
+                log.exception("a job failed")
+            await asyncio.sleep(period)
+
+    async def _tick(self) -> None:
+        self._engine.tick()
+
+    async def _beat(self) -> None:
+        self._engine.beat()
+
+    async def _retention(self) -> None:
+        with contextlib.suppress(StorageError):
+            erased = await erase_due(self._engine.custody.recordings, self._consents, self._engine.clock.wallclock())
+            if erased.left:
+                self._engine.bus.publish(Alarm("retention", "recordings are due but can't be erased: check the disk"))
+
+    async def _probe(self) -> None:
+        """A disk that failed is asked again; nothing is recorded before it answered."""
+        site = self._engine.site
+        if site.storage_available:
+            return
+        try:
+            root = self._probe_file.parents[1]
+            await asyncio.to_thread(durable.put, self._probe_file, b"probe", root, replace=True)
+            await self._consents.erase_due(self._engine.clock.wallclock())
+        except StorageError:
+            self._engine.bus.publish(Alarm("storage", "the database cannot be written: nothing is recorded"))
+            return
+        site.storage_available = True
+        self._engine.reconsider_all()
+
+    async def _leftovers(self) -> None:
+        """Segments of an earlier run that no worker told of in time are interrupted."""
+        await asyncio.sleep(WORKERS_REPORT_S)
+        try:
+            await self._engine.custody.interrupt_leftovers()
+            left = await self._engine.ledger.close_leftovers(self._engine.open_entries())
+        except StorageError as error:
+            log.error("what an earlier run left open could not be closed", fault=type(error).__name__)
+            return
+        if left:
+            log.warning("entries of an earlier run were closed", count=left)

@@ -1,0 +1,91 @@
+"""Who is on a leg, as the trusted side says it: extension, queue, outside party. Whose extension, a seat claim says.
+
+`X-Fairtap-*` and P-Asserted-Identity are read only from the side where the PBX is (placement `phones`: the caller
+side, `trunk`: the agent side). A phone that calls out is known by its From, which its PBX authenticates before any 2xx.
+"""
+
+from dataclasses import dataclass
+
+from gateway.call.model import NewCall, Private, SipCallId
+from gateway.config import IdentityConfig
+from gateway.sip.errors import SipSyntaxError
+from gateway.sip.headers import address, parse_name_addr, parse_uri
+from gateway.sip.hop import Side
+from gateway.sip.message import Request
+from policy.decision import Side as Party
+
+__all__ = ["Identity"]
+
+WITHHELD = frozenset({"anonymous", "unknown", "restricted", "unavailable", ""})
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The rules of one gateway."""
+
+    config: IdentityConfig
+
+    @property
+    def pbx_side(self) -> Side:
+        """The side whose word about extensions and queues counts."""
+        return Side.CALLER if self.config.placement == "phones" else Side.AGENT
+
+    def new_call(self, request: Request, source: Side) -> NewCall:
+        """What an initial INVITE says; it passed the validator."""
+        trusted = source is self.pbx_side
+        from_agent = source is Side.AGENT
+        return NewCall(
+            call_id=SipCallId(request.get("call-id") or ""),
+            uac_tag=address(request, "from").tag or "",
+            uac=Party.AGENT if from_agent else Party.CALLER,
+            extension=self._extension(request, trusted, from_agent),
+            queue=self._queue(request) if trusted else None,
+            outside=self._outside(request, trusted, from_agent),
+        )
+
+    def _extension(self, request: Request, trusted: bool, from_agent: bool) -> Private | None:
+        for source in self.config.extension:
+            name = source.removeprefix("header:")
+            if source.startswith("header:"):
+                found = request.get(name.lower()) if trusted else None
+            elif source == "p-asserted-identity":
+                found = _asserted(request) if trusted and from_agent else None
+            else:
+                found = _user(request.uri) if not from_agent else None
+            if found:
+                return Private(found.strip())
+        if from_agent and not trusted:
+            return _private(_user(address(request, "from").uri))
+        return None
+
+    def _queue(self, request: Request) -> str | None:
+        value = (request.get(self.config.queue.removeprefix("header:").lower()) or "").strip()
+        return value if 0 < len(value) <= 64 and value.isprintable() else None
+
+    @staticmethod
+    def _outside(request: Request, trusted: bool, from_agent: bool) -> Private | None:
+        if from_agent:
+            return _private(_user(request.uri))
+        asserted = _asserted(request) if trusted else None
+        return _private(asserted or _user(address(request, "from").uri))
+
+
+def _asserted(request: Request) -> str | None:
+    value = request.get("p-asserted-identity")
+    try:
+        return _user(parse_name_addr(value).uri) if value else None
+    except SipSyntaxError:
+        return None
+
+
+def _user(uri: str) -> str | None:
+    if uri.lower().startswith("tel:"):
+        return uri[4:].split(";")[0]
+    try:
+        return parse_uri(uri).user
+    except SipSyntaxError:
+        return None
+
+
+def _private(user: str | None) -> Private | None:
+    return None if user is None or user.lower() in WITHHELD else Private(user)

@@ -1,0 +1,59 @@
+"""The inline way in as a whole: sockets, proxy core and the glue between them, made from the configuration."""
+
+import secrets
+from collections import Counter
+
+from gateway.clock import Clock
+from gateway.config import Config, ConfigError
+from gateway.engine.engine import Engine
+from gateway.ingress.identity import Identity
+from gateway.ingress.next_hop import NextHops
+from gateway.ingress.sip_proxy import SipProxy
+from gateway.ingress.sip_transport import SipTransport
+from gateway.sip.hop import Side
+from gateway.sip.proxy_core import ProxyCore
+from gateway.sip.timers import SipTimers
+
+__all__ = ["Inline"]
+
+
+class Inline:
+    """Both sides' SIP. Without listeners it does nothing."""
+
+    def __init__(self, config: Config, engine: Engine, clock: Clock, timers: SipTimers = SipTimers.RFC3261) -> None:
+        self._sides = {Side.CALLER: config.sip.caller_side, Side.AGENT: config.sip.agent_side}
+        self._engine = engine
+        self._clock = clock
+        self._timers = timers
+        self._identity = Identity(config.sip.identity)
+        self._transport = SipTransport(self._sides)
+        self._proxy: SipProxy | None = None
+
+    async def start(self) -> None:
+        """Bind and serve; raises `ConfigError` where an address can't be bound."""
+        hops = {side: NextHops.of(side, config) for side, config in self._sides.items()}
+        try:
+            self._transport.bind()
+        except OSError as error:
+            raise ConfigError(f"sip: a listener can't be bound: {(error.strerror or str(error)).lower()}") from None
+        core = ProxyCore(self._transport.addresses(), self._timers, lambda: secrets.token_hex(8))
+        self._proxy = SipProxy(core, self._engine, self._identity, hops, self._clock)
+        self._proxy.transport = self._transport
+        await self._transport.serve(self._proxy)
+
+    @property
+    def counters(self) -> Counter[str]:
+        """Of transport and proxy."""
+        proxy = self._proxy.counters if self._proxy is not None else Counter[str]()
+        return self._transport.counters + proxy
+
+    def drain(self) -> None:
+        """Take no new calls."""
+        if self._proxy is not None:
+            self._proxy.draining = True
+
+    async def close(self) -> None:
+        """Close every socket."""
+        if self._proxy is not None:
+            await self._proxy.close()
+        await self._transport.close()

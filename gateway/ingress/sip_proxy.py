@@ -1,0 +1,326 @@
+"""The inline way in: SIP between the two sides, with the media anchored on the way.
+
+The proxy core decides where messages go and when; this glue shows each one's SDP to the engine before it goes on and
+tells the engine what the dialog did. A message is never held for the recorder: only for ports, and never longer than
+the workers take to answer; without ports it goes on as it came.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import structlog
+
+from gateway.call.model import DialogTag, NewCall, SdpMessage, SipCallId
+from gateway.clock import Clock
+from gateway.engine.engine import Engine
+from gateway.engine.protected import EMERGENCY
+from gateway.ingress.identity import Identity
+from gateway.ingress.next_hop import NextHops
+from gateway.sip.body import find_sdp, replace_sdp
+from gateway.sip.build import strip_private_headers
+from gateway.sip.errors import SipSyntaxError
+from gateway.sip.headers import address, parse_uri
+from gateway.sip.hop import Hop, Side
+from gateway.sip.message import Message, Request, Response
+from gateway.sip.proxy_core import ProxyCore
+from gateway.sip.proxy_events import (
+    AckArrived,
+    Cancelled,
+    ContextId,
+    Discarded,
+    Finished,
+    Output,
+    RequestArrived,
+    ResponseArrived,
+    ToGateway,
+    Transmit,
+)
+from policy.decision import Side as Party
+
+__all__ = ["Sender", "SipProxy"]
+
+log = structlog.get_logger()
+CARRIES_OFFERS = frozenset({"INVITE", "UPDATE", "PRACK"})
+
+
+class Sender(Protocol):
+    """What the transport does for the proxy."""
+
+    def send(self, event: Transmit) -> None:
+        """Send; a failure comes back through `SipProxy.send_failed`."""
+        ...
+
+
+@dataclass(slots=True)
+class _Passing:
+    """A request on its way, until its final response."""
+
+    method: str
+    call_id: SipCallId
+    party: Party
+    initial: bool
+    offered: bool
+    """It carried SDP, so an SDP in a response answers it."""
+    dialog: DialogTag | None
+    arrived: RequestArrived
+    hops: list[Hop] = field(default_factory=list)
+    """Still to be tried."""
+    answered: bool = False
+
+
+class SipProxy:
+    """See the module. `transport` is set before the first message."""
+
+    def __init__(
+        self, core: ProxyCore, engine: Engine, identity: Identity, hops: dict[Side, NextHops], clock: Clock
+    ) -> None:
+        self.counters: Counter[str] = Counter()
+        self.draining = False
+        self.transport: Sender | None = None
+        self._core = core
+        self._engine = engine
+        self._identity = identity
+        self._hops = hops
+        self._clock = clock
+        self._passing: dict[ContextId, _Passing] = {}
+        self._delayed: set[SipCallId] = set()
+        """Calls whose INVITE came without SDP and whose offer a 2xx carried: the ACK brings the answer."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due: float | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # --- from the transport ------------------------------------------------------------------------------------------
+
+    def received(self, message: Request | Response, source: Hop) -> None:
+        """A message from a configured peer."""
+        self._act(self._core.receive(message, source, self._clock.now()))
+
+    def malformed(self, error: SipSyntaxError, source: Hop) -> None:
+        """Bytes from a configured peer that aren't SIP."""
+        self._act(self._core.receive_error(error, source))
+
+    def send_failed(self, event: Transmit) -> None:
+        """The transport could not send."""
+        self.counters["send_failed"] += 1
+        self._act(self._core.transmit_failed(event, self._clock.now()))
+
+    async def close(self) -> None:
+        """Stop the timer and whatever is on its way."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # --- acting on what the core says --------------------------------------------------------------------------------
+
+    def _act(self, outputs: list[Output]) -> None:
+        for output in outputs:
+            match output:
+                case Transmit():
+                    if self.transport is not None:
+                        self.transport.send(output)
+                case RequestArrived():
+                    self._spawn(self._request(output))
+                case AckArrived():
+                    self._spawn(self._ack(output))
+                case ResponseArrived():
+                    self._spawn(self._response(output))
+                case ToGateway(context):
+                    self._options(context)
+                case Cancelled():
+                    self.counters["cancelled"] += 1
+                case Finished(context):
+                    self._finished(context)
+                case Discarded(why):
+                    self.counters[f"discarded_{why.value}"] += 1
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        due = self._core.next_timeout()
+        if due == self._timer_due:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._timer_due = None, due
+        if due is not None:
+            wait = max(0.0, due - self._clock.now())
+            self._timer = asyncio.get_running_loop().call_later(wait, self._advance)
+
+    def _advance(self) -> None:
+        self._timer_due = None
+        self._act(self._core.advance(self._clock.now()))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.counters["faults"] += 1
+            log.error("a message could not be passed on", exc_info=task.exception())
+
+    # --- requests ----------------------------------------------------------------------------------------------------
+
+    async def _request(self, arrived: RequestArrived) -> None:
+        request, now = arrived.request, self._clock.now()
+        initial = request.method == "INVITE" and not arrived.in_dialog
+        if initial and self.draining and not _is_emergency(request):
+            self._act(self._core.answer(arrived.context, 503, now, extra=[("Retry-After", "30")]))
+            return
+        hops = list(self._hops[arrived.to_side].candidates(arrived.target, request.uri))
+        if not hops:
+            self.counters["no_next_hop"] += 1
+            self._act(self._core.answer(arrived.context, 404 if arrived.target is None else 403, now))
+            return
+        passing = self._enter(arrived, initial, hops)
+        new = self._identity.new_call(request, arrived.source.side) if initial else None
+        strip_private_headers(request)
+        if new is not None:
+            self._replaces(request)
+            ref = self._engine.begin(new)
+            if arrived.to_side is self._identity.pbx_side:
+                request.set("X-Fairtap-Call", ref)
+        await self._show(request, passing, new)
+        self._act(self._core.forward(arrived, passing.hops.pop(0), self._clock.now()))
+
+    def _enter(self, arrived: RequestArrived, initial: bool, hops: list[Hop]) -> _Passing:
+        request = arrived.request
+        call_id = SipCallId(request.get("call-id") or "")
+        passing = _Passing(
+            method=request.method,
+            call_id=call_id,
+            party=Party(arrived.source.side.value),
+            initial=initial,
+            offered=request.method in CARRIES_OFFERS and find_sdp(request) is not None,
+            dialog=self._dialog(call_id, request) if arrived.in_dialog else None,
+            arrived=arrived,
+            hops=hops,
+        )
+        self._passing[arrived.context] = passing
+        if request.method == "BYE" and passing.dialog is not None and self._engine.is_current(call_id, passing.dialog):
+            self._engine.ending(call_id)
+        return passing
+
+    async def _show(self, message: Message, passing: _Passing, new: NewCall | None) -> None:
+        """SDP of a request: an offer, but for a PRACK that answers a reliable response's offer."""
+        part = find_sdp(message) if passing.method in CARRIES_OFFERS else None
+        if part is None:
+            return
+        answers = passing.method == "PRACK" and passing.call_id in self._delayed
+        sdp = SdpMessage(passing.party, passing.dialog, "answer" if answers else "offer", part.data)
+        body = await (self._engine.offer(new, sdp) if new is not None else self._engine.answer(passing.call_id, sdp))
+        if body is not part.data:
+            replace_sdp(message, part, body)
+
+    async def _ack(self, arrived: AckArrived) -> None:
+        request = arrived.request
+        call_id = SipCallId(request.get("call-id") or "")
+        part, dialog = find_sdp(request), self._dialog(call_id, request)
+        if part is not None and call_id in self._delayed and dialog is not None:
+            self._delayed.discard(call_id)
+            sdp = SdpMessage(Party(arrived.source.side.value), dialog, "answer", part.data)
+            body = await self._engine.answer(call_id, sdp)
+            if body is not part.data:
+                replace_sdp(request, part, body)
+        strip_private_headers(request)
+        hop = next(self._hops[arrived.to_side].candidates(arrived.target, request.uri), None)
+        if hop is None:
+            self.counters["no_next_hop"] += 1
+            return
+        self._act(self._core.forward_ack(arrived, hop))
+        if dialog is not None and self._engine.is_current(call_id, dialog):
+            self._engine.confirmed(call_id)
+
+    def _options(self, context: ContextId) -> None:
+        ready = not self.draining and any(hops.configured or hops.config.peers for hops in self._hops.values())
+        self._act(self._core.answer(context, 200 if ready else 503, self._clock.now()))
+
+    # --- responses ---------------------------------------------------------------------------------------------------
+
+    async def _response(self, arrived: ResponseArrived) -> None:
+        passing, response = self._passing.get(arrived.context), arrived.response
+        if passing is None:
+            self._act(self._core.forward_response(arrived, self._clock.now()))
+            return
+        if arrived.local and response.status in (408, 503) and passing.hops and passing.initial:
+            self.counters["next_hop_failed"] += 1
+            self._act(self._core.forward(passing.arrived, passing.hops.pop(0), self._clock.now()))
+            return
+        await self._show_response(response, passing)
+        strip_private_headers(response)
+        self._conclude(response, passing)
+        self._act(self._core.forward_response(arrived, self._clock.now()))
+
+    async def _show_response(self, response: Response, passing: _Passing) -> None:
+        part = find_sdp(response) if passing.method in CARRIES_OFFERS and response.status < 300 else None
+        dialog = self._dialog(passing.call_id, response) or passing.dialog
+        if part is None or dialog is None:
+            return
+        party = Party.AGENT if passing.party is Party.CALLER else Party.CALLER
+        if not passing.offered:
+            self._delayed.add(passing.call_id)
+        sdp = SdpMessage(party, dialog, "answer" if passing.offered else "offer", part.data)
+        body = await self._engine.answer(passing.call_id, sdp)
+        if body is not part.data:
+            replace_sdp(response, part, body)
+
+    def _conclude(self, response: Response, passing: _Passing) -> None:
+        """Tell the engine what a response means for the call."""
+        if response.status < 200:
+            return
+        success, call_id = response.status < 300, passing.call_id
+        if passing.initial and passing.method == "INVITE":
+            dialog = self._dialog(call_id, response)
+            if success and dialog is not None:
+                passing.answered = True
+                self._engine.answered(call_id, dialog)
+            elif not success and not passing.answered:
+                self._end(call_id)
+        elif passing.method == "BYE" and passing.dialog is not None:
+            passing.answered = True
+            if self._engine.is_current(call_id, passing.dialog) and response.status not in (401, 407):
+                self._end(call_id)
+        elif passing.method in CARRIES_OFFERS and passing.offered and not success and passing.dialog is not None:
+            self._engine.rolled_back(call_id, passing.dialog)
+        elif passing.method == "REFER" and success:
+            self._engine.referred(call_id)
+
+    def _end(self, call_id: SipCallId) -> None:
+        self._delayed.discard(call_id)
+        self._engine.hang_up(call_id)
+
+    def _finished(self, context: ContextId) -> None:
+        """A request is over without more to come; an INVITE that nobody answered takes its call along."""
+        passing = self._passing.pop(context, None)
+        if passing is None:
+            return
+        if passing.initial and not passing.answered:
+            self._engine.abandon_unanswered(passing.call_id)
+        unanswered_bye = passing.method == "BYE" and passing.dialog is not None and not passing.answered
+        if unanswered_bye and self._engine.is_current(passing.call_id, passing.dialog):
+            self._end(passing.call_id)
+
+    # --- dialogs -----------------------------------------------------------------------------------------------------
+
+    def _dialog(self, call_id: SipCallId, message: Message) -> DialogTag | None:
+        """The callee's tag: whichever of From and To isn't the initial caller's."""
+        return self._engine.dialog(call_id, address(message, "from").tag, address(message, "to").tag)
+
+    def _replaces(self, request: Request) -> None:
+        """An INVITE that takes another call over (RFC 3891) changes that call's parties."""
+        value = request.get("replaces")
+        if value:
+            self._engine.referred(SipCallId(value.split(";")[0].strip()))
+
+
+def _is_emergency(request: Request) -> bool:
+    try:
+        return (parse_uri(request.uri).user or "").split(";")[0] in EMERGENCY
+    except SipSyntaxError:
+        return False

@@ -1,0 +1,354 @@
+"""SIP sockets of both sides: UDP and TCP listeners, connection reuse, and the filter that only peers pass.
+
+Requests count only from a side's configured peers; the rest is dropped and counted, never answered. Responses may come
+from a next hop that is no peer, since the transaction's branch vouches for them. Names are resolved by the system, SRV
+records aren't looked up.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from collections import Counter
+from collections.abc import Coroutine, Mapping
+from functools import partial
+from typing import Any, Protocol
+
+import structlog
+
+from gateway.config import SideConfig
+from gateway.ingress.sip_stream import MESSAGE_TIMEOUT_S, StreamConnection
+from gateway.sip.errors import SipSyntaxError
+from gateway.sip.headers import comparable_host, parse_uri
+from gateway.sip.hop import Hop, Side, Transport
+from gateway.sip.message import Keepalive, Request, Response, parse_datagram
+from gateway.sip.proxy_events import Transmit
+from gateway.sip.routing import SideAddresses
+
+__all__ = ["Receiver", "SipTransport"]
+
+log = structlog.get_logger()
+MAX_CONNECTIONS = 1024
+"""Per side."""
+CONNECT_TIMEOUT_S = 4.0
+DATAGRAMS_PER_WAKE = 64
+RECEIVE_BUFFER = 4_194_304
+BACKLOG = 256
+
+
+class Receiver(Protocol):
+    """Who gets what comes in."""
+
+    def received(self, message: Request | Response, source: Hop) -> None:
+        """A message that passed the peer filter."""
+        ...
+
+    def malformed(self, error: SipSyntaxError, source: Hop) -> None:
+        """Bytes of a peer that aren't SIP."""
+        ...
+
+    def send_failed(self, event: Transmit) -> None:
+        """What `send` was given can't be delivered."""
+        ...
+
+
+class SipTransport:
+    """`bind`, then read `addresses` to make the core, then `serve`; nothing is read before that, nor lost."""
+
+    def __init__(self, sides: Mapping[Side, SideConfig], message_timeout_s: float = MESSAGE_TIMEOUT_S) -> None:
+        self.counters: Counter[str] = Counter()
+        self.message_timeout_s = message_timeout_s
+        self._sides = sides
+        self._peers = {side: config.peer_list for side, config in sides.items()}
+        self._receiver: Receiver | None = None
+        self._udp: dict[int, tuple[Side, socket.socket]] = {}
+        self._tcp: dict[int, tuple[Side, socket.socket]] = {}
+        self._servers: list[asyncio.Server] = []
+        self._connections: dict[int, StreamConnection] = {}
+        self._opening: dict[tuple[Side, str, int], list[Transmit]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._numbers = 0
+
+    def bind(self) -> None:
+        """Open and bind all listeners; raises OSError, with nothing left open."""
+        try:
+            for side, config in self._sides.items():
+                for listener in config.listeners:
+                    bound = _bound_socket(listener.transport, listener.host, listener.port)
+                    kept = self._udp if listener.transport == "udp" else self._tcp
+                    kept[self._number()] = (side, bound)
+        except OSError:
+            self._close_sockets()
+            raise
+
+    def addresses(self) -> dict[Side, SideAddresses]:
+        """What each side calls itself: `advertised`, else the bound address, else (wildcard) the media address."""
+        return {side: self._addresses(side, config) for side, config in self._sides.items()}
+
+    def bound(self, side: Side, transport: Transport) -> list[tuple[str, int]]:
+        """The bound addresses of one side."""
+        kept = self._udp if transport is Transport.UDP else self._tcp
+        return [sock.getsockname()[:2] for place, sock in kept.values() if place is side]
+
+    async def serve(self, receiver: Receiver) -> None:
+        """Start to read."""
+        self._receiver = receiver
+        loop = asyncio.get_running_loop()
+        for number, (side, sock) in self._udp.items():
+            loop.add_reader(sock.fileno(), self._read_datagrams, number, side, sock)
+        for side, sock in self._tcp.values():
+            self._servers.append(await loop.create_server(partial(self._accepted, side), sock=sock))
+
+    async def close(self) -> None:
+        """Stop reading, close everything."""
+        loop = asyncio.get_running_loop()
+        for _, sock in self._udp.values():
+            loop.remove_reader(sock.fileno())
+        for server in self._servers:
+            server.close()
+        for connection in tuple(self._connections.values()):
+            connection.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._close_sockets()
+
+    def send(self, event: Transmit) -> None:
+        """Send or queue; a failure is told later by `Receiver.send_failed`, never from within this call."""
+        hop = event.hop
+        if not _is_literal(hop.host):
+            self._spawn(self._resolve_and_send(event))
+        elif hop.transport is Transport.UDP:
+            self._send_datagram(event, hop)
+        else:
+            self._send_on_stream(event, hop)
+
+    # --- UDP ---------------------------------------------------------------------------------------------------------
+
+    def _read_datagrams(self, number: int, side: Side, sock: socket.socket) -> None:
+        for _ in range(DATAGRAMS_PER_WAKE):
+            try:
+                data, address = sock.recvfrom(65_536)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                self.counters["receive_errors"] += 1
+                return
+            try:
+                self._take_datagram(data, Hop(side, Transport.UDP, address[0], address[1], number))
+            except Exception:  # one message's fault must not cost the others
+                self.counters["faults"] += 1
+                log.exception("a message could not be handled")
+
+    def _take_datagram(self, data: bytes, source: Hop) -> None:
+        peer = self._is_peer(source)
+        if not peer and data[:4].upper() != b"SIP/":
+            self.counters["no_peer"] += 1
+            return
+        try:
+            message = parse_datagram(data)
+        except SipSyntaxError as error:
+            if peer:
+                self._hand_on(error, source)
+            else:
+                self.counters["no_peer"] += 1
+            return
+        if not isinstance(message, Keepalive):
+            self._hand_on(message, source)
+
+    def _send_datagram(self, event: Transmit, hop: Hop) -> None:
+        sock = self._udp_socket(hop)
+        try:
+            if sock is None:
+                raise OSError("no UDP listener of this address family")
+            sock.sendto(event.data, (hop.host, hop.port))
+        except BlockingIOError:
+            self.counters["send_queue_full"] += 1  # as lost as on the wire: retransmissions mend it
+        except OSError:
+            self._fail(event)
+
+    def _udp_socket(self, hop: Hop) -> socket.socket | None:
+        if hop.connection in self._udp:
+            return self._udp[hop.connection][1]
+        family = socket.AF_INET6 if ":" in hop.host else socket.AF_INET
+        fitting = (sock for side, sock in self._udp.values() if side is hop.side and sock.family == family)
+        return next(fitting, None)
+
+    # --- TCP ---------------------------------------------------------------------------------------------------------
+
+    def stream_opened(self, connection: StreamConnection) -> bool:
+        """Keep peers' connections, and those we opened, up to the limit."""
+        side = connection.hop.side
+        if connection.accepted and not self._is_peer(connection.hop):
+            self.counters["no_peer"] += 1
+            return False
+        if sum(other.hop.side is side for other in self._connections.values()) >= MAX_CONNECTIONS:
+            self.counters["too_many_connections"] += 1
+            return False
+        self._connections[connection.hop.connection] = connection
+        return True
+
+    def stream_message(self, message: Request | Response, source: Hop) -> None:
+        """From a connection that passed the filter when it was opened."""
+        self._hand_on(message, source)
+
+    def stream_malformed(self, error: SipSyntaxError, source: Hop) -> None:
+        """The answer, if there is one, is sent on the same connection."""
+        self._hand_on(error, source)
+
+    def stream_closed(self, connection: StreamConnection) -> None:
+        """Forget a connection; whoever needs one opens another."""
+        self._connections.pop(connection.hop.connection, None)
+
+    def _accepted(self, side: Side) -> StreamConnection:
+        return StreamConnection(self, Hop(side, Transport.TCP, "", 0, self._number()), accepted=True)
+
+    def _send_on_stream(self, event: Transmit, hop: Hop) -> None:
+        connection = self._connection_for(hop)
+        if connection is not None:
+            if not connection.send(event.data):
+                self._fail(event)
+            return
+        key = (hop.side, hop.host, hop.port)
+        if key in self._opening:
+            self._opening[key].append(event)
+            return
+        self._opening[key] = [event]
+        self._spawn(self._open(key, hop))
+
+    def _connection_for(self, hop: Hop) -> StreamConnection | None:
+        """The very connection, or any other with that neighbour (RFC 3261 §18.1.1, §18.2.2)."""
+        chosen = self._connections.get(hop.connection)
+        if chosen is not None and chosen.usable:
+            return chosen
+        place = (hop.side, comparable_host(hop.host), hop.port)
+        for connection in self._connections.values():
+            other = connection.hop
+            if connection.usable and (other.side, comparable_host(other.host), other.port) == place:
+                return connection
+        return None
+
+    async def _open(self, key: tuple[Side, str, int], hop: Hop) -> None:
+        loop = asyncio.get_running_loop()
+        template = Hop(hop.side, Transport.TCP, "", 0, self._number())
+        connection = StreamConnection(self, template, accepted=False)
+        try:
+            local = self._source_address(hop)
+            opening = loop.create_connection(lambda: connection, hop.host, hop.port, local_addr=local)
+            await asyncio.wait_for(opening, CONNECT_TIMEOUT_S)
+        except (OSError, TimeoutError):
+            self.counters["connect_failed"] += 1
+        finally:
+            waiting = self._opening.pop(key)
+        for event in waiting:
+            if not connection.send(event.data):
+                self._fail(event)
+
+    def _source_address(self, hop: Hop) -> tuple[str, int] | None:
+        """From the side's own address, so that the neighbour knows who calls."""
+        family = socket.AF_INET6 if ":" in hop.host else socket.AF_INET
+        for side, sock in self._tcp.values():
+            host = sock.getsockname()[0]
+            if side is hop.side and sock.family == family and not ipaddress.ip_address(host).is_unspecified:
+                return host, 0
+        return None
+
+    # --- both --------------------------------------------------------------------------------------------------------
+
+    def _is_peer(self, source: Hop) -> bool:
+        """A stream's source port is a passing one, so only the network counts there."""
+        reliable = source.transport.reliable
+        return any(
+            peer.admits(source.host, (peer.port or 0) if reliable else source.port) for peer in self._peers[source.side]
+        )
+
+    def _hand_on(self, item: Request | Response | SipSyntaxError, source: Hop) -> None:
+        if self._receiver is None:
+            return
+        if isinstance(item, SipSyntaxError):
+            self._receiver.malformed(item, source)
+        elif isinstance(item, Request) and not self._is_peer_or_ours(source):
+            self.counters["no_peer"] += 1
+        else:
+            self._receiver.received(item, source)
+
+    def _is_peer_or_ours(self, source: Hop) -> bool:
+        return source.connection in self._connections or self._is_peer(source)
+
+    async def _resolve_and_send(self, event: Transmit) -> None:
+        hop = event.hop
+        kind = socket.SOCK_DGRAM if hop.transport is Transport.UDP else socket.SOCK_STREAM
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(hop.host, hop.port, type=kind)
+        except (OSError, UnicodeError):
+            self.counters["resolve_failed"] += 1
+            self._fail(event)
+            return
+        kept = self._udp if hop.transport is Transport.UDP else self._tcp
+        families = {sock.family for side, sock in kept.values() if side is hop.side} or {socket.AF_INET}
+        hosts = [str(address[0]) for family, _, _, _, address in found if family in families]
+        if not hosts:
+            self._fail(event)
+            return
+        place = Hop(hop.side, hop.transport, hosts[0], hop.port, hop.connection)
+        self.send(Transmit(event.data, place, event.branch))
+
+    def _fail(self, event: Transmit) -> None:
+        """Later, for the proxy that is just acting must not be called again from within."""
+        if self._receiver is not None:
+            asyncio.get_running_loop().call_soon(self._receiver.send_failed, event)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+    def _addresses(self, side: Side, config: SideConfig) -> SideAddresses:
+        said = parse_uri(f"sip:{config.advertised}") if config.advertised else None
+        advertised: dict[Transport, tuple[str, int]] = {}
+        aliases = set()
+        for transport in (Transport.UDP, Transport.TCP):
+            for host, port in self.bound(side, transport):
+                reachable = config.media_address if ipaddress.ip_address(host).is_unspecified else host
+                aliases.add((reachable, port))
+                name = (said.host, said.port or port) if said is not None else (reachable, port)
+                advertised.setdefault(transport, name)
+        return SideAddresses(advertised, frozenset(aliases))
+
+    def _close_sockets(self) -> None:
+        for kept in (self._udp, self._tcp):
+            for _, sock in kept.values():
+                sock.close()
+            kept.clear()
+
+
+def _bound_socket(transport: str, host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    udp = transport == "udp"
+    sock = socket.socket(family, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if udp:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        else:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        if not udp:
+            sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

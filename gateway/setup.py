@@ -1,0 +1,78 @@
+"""`init`: the data folder, gateway key, database, anchors and the list of protected parties. Run once, repeatable.
+
+Anchors come from their owners' hands as KEYFILEs (`OUT.pub`: one `ssh-ed25519` line, one `age1…` line) and are set once
+in the life of a data folder.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from crypto.errors import CryptoError
+from crypto.ssh_key import VerifyKey
+from crypto.x25519 import Recipient
+from gateway.clock import SystemClock
+from gateway.config import Config
+from gateway.engine.protected import EMERGENCY, protect
+from gateway.errors import GatewayError
+from storage.acts import Acts, Anchor
+from storage.database import Database
+from storage.gateway_key import load_or_create
+from storage.lock import WriterLock
+
+__all__ = ["AnchorError", "Made", "initialise"]
+
+ROLES = ("employer", "council", "council2", "council3", "dpo")
+NEEDS_RECIPIENT = frozenset({"council", "dpo"})
+
+
+class AnchorError(GatewayError):
+    """A KEYFILE that can't be anchored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What is there now: fingerprints to be compared by voice or on paper."""
+
+    gateway: str
+    anchors: dict[str, str]
+
+
+async def initialise(config: Config, anchors: dict[str, Path], numbers: Iterable[str]) -> Made:
+    """Make what is missing; raises `AnchorError`, `StorageError`."""
+    read = [_read(role, path) for role, path in sorted(anchors.items())]
+    data_dir = config.site.data_dir.absolute()
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with WriterLock(data_dir):
+        key = load_or_create(data_dir)
+        protect(data_dir, (*EMERGENCY, *numbers))
+        database = await Database.open(config.database_url)
+        try:
+            await database.migrate()
+            acts = Acts(database)
+            if read:
+                await acts.set_anchors(read, SystemClock().wallclock())
+            known = await acts.anchors()
+        finally:
+            await database.close()
+    return Made(
+        gateway=key.verify_key.fingerprint(),
+        anchors={anchor.role: VerifyKey.parse(anchor.key).fingerprint() for anchor in known},
+    )
+
+
+def _read(role: str, path: Path) -> Anchor:
+    if role not in ROLES:
+        raise AnchorError(f"--anchor {role}=…: the role is one of {', '.join(ROLES)}")
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise AnchorError(f"--anchor {role}: `{path}` can't be read") from None
+    try:
+        keys = [VerifyKey.parse(line) for line in lines if line.startswith("ssh-")]
+        recipients = [str(Recipient.parse(line.strip())) for line in lines if line.startswith("age1")]
+    except CryptoError as error:
+        raise AnchorError(f"--anchor {role}: `{path}`: {error}") from None
+    if len(keys) != 1 or (role in NEEDS_RECIPIENT and len(recipients) != 1):
+        raise AnchorError(f"--anchor {role}: `{path}` must hold one ssh-ed25519 key and one age1… recipient")
+    return Anchor(role, keys[0].line(), recipients[0] if recipients else None)
