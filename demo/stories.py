@@ -23,6 +23,7 @@ SERVICE = "4930231250"
 MOST_CALLS = 60
 AT_ONCE = 4
 MOST_FAILURES = 6
+CONNECT_S = 10.0
 SETTLE_S = 10.0
 """How long sealing and writing may take after a call."""
 
@@ -66,11 +67,12 @@ class Director:
         while missing(self.told) and self._count < MOST_CALLS and self._failures < MOST_FAILURES:
             desk = await self._free.get()
             self._count += 1
+            number = self._count
             try:
-                await self._one_call(desk, self._count)
+                await self._one_call(desk, number)
             except (TimeoutError, Refused, NoAnswer, ClientProblem) as error:
                 self._failures += 1
-                self._teller.say(f"call {self._count}: failed: {type(error).__name__} {error}".rstrip())
+                self._teller.say(f"call {number}: failed: {type(error).__name__} {error}".rstrip())
             finally:
                 self._free.put_nowait(desk)
 
@@ -92,13 +94,13 @@ class Director:
         caller_uri = f"sip:49302312550{number:02d}@{self._trunk.address[0]}"
         call = await self._trunk.call(f"sip:{SERVICE}@{self._pbx.address[0]}", via=self._pbx.address, caller=caller_uri)
         self._placed[call.dialog.local] = Placed(desk.extension, QUEUE)
-        async with asyncio.timeout(10):
-            while (taken := await desk.phone.incoming.get()).dialog.call_id != call.dialog.call_id:
-                taken.refuse()
-            taken.ring()
-            await asyncio.sleep(0.3)
-            taken.answer()
-            await asyncio.gather(call.answered, taken.answered)
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                taken = await _pick_up(desk, call.dialog.call_id)
+                await asyncio.gather(call.answered, taken.answered)
+        except (TimeoutError, Refused, NoAnswer):
+            await call.close()
+            raise
         return call, taken
 
     async def _live_through(self, conversation: Conversation, number: int) -> Story | None:
@@ -134,6 +136,17 @@ class Director:
         self._teller.say(f"call {number}: {told.outcome}{reasons}")
         if story is not None and told.story is not story:
             self._teller.say(f"call {number}: that isn't what was planned: {story.value}")
+
+
+async def _pick_up(desk: Desk, call_id: str) -> Call:
+    """The agent takes this call; what rang before it and was given up is refused."""
+    while (taken := await desk.phone.incoming.get()).dialog.call_id != call_id:
+        if not taken.answered.done():
+            taken.refuse()
+    taken.ring()
+    await asyncio.sleep(0.3)
+    taken.answer()
+    return taken
 
 
 async def _explained(desk: Desk, ref: str) -> dict[str, Any] | None:

@@ -18,10 +18,6 @@ from policy.decision import Side
 
 __all__ = ["AudioLine", "DialogMedia", "Negotiation", "NegotiationError"]
 
-Lines = dict[int, "AudioLine"]
-"""The audio m-lines of one description, by index."""
-
-
 class NegotiationError(GatewayError):
     """An answer to nothing, or SDP for flows that have no ports: pass it on untouched."""
 
@@ -42,6 +38,10 @@ class AudioLine:
     """Payload type of telephone-event."""
     encrypted: bool
     ptime_ms: int
+
+
+Lines = dict[int, AudioLine]
+"""The audio m-lines of one description, by index."""
 
 
 @dataclass(slots=True)
