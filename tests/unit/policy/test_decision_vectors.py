@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from policy.agreement.load import load
 from policy.consent import nothing_said
 from policy.decision import (
     ASKABLE,
@@ -32,6 +33,7 @@ from tests.unit.policy.green import (
     UNSET,
     YES,
     agreement,
+    edited,
     example,
     green,
     per_leg,
@@ -58,6 +60,12 @@ def caller(answer, purpose=COACHING):
 
 def gated(gate, **changes):
     return green(agreements=(agreement(consent__agent__gate=gate),), **changes)
+
+
+def per_leg_for_dispute():
+    sample = per_leg().lanes.sample
+    assert sample is not None
+    return replace(per_leg(), lanes=replace(per_leg().lanes, sample=replace(sample, purpose=DISPUTE)))
 
 
 WANTED = {
@@ -117,6 +125,13 @@ RECORDED = {
         BOTH,
     ),
     "light just fresh enough": (green(ack_age_ms=3000), Lane.SAMPLE, COACHING, BOTH),
+    "light acknowledged this very moment": (green(ack_age_ms=0), Lane.SAMPLE, COACHING, BOTH),
+    "the agent pressed for the caller": (
+        green(**{**WANTED, "caller_wants_record": False}, drawn=False),
+        Lane.CUSTOMER_REQUEST,
+        DISPUTE,
+        BOTH,
+    ),
     "first instant": (green(wallclock=example().validity.start), Lane.SAMPLE, COACHING, BOTH),
     "last instant": (
         green(wallclock=example().validity.end - timedelta(microseconds=1)),
@@ -160,6 +175,34 @@ REFUSED = {
             **{**WANTED, "caller": caller(replace(CALLER_NO, told_one_sided=True), DISPUTE)},
             agreements=(per_leg(),),
             drawn=False,
+        ),
+        {R.CALLER_REFUSED},
+    ),
+    "per_leg, but nothing after a refusal": (
+        green(
+            agreements=(agreement(consent__mode="per_leg", legal__per_leg_opinion="G-1"),),
+            caller=caller(replace(CALLER_NO, told_one_sided=True)),
+        ),
+        {R.CALLER_REFUSED},
+    ),
+    "per_leg in one of two agreements": (
+        green(agreements=(per_leg(), example()), caller=caller(replace(CALLER_NO, told_one_sided=True))),
+        {R.CALLER_REFUSED},
+    ),
+    "per_leg, one side alone for the agent's own request": (
+        green(
+            agreements=(per_leg(),),
+            agent_request=True,
+            drawn=False,
+            caller=caller(replace(CALLER_NO, told_one_sided=True)),
+        ),
+        {R.CALLER_REFUSED},
+    ),
+    "per_leg, one side alone of a leg drawn for dispute": (
+        green(
+            agreements=(per_leg_for_dispute(),),
+            rule=replace(SAMPLE_RULE, purpose=DISPUTE),
+            caller=caller(replace(CALLER_NO, told_one_sided=True), DISPUTE),
         ),
         {R.CALLER_REFUSED},
     ),
@@ -396,6 +439,13 @@ class TestSeveralAgreements:
 
     def test_numbers_take_the_minimum(self):
         assert evaluate(self.both(ack_age_ms=1001)).reasons == (R.INDICATOR_STALE,)
+
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_the_strictest_group_size_counts(self, order):
+        larger = load(edited({"scope/groups/team-a/min_agents": 9}))
+        facts = green(agreements=(example(), larger)[::order], group_size=8)
+        assert evaluate(facts).reasons == (R.GROUP_TOO_SMALL,)
+        assert evaluate(replace(facts, group_size=9)).outcome is Outcome.RECORD
 
     def test_prohibitions_unite(self):
         assert evaluate(green(queue="service-gas")).outcome is Outcome.RECORD
