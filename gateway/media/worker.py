@@ -5,12 +5,11 @@ answered or counted, never raised: the calls that run come first. Without a gate
 """
 
 import asyncio
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable
 from typing import Final
-
-import structlog
 
 from gateway.clock import Clock
 from gateway.errors import GatewayError
@@ -60,7 +59,7 @@ JOURNAL_DELAY_S: Final = 0.05
 MAX_SSRC_REPORTS: Final = 64
 """Changes of SSRC that a flow may report before they are reported once a second only."""
 
-_log = structlog.get_logger("media")
+_log = logging.getLogger("fairtap.media")
 
 
 class Call:
@@ -151,7 +150,7 @@ class Worker:
         except Exception as error:
             # a fault of ours costs this order, not the calls of this worker
             self.faults["internal"] += 1
-            _log.error("order_failed", order=order.kind, error=type(error).__name__)
+            _log.error("order `%s` failed: %s", order.kind, type(error).__name__)
 
     def _dispatch(self, order: Order) -> None:
         match order:
@@ -211,7 +210,7 @@ class Worker:
             self._passage(self._source(order.flow)).play(order, samples)
         except (SoundError, UnknownFlow) as error:
             self.faults["play"] += 1
-            _log.warning("not_played", call=call_of(order.flow), why=str(error))
+            _log.warning("call %s: not played: %s", call_of(order.flow), error)
             self._report(PlayEnded(order.play, order.flow, False, self._clock.now()))
 
     def _stop_play(self, order: StopPlay) -> None:

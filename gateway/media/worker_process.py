@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import fcntl
 import gc
+import logging
 import os
 import resource
 import signal
@@ -16,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TextIO
 
-import structlog
 import uvloop
 
 from gateway.clock import Clock, SystemClock
@@ -39,7 +39,7 @@ MAX_UNSENT: Final = 8 << 20
 _PR_SET_DUMPABLE: Final = 4
 _MCL_CURRENT_FUTURE_ONFAULT: Final = 7
 
-_log = structlog.get_logger("media")
+_log = logging.getLogger("fairtap.media")
 
 
 def worker_count(config: Config) -> int:
@@ -56,12 +56,16 @@ def serve(config: Config, index: int) -> None:
     """Be worker `index` until SIGTERM or SIGINT. Raises MediaError where another one is."""
     harden()
     config.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = socket_path(config, index)
     with _only_one(config.run_dir / f"worker-{index}.lock"), asyncio.Runner(loop_factory=uvloop.new_event_loop) as run:
+        path.unlink(missing_ok=True)
         run.run(_serve(config, index))
+        path.unlink(missing_ok=True)
 
 
 def harden() -> None:
-    """Keep audio and keys out of core dumps and swap as far as the platform lets us, and use all descriptors."""
+    """Keep audio and keys out of core dumps and swap as far as the platform lets us; files and socket for us only."""
+    os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
@@ -80,8 +84,24 @@ class GatewayLine:
     def __init__(self, worker: Worker) -> None:
         self._worker: Final = worker
         self._writer: asyncio.StreamWriter | None = None
+        self._serving: Final[set[asyncio.Task[None]]] = set()
 
-    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, path: Path) -> asyncio.Server:
+        """Listen for gateways."""
+        return await asyncio.start_unix_server(self._connected, str(path), limit=MAX_LINE)
+
+    async def close(self) -> None:
+        """End the connection there is, as if the gateway had gone."""
+        self._drop()
+        if self._serving:
+            await asyncio.wait(self._serving)
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._converse(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection until it ends or another one takes its place."""
         self._drop()
         self._writer = writer
@@ -143,20 +163,17 @@ async def _serve(config: Config, index: int) -> None:
     with ThreadPoolExecutor(1, "segments") as writer:
         worker = make_worker(config, index, SystemClock(), writer, LocalBlobs(data), LocalVault(data))
         worker.start()
-        path = socket_path(config, index)
-        path.unlink(missing_ok=True)
-        server = await asyncio.start_unix_server(GatewayLine(worker).connected, str(path), limit=MAX_LINE)
-        path.chmod(0o600)
+        line = GatewayLine(worker)
+        server = await line.serve(socket_path(config, index))
         # what is there now stays: the collector needn't walk it while packets wait
         gc.collect()
         gc.freeze()
-        _log.info("worker_started", worker=index)
+        _log.info("worker %d listens", index)
         await over.wait()
         server.close()
-        worker.gateway_lost()
+        await line.close()
         # leaving waits for the writer thread, which seals what was open
         worker.stop()
-        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

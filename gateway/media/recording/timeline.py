@@ -36,7 +36,7 @@ WINDOW: Final = RATE // 2
 """Samples that are held back for what comes late, and the farthest a run may stray before it is a new one."""
 STEP: Final = RATE // 50
 """An offset that is wrong by this much is corrected at once."""
-DEADBAND: Final = 8
+DEADBAND: Final = 16
 DELAY_S: Final = 4.0
 """How far back the least delay is looked for."""
 SMALL_HOLE: Final = 20
