@@ -177,7 +177,7 @@ class LocalBlobs:
     def erase(self, key: SegmentKey) -> None:
         """Unlink all objects of one side and segment, payload first; harmless when repeated."""
         for kind in (Kind.PART, Kind.PAYLOAD, Kind.MANIFEST, Kind.SIGNATURE):
-            durable.erase(self.path(key, kind), overwrite=False)
+            durable.erase_with_temp(self.path(key, kind), overwrite=False)
 
     def erase_recording(self, recording: str) -> None:
         """Unlink everything of a recording, leftovers of unfinished writes too, and its folder."""

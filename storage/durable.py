@@ -99,6 +99,12 @@ def erase(path: Path, *, overwrite: bool) -> bool:
         return True
 
 
+def erase_with_temp(path: Path, *, overwrite: bool) -> None:
+    """Erase a file and what an unfinished `put` of it may have left."""
+    erase(path.with_name(path.name + TEMP_SUFFIX), overwrite=overwrite)
+    erase(path, overwrite=overwrite)
+
+
 def drop_empty(folder: Path) -> None:
     """Remove a folder that holds nothing any more; leave it where something does."""
     with contextlib.suppress(OSError):

@@ -106,8 +106,9 @@ class Legs:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._admitted = asyncio.Condition()
-        self._generation = 0
+        self._admissions = 0
+        self._turns: dict[str, dict[int, asyncio.Event]] = {}
+        """By epoch and entry: who waits for the legs before it."""
 
     async def epoch(self, name: str, started: date) -> EpochSecrets:
         """The epoch's secrets, made durable the first time it is asked for; `started` counts only then."""
@@ -156,18 +157,30 @@ class Legs:
         """
         rule = rule if drawn else None
         while True:
-            seen = self._generation
-            answer = await self._database.write(lambda connection: _admit(connection, entry, rule, agreements))
+            seen = self._admissions
+            # A caller who is cancelled here must not keep those who wait from hearing of the admission.
+            answer = await asyncio.shield(asyncio.create_task(self._attempt(entry, rule, agreements)))
             if answer is not None:
-                async with self._admitted:
-                    self._generation += 1
-                    self._admitted.notify_all()
                 return answer
-            await self._another_admission(seen)
+            if seen == self._admissions:  # else the leg before may have been admitted meanwhile
+                await self._turns.setdefault(entry.epoch, {}).setdefault(entry.entry, asyncio.Event()).wait()
 
-    async def _another_admission(self, seen: int) -> None:
-        async with self._admitted:
-            await self._admitted.wait_for(lambda: self._generation != seen)
+    async def _attempt(self, entry: LegEntry, rule: Rule | None, agreements: Sequence[Agreement]) -> Admission | None:
+        answer = await self._database.write(lambda connection: _admit(connection, entry, rule, agreements))
+        if answer is not None:
+            self._call_next(entry)
+        return answer
+
+    def _call_next(self, admitted: LegEntry) -> None:
+        """Wake the next in the epoch's order; whoever is behind that one would only find it still open."""
+        self._admissions += 1
+        turns = self._turns.get(admitted.epoch, {})
+        for entry in sorted(turns):
+            turns.pop(entry).set()
+            if entry > admitted.entry:
+                break
+        if not turns:
+            self._turns.pop(admitted.epoch, None)
 
     async def out(self, entry: LegEntry, commitment: bytes) -> Out:
         """Close an entry, once, with the commitment to what came of it; durable on return.

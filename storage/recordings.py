@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
 
 from policy.terms import Lane, Purpose
 from storage.database import Database
@@ -25,7 +25,7 @@ from storage.tables import decisions, recordings, segments
 
 
 class State(StrEnum):
-    """Where a recording is in its life; erased ones have no row."""
+    """Where a recording is in its life; one that was erased has no row."""
 
     OPEN = "open"
     """Its leg goes on: segments may come."""
@@ -37,17 +37,22 @@ class State(StrEnum):
     DISCARDING = "discarding"
     """The intent to destroy it is durable."""
     DISCARDED = "discarded"
+    ERASING = "erasing"
+    """Its retention is over, or its owner wants it gone: the intent is durable, the row goes last."""
 
 
 NEXT: Final[Mapping[State, frozenset[State]]] = {
-    State.OPEN: frozenset({State.KEPT, State.INTERRUPTED, State.FAILED, State.DISCARDING}),
-    State.KEPT: frozenset({State.DISCARDING}),
-    State.INTERRUPTED: frozenset({State.DISCARDING}),
-    State.FAILED: frozenset({State.DISCARDING}),
-    State.DISCARDING: frozenset({State.DISCARDED}),
-    State.DISCARDED: frozenset(),
+    State.OPEN: frozenset({State.KEPT, State.INTERRUPTED, State.FAILED, State.DISCARDING, State.ERASING}),
+    State.KEPT: frozenset({State.DISCARDING, State.ERASING}),
+    State.INTERRUPTED: frozenset({State.DISCARDING, State.ERASING}),
+    State.FAILED: frozenset({State.DISCARDING, State.ERASING}),
+    State.DISCARDING: frozenset({State.DISCARDED, State.ERASING}),
+    State.DISCARDED: frozenset({State.ERASING}),
+    State.ERASING: frozenset(),
 }
-ENDED: Final = (State.KEPT, State.INTERRUPTED, State.FAILED, State.DISCARDED)
+ENDED: Final = frozenset(State) - {State.OPEN, State.DISCARDING}
+GOING: Final = frozenset({State.DISCARDING, State.DISCARDED, State.ERASING})
+"""Nothing is written to a recording any more, and what still comes is destroyed."""
 
 
 class SegmentState(StrEnum):
@@ -198,7 +203,7 @@ class Recordings:
         key = SegmentKey(recording, seg, side)
         async with self.lock(recording):
             row = await self.database.read(lambda connection: _row(connection, recording))
-            if row.state in (State.DISCARDING, State.DISCARDED):
+            if row.state in GOING:
                 await asyncio.to_thread(self.sealer.erase, key)
                 raise RecordingState("recording is discarded: the segment was destroyed")
             return await self.put_manifest(row, key, facts, end)
@@ -224,9 +229,8 @@ class Recordings:
 
         def work(connection: Connection) -> None:
             state = State(_row(connection, recording).state)
-            if state in (State.DISCARDING, State.DISCARDED):
-                return
-            _move(connection, recording, state, State.DISCARDING, at)
+            if state not in GOING:
+                _move(connection, recording, state, State.DISCARDING, at)
 
         await self.database.write(work)
 
@@ -237,20 +241,22 @@ class Recordings:
         """
         async with self.lock(recording):
             row = await self.database.read(lambda connection: _row(connection, recording))
-            if row.state not in (State.DISCARDING, State.DISCARDED):
+            if row.state not in GOING:
                 raise RecordingState("no intent to discard stands")
             await asyncio.to_thread(self.sealer.erase_recording, recording)
             await self.database.write(lambda connection: _discarded(connection, recording, at))
 
     async def due(self, at: datetime) -> list[str]:
-        """Recordings that have ended and whose retention is over."""
-        states = [state.value for state in ENDED]
-        query = select(recordings.c.id).where(recordings.c.erase_at <= at, recordings.c.state.in_(states))
+        """Recordings that have ended and whose retention is over, and those whose erasure was begun."""
+        over = and_(recordings.c.erase_at <= at, recordings.c.state.in_([state.value for state in ENDED]))
+        query = select(recordings.c.id).where(or_(over, recordings.c.state == State.ERASING.value))
         return list(await self.database.read(lambda connection: connection.execute(query).scalars().all()))
 
     async def erase(self, recording: str) -> None:
-        """Destroy a recording's files, then its rows; harmless when repeated, as far as a crash let it come."""
+        """Make the intent durable, destroy the files, then the rows; harmless when repeated. BlobNameError."""
         async with self.lock(check_id(recording)):
+            going = update(recordings).where(recordings.c.id == recording).values(state=State.ERASING.value)
+            await self.database.write(lambda connection: connection.execute(going).rowcount)
             await asyncio.to_thread(self.sealer.erase_recording, recording)
 
             def work(connection: Connection) -> None:
@@ -425,7 +431,7 @@ def _close(connection: Connection, recording: str, at: datetime, *, crashed: boo
 
 def _discarded(connection: Connection, recording: str, at: datetime) -> None:
     state = State(_row(connection, recording).state)
-    if state is State.DISCARDED:
+    if state is not State.DISCARDING:
         return
     connection.execute(delete(segments).where(segments.c.recording == recording))
     connection.execute(update(recordings).where(recordings.c.id == recording).values(consents=[], recipients=[]))

@@ -12,7 +12,7 @@ from typing import Final
 
 from storage.errors import RecordingUnknown, StorageError
 from storage.names import SegmentKey
-from storage.recordings import Recording, Recordings, SealFacts, Segment, SegmentState, State
+from storage.recordings import GOING, Recording, Recordings, SealFacts, Segment, SegmentState, State
 from storage.sealing import Found
 
 NO_CHUNK: Final = "interrupted_no_chunk"
@@ -32,11 +32,14 @@ class Rebuilt:
 
 
 async def resume_discards(recordings: Recordings, at: datetime) -> list[str]:
-    """Complete every discard that was intended; the recordings concerned."""
-    found = [recording.id for recording in await recordings.in_state(State.DISCARDING)]
-    for recording in found:
+    """Complete every discard and erasure that was intended; the recordings concerned."""
+    discards = [recording.id for recording in await recordings.in_state(State.DISCARDING)]
+    for recording in discards:
         await recordings.complete_discard(recording, at)
-    return found
+    erasures = [recording.id for recording in await recordings.in_state(State.ERASING)]
+    for recording in erasures:
+        await recordings.erase(recording)
+    return discards + erasures
 
 
 async def interrupt_open(
@@ -70,7 +73,7 @@ async def rebuild(recordings: Recordings) -> Rebuilt:
         except RecordingUnknown:
             orphans.add(key.recording)
             continue
-        if recording.state in (State.DISCARDING, State.DISCARDED):
+        if recording.state in GOING:
             continue
         signed = await asyncio.to_thread(sealer.signed, key)
         known = _part(recording, key)

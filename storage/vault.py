@@ -47,7 +47,7 @@ class LocalVault:
     def erase(self, key: SegmentKey) -> None:
         """Destroy the objects of one side and segment; harmless when repeated."""
         for secret in Secret:
-            durable.erase(self.path(key, secret), overwrite=True)
+            durable.erase_with_temp(self.path(key, secret), overwrite=True)
 
     def erase_recording(self, recording: str) -> None:
         """Destroy everything that opens any side or segment of a recording, leftovers of unfinished writes too."""

@@ -42,10 +42,11 @@ class Folder:
     roster: Roster
 
 
-async def open_folder(root: Path, url: str = "") -> Folder:
+async def open_folder(root: Path, url: str = "", *, migrate: bool = True) -> Folder:
     """Open (and make) everything under `root`; another database than its SQLite file on request."""
     database = await Database.open(url or f"sqlite:///{root}/fairtap.db")
-    await database.migrate()
+    if migrate:
+        await database.migrate()
     key = gateway_key.load_or_create(root)
     vkey = gateway_key.vkey("hamburg", key.verify_key)
     sealer = Sealer(LocalBlobs(root), LocalVault(root), key, gateway=vkey, build=BUILD)

@@ -32,6 +32,14 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+def noted(name, real, calls):
+    def call(*args):
+        calls.append(name)
+        return real(*args)
+
+    return call
+
+
 def tree(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
@@ -63,10 +71,9 @@ def test_modes_hold_whatever_the_umask(blobs, vault, tmp_path):
 
 
 def test_each_append_is_synced_before_it_returns(blobs, monkeypatch):
-    calls = []
+    calls: list[str] = []
     for name in ("write", "fdatasync", "fsync", "rename"):
-        real = getattr(os, name)
-        monkeypatch.setattr(os, name, lambda *args, real=real, name=name: (calls.append(name), real(*args))[1])
+        monkeypatch.setattr(os, name, noted(name, getattr(os, name), calls))
     payload = blobs.payload(REC, "agent", 1)
     payload.append(b"a")
     assert calls[-2:] == ["write", "fdatasync"]

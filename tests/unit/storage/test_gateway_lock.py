@@ -33,6 +33,7 @@ def test_two_writers_are_refused_until_the_first_lets_go(tmp_path):
 
 def test_a_killed_writer_leaves_no_lock(tmp_path, root):
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, tmp_path], cwd=root, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
     try:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(WriterRunning):

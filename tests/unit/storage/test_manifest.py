@@ -47,7 +47,7 @@ PUBLIC = Manifest(
     build="7" * 64,
     private="8" * 64,
 )
-OBJECT = jcs.parse(PUBLIC.to_bytes())
+OBJECT = json.loads(PUBLIC.to_bytes())
 
 
 def test_bytes_are_the_contracts():

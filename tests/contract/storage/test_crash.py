@@ -1,0 +1,86 @@
+"""kill -9 at every durable step of a writer: nothing acknowledged is lost, nothing inconsistent, discards resume."""
+
+import asyncio
+import contextlib
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from storage.blobs import Kind, LocalBlobs
+from storage.database import Database
+from storage.legs import Legs
+from storage.names import SegmentKey
+from tests.peers.stored import DAY, EPOCH, pseudonym
+
+REC = "ab" * 16
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("scenario", "at_least"), [("record", 60), ("discard", 15), ("recover", 20), ("erase", 15)])
+def test_a_crash_at_every_step(tmp_path, root, scenario, at_least):
+    command = [sys.executable, "-m", "tests.peers.crash_points", tmp_path, scenario]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert int(done.stdout) >= at_least  # so many places to die at
+
+
+APPENDER = """
+import sys
+from pathlib import Path
+from storage.blobs import LocalBlobs
+payload = LocalBlobs(Path(sys.argv[1])).payload(sys.argv[2], "agent", 1)
+while True:
+    payload.append(bytes(4096))
+    print(payload.size, flush=True)
+"""
+
+ENTERER = """
+import asyncio, sys
+from storage.database import Database
+from storage.legs import Legs
+from tests.peers.stored import DAY, EPOCH, pseudonym
+async def main():
+    database = await Database.open(sys.argv[1])
+    await database.migrate()
+    legs = Legs(database)
+    async def one():
+        while True:
+            leg = await legs.enter(
+                epoch=EPOCH, pseudonym=pseudonym(1), rule=0, queue="q", commitment=bytes(32), day=DAY
+            )
+            print(leg.n, flush=True)
+    await asyncio.gather(*(one() for _ in range(5)))
+asyncio.run(main())
+"""
+
+
+def killed_after(lines, *command, cwd):
+    """The last line a program printed before it was killed, some time after `lines` lines."""
+    child = subprocess.Popen([sys.executable, "-c", *command], cwd=cwd, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    with contextlib.closing(child.stdout) as output:
+        last = [output.readline() for _ in range(lines)][-1]
+        child.send_signal(signal.SIGKILL)
+        rest = output.read().splitlines(keepends=True)
+    assert child.wait() == -signal.SIGKILL
+    return max([int(last), *(int(line) for line in rest if line.endswith("\n"))])
+
+
+def test_appended_bytes_survive_their_writer(tmp_path, root):
+    acknowledged = killed_after(50, APPENDER, tmp_path, REC, cwd=root)
+    size = LocalBlobs(tmp_path).size(SegmentKey(REC, 1, "agent"), Kind.PART)
+    assert size is not None and acknowledged <= size <= acknowledged + 4096
+
+
+async def test_counters_go_on_dense_after_their_writer_was_killed(tmp_path, root):
+    url = f"sqlite:///{tmp_path}/fairtap.db"
+    acknowledged = await asyncio.to_thread(killed_after, 60, ENTERER, url, cwd=root)
+    database = await Database.open(url)
+    legs = Legs(database)
+    numbers = [leg.n for leg in await legs.without_out()]
+    assert numbers == list(range(1, len(numbers) + 1)) and len(numbers) >= acknowledged
+    leg = await legs.enter(epoch=EPOCH, pseudonym=pseudonym(1), rule=0, queue="q", commitment=bytes(32), day=DAY)
+    assert leg.n == len(numbers) + 1
+    await database.close()
