@@ -43,6 +43,7 @@ from gateway.media.plane import (
 )
 from policy.agreement.schema import Agreement, Prompt
 from policy.decision import (
+    ASKABLE,
     CallerAnswer,
     ConsentState,
     Decision,
@@ -446,7 +447,8 @@ class Leg:
             return self.ended_by
         if self.opened or self.decision is None:
             return ()
-        return self.decision.reasons
+        reached = tuple(reason for reason in self.decision.reasons if reason not in ASKABLE)
+        return reached or self.decision.reasons
 
     def _told_as(self) -> str:
         if not self.opened:

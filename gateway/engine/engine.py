@@ -496,12 +496,16 @@ class Engine:
             if missing:
                 call.negotiation.ports.update(await self.workers.reserve(call.worker, call.ref, missing))
             body, effects = call.describe(message, self.clock.now())
+            self.apply(live, effects)
+            self._keep(live)
         except (SdpError, NegotiationError, NoPorts, WorkerAway) as error:
             self.counters["descriptions_passed_unchanged"] += 1
             log.warning("description passed unchanged", call=call.ref, fault=type(error).__name__)
             return message.body
-        self.apply(live, effects)
-        self._keep(live)
+        except Exception:  # our fault: the call goes on without us
+            self.counters["faults"] += 1
+            log.exception("description passed unchanged", call=call.ref)
+            return message.body
         self.reconsider(live)
         return body
 
