@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import secrets
+import shutil
 import sys
 import tempfile
 from contextlib import AsyncExitStack
@@ -29,6 +30,7 @@ from gateway.media.prompts.sounds import Catalogue
 
 AGENTS = 8
 PROMPT = "ask-de-1"
+INTERRUPTED = 130
 EXPECTED = (HouseFailed, OfficeRefused, ClientProblem, CommandError, NoAnswer, Refused, OSError, TimeoutError)
 
 
@@ -49,14 +51,31 @@ def main(words: list[str] | None = None) -> int:
     options = arguments(words)
     own_environment()
     if options.out is None:
-        with tempfile.TemporaryDirectory(prefix="fairtap-demo-") as folder:
-            return asyncio.run(Demo(Path(folder), options).run())
+        return _in_passing(options)
     folder = options.out.absolute()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         sys.stderr.write(f"demo: `{options.out}` isn't an empty folder; name another one\n")
         return 2
     folder.mkdir(parents=True, exist_ok=True)
-    return asyncio.run(Demo(folder, options).run())
+    return _run(folder, options)
+
+
+def _in_passing(options: argparse.Namespace) -> int:
+    """In a folder that goes at the end, unless something went wrong."""
+    folder = Path(tempfile.mkdtemp(prefix="fairtap-demo-"))
+    rc = _run(folder, options)
+    if rc in (0, INTERRUPTED):
+        shutil.rmtree(folder)
+    else:
+        sys.stderr.write(f"demo: what is there for looking into it is kept in {folder}\n")
+    return rc
+
+
+def _run(folder: Path, options: argparse.Namespace) -> int:
+    try:
+        return asyncio.run(Demo(folder, options).run())
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 class Demo:
@@ -65,6 +84,7 @@ class Demo:
     def __init__(self, folder: Path, options: argparse.Namespace) -> None:
         self._folder = folder
         self._stays: bool = options.keep or options.phone
+        self._kept: bool = options.out is not None
         self._own_phone: bool = options.phone
         self._teller = Teller(options.json)
         self._at = find_addresses()
@@ -113,7 +133,7 @@ class Demo:
         faults = await self._open_recordings(desks, director)
         faults += [f"this story didn't happen: {story.value}" for story in report.missing(director.told)]
         self._teller.told(director.told)
-        for line in report.where_to_look(self._folder, self._at.base_url):
+        for line in report.where_to_look(self._folder, self._at.base_url, self._kept, self._stays):
             say(line)
         if self._stays:
             await self._stay(office, trunk, prompt)

@@ -62,6 +62,8 @@ class Teller:
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
         self._console = Console(stderr=as_json, highlight=False, soft_wrap=True)
+        if not self._console.is_terminal:
+            self._console.width = 160
 
     def say(self, text: str) -> None:
         """One line."""
@@ -116,9 +118,15 @@ def missing(calls: Sequence[CallTold]) -> list[Story]:
     return [story for story in Story if story not in {call.story for call in calls}]
 
 
-def where_to_look(folder: Path, base_url: str) -> list[str]:
-    """Sentences that say where everything lies."""
+def where_to_look(folder: Path, base_url: str, kept: bool, serving: bool) -> list[str]:
+    """Sentences that say where everything lies, as far as it stays."""
+    files = [
+        f"data folder {folder / 'var'}, keys {folder / 'keys'}, recordings as WAV in {folder}",
+        f"the agreement {folder / 'agreement.yaml'}, what the gateway logged {folder / 'fairtap.log'}",
+        f"any side with age itself: cat {folder}/var/vault/AA/ID/agent-1.header"
+        f" {folder}/var/recordings/AA/ID/agent-1.payload | age -d -i {folder}/keys/agent-N.key > agent.wav",
+    ]
     return [
-        f"the agents' page: {base_url}/agent",
-        f"data folder {folder / 'var'}, keys {folder / 'keys'}, what the gateway logged {folder / 'fairtap.log'}",
+        *([f"the agents' page: {base_url}/agent"] if serving else []),
+        *(files if kept or serving else ["nothing stays of this; `--out DIR` keeps it, `--keep` goes on serving"]),
     ]

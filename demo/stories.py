@@ -11,7 +11,7 @@ from typing import Any
 from api.agent_client import ClientProblem
 from demo.agents import Desk
 from demo.agreement import QUEUE
-from demo.g711 import Samples
+from demo.g711 import RATE, Samples
 from demo.pbx import Pbx, Placed
 from demo.phone import Call, NoAnswer, Phone, Refused
 from demo.report import CallTold, Teller, missing
@@ -43,13 +43,15 @@ class Director:
         self._trunk = trunk
         self._pbx = pbx
         self._find = find
-        self._prompt_end = prompt[-len(prompt) // 4 :]
+        self._prompt_end = prompt[-RATE:]
         self._teller = teller
         self._free: asyncio.Queue[Desk] = asyncio.Queue()
         for desk in desks:
             self._free.put_nowait(desk)
         self._placed: dict[str, Placed] = {}
         self._playing: set[Story] = set()
+        self._changed = asyncio.Condition()
+        """A story began or ended."""
         self._count = 0
         self._failures = 0
 
@@ -64,7 +66,7 @@ class Director:
                 group.create_task(self._keep_calling())
 
     async def _keep_calling(self) -> None:
-        while missing(self.told) and self._count < MOST_CALLS and self._failures < MOST_FAILURES:
+        while await self._worth_calling():
             desk = await self._free.get()
             self._count += 1
             number = self._count
@@ -75,6 +77,15 @@ class Director:
                 self._teller.say(f"call {number}: failed: {type(error).__name__} {error}".rstrip())
             finally:
                 self._free.put_nowait(desk)
+                async with self._changed:
+                    self._changed.notify_all()
+
+    async def _worth_calling(self) -> bool:
+        """Whether a story is still to be found; waits while those that are missing are being played."""
+        async with self._changed:
+            while missing(self.told) and self._playing.issuperset(missing(self.told)):
+                await self._changed.wait()
+        return bool(missing(self.told)) and self._count < MOST_CALLS and self._failures < MOST_FAILURES
 
     async def _one_call(self, desk: Desk, number: int) -> None:
         await desk.be_ready()
@@ -83,12 +94,15 @@ class Director:
         if ref is None:
             raise NoAnswer("the gateway doesn't know the call")
         conversation = Conversation(desk, caller, agent, self._prompt_end)
-        story = await self._live_through(conversation, number)
-        told = await self._ask_agent(desk, ref)
-        self.told.append(told)
+        try:
+            await self._live_through(conversation, number)
+            told = await self._ask_agent(desk, ref)
+            self.told.append(told)
+        finally:
+            self._playing -= {conversation.story}
         if conversation.spoken is not None:
             self.spoken[ref] = conversation.spoken
-        self._say_outcome(number, story, told)
+        self._say_outcome(number, conversation.story, told)
 
     async def _connect(self, desk: Desk, number: int) -> tuple[Call, Call]:
         caller_uri = f"sip:49302312550{number:02d}@{self._trunk.address[0]}"
@@ -103,18 +117,14 @@ class Director:
             raise
         return call, taken
 
-    async def _live_through(self, conversation: Conversation, number: int) -> Story | None:
-        story = None
+    async def _live_through(self, conversation: Conversation, number: int) -> None:
         try:
             if await conversation.is_asked():
-                story = self._choose()
+                story = conversation.story = self._choose()
                 self._teller.say(f"call {number}: drawn, the caller is asked; plan: {story.value}")
                 await conversation.play_out(story)
         finally:
-            if story is not None:
-                self._playing.discard(story)
             await conversation.hang_up()
-        return story
 
     def _choose(self) -> Story:
         open_ones = [story for story in missing(self.told) if story is not Story.NOT_DRAWN]

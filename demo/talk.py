@@ -13,7 +13,9 @@ from demo.speech import speech
 DECIDE_S = 3.0
 """How long after the answer the light may stay off before the call counts as not drawn."""
 TALK_S = 3.0
-PATIENCE_S = 40.0
+THINK_S = 0.5
+"""How long a caller thinks after the prompt: a key pressed before its end is no answer."""
+PATIENCE_S = 75.0
 
 
 class Story(StrEnum):
@@ -45,6 +47,8 @@ class Conversation:
     caller: Call
     agent: Call
     prompt_end: Samples
+    story: Story | None = None
+    """What they act, once the caller is asked."""
     spoken: Spoken | None = None
 
     async def is_asked(self) -> bool:
@@ -61,6 +65,7 @@ class Conversation:
         """Behave as the story wants, until both are done talking."""
         async with asyncio.timeout(PATIENCE_S):
             await self.caller.hears(self.prompt_end)
+            await asyncio.sleep(THINK_S)
             if story is Story.SILENT:
                 await self.desk.light("off")
             elif story is Story.REFUSED:

@@ -1,0 +1,87 @@
+"""The whole story as a child process, as a visitor starts it: six stories, and a WAV that holds what was said."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from api.listen import find_sides, open_side, read_identities
+from demo.correlate import find
+from demo.opening import read_stereo
+from demo.report import CallTold, missing
+from demo.speech import speech
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(scope="module")
+def played(root, tmp_path_factory):
+    """Folder and summary of one demo."""
+    folder = tmp_path_factory.mktemp("demo") / "out"
+    command = [sys.executable, "-m", "demo", "--json", "--out", folder]
+    environment = {**os.environ, "PYTHONPATH": str(root), "FAIRTAP_SITE__NAME": "not-for-the-demo"}
+    done = subprocess.run(command, cwd=folder.parent, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert "DEMO" in done.stderr
+    return folder, json.loads(done.stdout)
+
+
+def told(summary):
+    return [CallTold(one["call"], one["drawn"], one["outcome"], tuple(one["reasons"])) for one in summary["calls"]]
+
+
+def test_every_story_was_told(played):
+    _, summary = played
+    assert set(summary) == {"calls", "log", "console"}
+    assert summary["log"] is None
+    assert missing(told(summary)) == []
+    assert len(summary["calls"]) <= 60
+
+
+def test_only_what_was_recorded_has_sides(played):
+    _, summary = played
+    for call in summary["calls"]:
+        kept = call["outcome"].startswith("recorded")
+        assert [one["side"] for one in call["sides"]] == (["agent", "caller"] if kept else [])
+
+
+def test_wav_holds_agent_left_and_caller_right(played):
+    _, summary = played
+    wav = next(one["sides"][0]["wav"] for one in summary["calls"] if one["outcome"] == "recorded")
+    left, right = read_stereo(wav)
+    for speaker, own, other in (("agent", left, right), ("caller", right, left)):
+        assert find(speech(speaker), own).strength > 0.95
+        assert find(speech(speaker), other).strength < 0.2
+
+
+def test_sides_are_what_age_opens(played):
+    folder, summary = played
+    keys = [identity for path in (folder / "keys").glob("agent-*.key") for identity in read_identities(path)]
+    opened = set()
+    for manifest in (folder / "var" / "recordings").glob("*/*/agent-1.manifest.json"):
+        place = manifest.parent
+        vault = folder / "var" / "vault" / place.relative_to(folder / "var" / "recordings")
+        opened |= {open_side(side, keys).container_sha256 for side in find_sides(place, vault)}
+    said = {one["sha256"] for call in summary["calls"] for one in call["sides"]}
+    assert said == opened
+    assert len(said) >= 4
+
+
+def test_secret_keys_are_their_owners_alone(played):
+    folder, _ = played
+    secret = [*(folder / "keys").glob("*.key"), *(folder / "keys").glob("*.sign")]
+    assert len(secret) == 22
+    assert {path.stat().st_mode & 0o777 for path in secret} == {0o600}
+
+
+def test_folder_that_holds_something_is_refused(root, tmp_path):
+    (tmp_path / "here").write_text("already")
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    command = [sys.executable, "-m", "demo", "--out", tmp_path]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "empty folder" in done.stderr
+    assert (tmp_path / "here").read_text() == "already"
