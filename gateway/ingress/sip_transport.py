@@ -15,10 +15,10 @@ from typing import Any, Protocol
 
 import structlog
 
-from gateway.config import SideConfig
+from gateway.config import ConfigError, SideConfig
 from gateway.ingress.sip_stream import MESSAGE_TIMEOUT_S, StreamConnection
 from gateway.sip.errors import SipSyntaxError
-from gateway.sip.headers import comparable_host, parse_uri
+from gateway.sip.headers import SipUri, comparable_host, parse_uri
 from gateway.sip.hop import Hop, Side, Transport
 from gateway.sip.message import Keepalive, Request, Response, parse_datagram
 from gateway.sip.proxy_events import Transmit
@@ -81,7 +81,10 @@ class SipTransport:
             raise
 
     def addresses(self) -> dict[Side, SideAddresses]:
-        """What each side calls itself: `advertised`, else the bound address, else (wildcard) the media address."""
+        """What each side calls itself: `advertised`, else the bound address, else (wildcard) the media address.
+
+        Raises `ConfigError` where `advertised` is no host.
+        """
         return {side: self._addresses(side, config) for side, config in self._sides.items()}
 
     def bound(self, side: Side, transport: Transport) -> list[tuple[str, int]]:
@@ -307,7 +310,7 @@ class SipTransport:
         return self._numbers
 
     def _addresses(self, side: Side, config: SideConfig) -> SideAddresses:
-        said = parse_uri(f"sip:{config.advertised}") if config.advertised else None
+        said = _advertised(side, config.advertised)
         advertised: dict[Transport, tuple[str, int]] = {}
         aliases = set()
         for transport in (Transport.UDP, Transport.TCP):
@@ -323,6 +326,13 @@ class SipTransport:
             for _, sock in kept.values():
                 sock.close()
             kept.clear()
+
+
+def _advertised(side: Side, text: str) -> SipUri | None:
+    try:
+        return parse_uri(f"sip:{text}") if text else None
+    except SipSyntaxError:
+        raise ConfigError(f"sip.{side.value}_side.advertised: `{text}` is not HOST or HOST:PORT") from None
 
 
 def _bound_socket(transport: str, host: str, port: int) -> socket.socket:

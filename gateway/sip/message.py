@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 from gateway.sip.errors import SipSyntaxError
@@ -37,7 +38,6 @@ _REQUEST_LINE = re.compile(
 )
 _STATUS_LINE = re.compile(rb"SIP/(\d{1,3}\.\d{1,3}) ([1-6]\d\d)(?: (.*))?", re.IGNORECASE)
 _FIELD_NAME = re.compile(rb"(" + _TOKEN + rb")[ \t]*\Z")
-_BARE_BREAK = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 _LENGTH = re.compile(r"0*([0-9]{1,9})\Z")
 _ANSWER_FIELDS = frozenset({"via", "from", "to", "call-id", "cseq"})
 
@@ -248,7 +248,7 @@ def content_length(message: Message, head: bytes) -> int | None:
 
 def lenient_content_length(head: bytes) -> int | None:
     """Where a broken message on a stream ends, if it says so unmistakably; None: the stream can't be read on."""
-    if _BARE_BREAK.search(head):
+    if _has_bare_break(head):
         return None
     found = re.findall(
         rb"\r\n(?:Content-Length|l)[ \t]*:[ \t]*0*([0-9]{1,9})[ \t]*(?=\r\n[^ \t]|\Z)", head, re.IGNORECASE
@@ -267,13 +267,13 @@ def answerable_part(head: bytes) -> Request | None:
         if raw.startswith((b" ", b"\t")):
             continue
         name = canonical_name(raw.partition(b":")[0].strip(b" \t").decode("latin-1"))
-        if name in _ANSWER_FIELDS and b":" in raw and len(raw) <= MAX_LINE and not _BARE_BREAK.search(raw):
+        if name in _ANSWER_FIELDS and b":" in raw and len(raw) <= MAX_LINE and not _has_bare_break(raw):
             fields.append(Field(name, raw))
     return Request(method + b" sip:invalid.invalid SIP/2.0", fields) if fields else None
 
 
 def _parse_head(head: bytes) -> Request | Response:
-    if _BARE_BREAK.search(head):
+    if _has_bare_break(head):
         raise SipSyntaxError("bare CR or LF in the headers")
     start, _, rest = head.partition(b"\r\n")
     if len(start) > MAX_LINE:
@@ -289,19 +289,33 @@ def _parse_head(head: bytes) -> Request | Response:
 
 
 def _parse_fields(lines: list[bytes]) -> list[Field]:
-    if lines[0][:1] in (b" ", b"\t"):
+    if lines[0].startswith((b" ", b"\t")):
         raise SipSyntaxError("the first header is a continuation line")
     fields = []
     for raw in _logical_lines(lines):
         if len(raw) > MAX_LINE:
             raise SipSyntaxError("a header is longer than 8 KiB")
-        match = _FIELD_NAME.match(raw[: raw.find(b":")]) if b":" in raw else None
-        if match is None:
+        name, colon, _ = raw.partition(b":")
+        known = _name_of(name) if colon else None
+        if known is None:
             raise SipSyntaxError("malformed header line")
-        fields.append(Field(canonical_name(match[1].decode("ascii")), raw))
+        fields.append(Field(known, raw))
         if len(fields) > MAX_FIELDS:
             raise SipSyntaxError("more than 256 headers")
     return fields
+
+
+@lru_cache(maxsize=512)
+def _name_of(spelled: bytes) -> str | None:
+    """Canonical name of what stands before the colon, None when it's no token; the same few come again and again."""
+    match = _FIELD_NAME.match(spelled)
+    return canonical_name(match[1].decode("ascii")) if match else None
+
+
+def _has_bare_break(data: bytes) -> bool:
+    """Whether a CR or LF stands alone: what some readers take for a line end and others don't."""
+    pairs = data.count(b"\r\n")
+    return data.count(b"\r") != pairs or data.count(b"\n") != pairs
 
 
 def _logical_lines(lines: list[bytes]) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from gateway.config import SideConfig
+from gateway.config import ConfigError, SideConfig
 from gateway.ingress.sip_transport import SipTransport
 from gateway.sip.build import build_response
 from gateway.sip.errors import SipSyntaxError
@@ -300,6 +300,15 @@ async def test_what_a_side_calls_itself(listen: list[str], advertised: str, expe
     names = transport.addresses()[Side.CALLER]
     assert names.advertised == {UDP: (expected, 5070 if ":5070" in advertised else port)}
     assert all(alias[1] == port for alias in names.aliases)
+    await transport.close()
+
+
+async def test_a_name_that_is_none_is_refused() -> None:
+    config = SideConfig(listen=["udp:127.61.1.20:0"], peers=["127.61.1.0/24"], advertised="not a host")
+    transport = SipTransport({Side.CALLER: config})
+    transport.bind()
+    with pytest.raises(ConfigError, match="advertised"):
+        transport.addresses()
     await transport.close()
 
 
