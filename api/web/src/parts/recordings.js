@@ -1,0 +1,80 @@
+// The agent's own recordings: listed, saved as locked files, opened and played in the page. Nothing opened is stored.
+
+import { Decrypter } from "age-encryption";
+
+import { call, fetchBytes } from "./http.js";
+import { decodeWav, joinSides } from "./sound.js";
+import { at, make, tellProblem, when, word } from "./words.js";
+
+export class Recordings {
+  /** `keys()` gives the opened keys, or null. */
+  constructor(keys) {
+    this.keys = keys;
+    this.next = null;
+    at("more").addEventListener("click", () => this.load(true));
+  }
+
+  async load(more = false) {
+    try {
+      const page = await call("GET", `/recordings?limit=10${more && this.next ? `&cursor=${this.next}` : ""}`);
+      const rows = page.items.map((item) => this.row(item));
+      if (more) at("recordings").append(...rows);
+      else at("recordings").replaceChildren(...rows);
+      this.next = page.next;
+      at("more").hidden = !page.next;
+      at("recordings-none").hidden = at("recordings").children.length > 0;
+    } catch (error) {
+      tellProblem(error);
+    }
+  }
+
+  /** Whether keys are open changed. */
+  refresh() {
+    for (const button of document.querySelectorAll("#recordings button.play")) button.disabled = !this.keys();
+  }
+
+  row(item) {
+    const told = word("recordings.row", {
+      started: when(item.started), purpose: word(`purpose.${item.purpose}`), keep: when(item.keep_until),
+    });
+    const row = make("li", {}, make("p", { textContent: `${told} (${word(`state.${item.state}`)})` }));
+    const sealed = item.sides.filter((side) => side.state === "sealed");
+    if (!sealed.length) return row;
+    const play = make("button", { type: "button", className: "play", textContent: word("recordings.play"), disabled: !this.keys() });
+    const status = make("p", { className: "hint" });
+    status.setAttribute("role", "status");
+    play.addEventListener("click", () => this.play(item, sealed, play, status));
+    const links = sealed.map((side) => make("li", {}, make("a", {
+      href: `/v1/recordings/${item.id}/sides/${side.side}/${side.seg}.age`,
+      textContent: word("recordings.save", { side: word(`side.${side.side}`), seg: side.seg }),
+    })));
+    row.append(play, status, make("ul", {}, ...links));
+    return row;
+  }
+
+  async play(item, sides, button, status) {
+    button.disabled = true;
+    status.textContent = word("recordings.opening");
+    try {
+      const starts = sides.map((side) => Date.parse(side.started ?? item.started));
+      const zero = Math.min(...starts);
+      const parts = await Promise.all(sides.map(async (side, i) => {
+        const sound = decodeWav(await this.open(`/recordings/${item.id}/sides/${side.side}/${side.seg}.age`));
+        return { side: side.side, ...sound, at: (starts[i] - zero) / 1000 };
+      }));
+      const url = URL.createObjectURL(new Blob([joinSides(parts)], { type: "audio/wav" }));
+      button.replaceWith(make("audio", { controls: true, src: url }));
+      status.textContent = "";
+    } catch (error) {
+      button.disabled = false;
+      status.textContent = error.code ? "" : word("recordings.cannot");
+      if (error.code) tellProblem(error);
+    }
+  }
+
+  async open(path) {
+    const decrypter = new Decrypter();
+    decrypter.addIdentity(this.keys().identity);
+    return decrypter.decrypt(await fetchBytes(path));
+  }
+}
