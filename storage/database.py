@@ -108,7 +108,10 @@ class Database:
 
     async def _commit(self, batch: list[_Job]) -> None:
         try:
-            results = await self._transact(lambda connection: [_savepoint(connection, job.work) for job in batch])
+            if len(batch) == 1:  # the transaction is its savepoint
+                results = [_Result(await self._transact(batch[0].work))]
+            else:
+                results = await self._transact(lambda connection: [_savepoint(connection, job.work) for job in batch])
         except BaseException as error:
             for job in batch:
                 _settle(job.done, _Result(error=_for_waiter(error)))

@@ -71,24 +71,33 @@ async def nothing(folder: Folder) -> None:
     """An empty folder."""
 
 
-async def half_recorded(folder: Folder) -> None:
-    """What the discard, the recovery and the erasure start from; the second recording is past its chunks' edge."""
-    for recording in (FIRST, SECOND):
-        await begin(folder, recording, IDENTITY)
-        worker = await open_side(folder, SegmentKey(recording, 1, "agent"), IDENTITY)
-        worker.chunk(7)
-        await folder.recordings.seal(recording, 1, "agent", worker.finish(), "paused")
-        worker = await open_side(folder, SegmentKey(recording, 2, "agent"), IDENTITY)
-        worker.chunk(7)
-        worker.file.append(b"torn off")
-        await open_side(folder, SegmentKey(recording, 2, "caller"), IDENTITY)
+async def half_recorded(folder: Folder, recording: str = FIRST) -> None:
+    """One segment sealed, one open: a side with a torn chunk, a side without any."""
+    await begin(folder, recording, IDENTITY)
+    worker = await open_side(folder, SegmentKey(recording, 1, "agent"), IDENTITY)
+    worker.chunk(7)
+    await folder.recordings.seal(recording, 1, "agent", worker.finish(), "paused")
+    worker = await open_side(folder, SegmentKey(recording, 2, "agent"), IDENTITY)
+    worker.chunk(7)
+    worker.file.append(b"torn off")
+    await open_side(folder, SegmentKey(recording, 2, "caller"), IDENTITY)
+
+
+async def beside_another(folder: Folder) -> None:
+    """The same, and a sealed recording that must be left alone."""
+    await half_recorded(folder)
+    await begin(folder, SECOND, IDENTITY)
+    worker = await open_side(folder, SegmentKey(SECOND, 1, "agent"), IDENTITY)
+    worker.chunk(7)
+    await folder.recordings.seal(SECOND, 1, "agent", worker.finish(), "normal")
+    await folder.recordings.close(SECOND, AT)
 
 
 SCENARIOS: dict[str, tuple[Callable[[Folder], Awaitable[None]], Scenario]] = {
     "record": (nothing, record),
-    "discard": (half_recorded, discard),
+    "discard": (beside_another, discard),
     "recover": (half_recorded, recover),
-    "erase": (half_recorded, erase),
+    "erase": (beside_another, erase),
 }
 
 
@@ -184,6 +193,9 @@ async def check(folder: Folder) -> None:
     rebuilt = await rebuild(folder.recordings)
     assert rebuilt.missing == rebuilt.restored == (), rebuilt
     assert not rebuilt.orphans, rebuilt
+    if SECOND in (folder.root / "prepared").read_text():
+        kept = found[SECOND]
+        assert kept is not None and kept.state is State.KEPT
     for one in found.values():
         if one is not None:
             check_recording(folder, one)
@@ -251,6 +263,7 @@ def main(base: Path, name: str) -> int:
     start = base / "start"
     start.mkdir()
     forked(lambda: asyncio.run(in_folder(start, prepare)))
+    (start / "prepared").write_text(" ".join(path.name for path in start.glob("recordings/*/*")))
     number = 0
     while True:
         number += 1
