@@ -6,144 +6,45 @@ between two pauses. Times come in; everything here is durable before it returns.
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
 
-from policy.terms import Lane, Purpose
 from storage.database import Database
 from storage.errors import RecordingState, RecordingUnknown
-from storage.legs import LegEntry
-from storage.manifest import End, Ingress, Manifest, Media, Payload, Private, Side
-from storage.names import AgentId, SegmentKey, check_id
+from storage.manifest import End, Manifest, Payload, Private, Side
+from storage.names import SegmentKey, check_id
+from storage.recording import (
+    ENDED,
+    GOING,
+    NEXT,
+    Begin,
+    Recording,
+    SealFacts,
+    Segment,
+    SegmentState,
+    State,
+    recording_of,
+    segment_of,
+)
 from storage.sealing import Sealed, Sealer
 from storage.tables import decisions, recordings, segments
 
-
-class State(StrEnum):
-    """Where a recording is in its life; one that was erased has no row."""
-
-    OPEN = "open"
-    """Its leg goes on: segments may come."""
-    KEPT = "kept"
-    INTERRUPTED = "interrupted"
-    """The gateway or a worker died; what was whole is kept."""
-    FAILED = "failed"
-    """Nothing of it could be stored."""
-    DISCARDING = "discarding"
-    """The intent to destroy it is durable."""
-    DISCARDED = "discarded"
-    ERASING = "erasing"
-    """Its retention is over, or its owner wants it gone: the intent is durable, the row goes last."""
-
-
-NEXT: Final[Mapping[State, frozenset[State]]] = {
-    State.OPEN: frozenset({State.KEPT, State.INTERRUPTED, State.FAILED, State.DISCARDING, State.ERASING}),
-    State.KEPT: frozenset({State.DISCARDING, State.ERASING}),
-    State.INTERRUPTED: frozenset({State.DISCARDING, State.ERASING}),
-    State.FAILED: frozenset({State.DISCARDING, State.ERASING}),
-    State.DISCARDING: frozenset({State.DISCARDED, State.ERASING}),
-    State.DISCARDED: frozenset({State.ERASING}),
-    State.ERASING: frozenset(),
-}
-ENDED: Final = frozenset(State) - {State.OPEN, State.DISCARDING}
-GOING: Final = frozenset({State.DISCARDING, State.DISCARDED, State.ERASING})
-"""Nothing is written to a recording any more, and what still comes is destroyed."""
-
-
-class SegmentState(StrEnum):
-    """Where one side of a segment is."""
-
-    OPEN = "open"
-    SEALED = "sealed"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """What is known of a recording when its first tap is about to open."""
-
-    recording: str
-    agent: str
-    call_ref: str
-    leg: LegEntry
-    origin: str
-    """Of the log that holds the leg's entry."""
-    lane: Lane
-    purpose: Purpose
-    agreement: str
-    """Digest (hex)."""
-    consents: tuple[str, ...]
-    """Digests (hex) of the statements and receipts it stands on."""
-    recipients: tuple[str, ...]
-    """`age1…`, the owner's."""
-    erase_at: datetime
-    ingress: Ingress = "inline"
-    media: Media = "rtp"
-
-
-@dataclass(frozen=True, slots=True)
-class SealFacts:
-    """What the writer of a payload reports at its end."""
-
-    sha256: str
-    bytes: int
-    chunks: int
-    key_commit: str
-    stanzas: int
-    container: str
-    started: datetime
-    ended: datetime
-    gaps: tuple[tuple[int, int, str], ...] = ()
-    """(start ms, end ms, why)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """One side of one segment as the index has it; what isn't known (yet) is None."""
-
-    key: SegmentKey
-    state: SegmentState
-    key_commit: str | None
-    stanzas: int | None
-    container: str | None
-    opened_at: datetime | None
-    end: str | None
-    reason: str | None
-    """Why it failed."""
-    sha256: str | None
-    bytes: int | None
-    chunks: int | None
-    manifest_sha256: str | None
-    started: datetime | None
-    ended: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """One recording as the index has it."""
-
-    id: str
-    agent: AgentId
-    call_ref: str
-    entry: int
-    lane: Lane
-    purpose: Purpose
-    agreement: str
-    state: State
-    erase_at: datetime
-    begun_at: datetime
-    ended_at: datetime | None
-    segments: tuple[Segment, ...]
-
-    @property
-    def manifests(self) -> tuple[str, ...]:
-        """Digests (hex) of the manifests that are kept, in the order of segments: what `out` commits to."""
-        return tuple(segment.manifest_sha256 for segment in self.segments if segment.manifest_sha256 is not None)
+__all__ = [
+    "ENDED",
+    "GOING",
+    "NEXT",
+    "Begin",
+    "Recording",
+    "Recordings",
+    "SealFacts",
+    "Segment",
+    "SegmentState",
+    "State",
+    "put_segment",
+]
 
 
 class Recordings:
@@ -443,41 +344,5 @@ def _recordings(connection: Connection, rows: Any) -> list[Recording]:
     query = select(segments).where(segments.c.recording.in_(ids)).order_by(segments.c.seg, segments.c.side)
     parts: dict[str, list[Segment]] = {recording: [] for recording in ids}
     for segment in connection.execute(query):
-        parts[segment.recording].append(_segment(segment))
-    return [_recording(row, tuple(parts[row.id])) for row in rows]
-
-
-def _recording(row: Row[Any], parts: tuple[Segment, ...]) -> Recording:
-    return Recording(
-        id=row.id,
-        agent=AgentId(row.agent),
-        call_ref=row.call_ref,
-        entry=row.entry,
-        lane=Lane(row.lane),
-        purpose=Purpose(row.purpose),
-        agreement=row.agreement,
-        state=State(row.state),
-        erase_at=row.erase_at,
-        begun_at=row.begun_at,
-        ended_at=row.ended_at,
-        segments=parts,
-    )
-
-
-def _segment(row: Row[Any]) -> Segment:
-    return Segment(
-        key=SegmentKey(row.recording, row.seg, row.side),
-        state=SegmentState(row.state),
-        key_commit=row.key_commit,
-        stanzas=row.stanzas,
-        container=row.container,
-        opened_at=row.opened_at,
-        end=row.end,
-        reason=row.reason,
-        sha256=row.sha256,
-        bytes=row.bytes,
-        chunks=row.chunks,
-        manifest_sha256=row.manifest_sha256,
-        started=row.started,
-        ended=row.ended,
-    )
+        parts[segment.recording].append(segment_of(segment))
+    return [recording_of(row, tuple(parts[row.id])) for row in rows]
