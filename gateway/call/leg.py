@@ -194,7 +194,7 @@ class Leg:
             withdrawn_by_caller=self._withdrawn_by_caller,
             caller_notice_played=self._notice_played,
             ack_age_ms=self.indicator.age_ms(now) if self.indicator.state in _LIT else None,
-            paused=self.paused_by_call,
+            paused=self.paused_by_call or self._held,
         )
 
     def next_timeout(self, now: float, wallclock: datetime) -> float | None:
@@ -366,7 +366,7 @@ class Leg:
         waited = self._deadline is not None and now >= self._deadline
         if waited or not WHILE_PAUSED.issuperset(decision.reasons):
             yield from self._close(now, wallclock, _telling(decision, (Reason.PAUSED,)))
-        elif not self.paused_by_call:
+        elif not (self.paused_by_call or self._held):
             yield from self._light(given, decision, now, wallclock)
 
     def _stop_segment(self, end: End, why: tuple[Reason, ...]) -> Iterator[Effect]:
@@ -471,6 +471,11 @@ class Leg:
         why = decision.reasons[0].value if state is LightState.PAUSED and decision.reasons else None
         light = self.indicator.show(state, now, wallclock, lane=lane, purpose=purpose, why=why, keep_until=keep)
         return Publish(light)
+
+    @property
+    def _held(self) -> bool:
+        """A party holds the other while we record: what is heard meanwhile isn't the conversation that was agreed."""
+        return self.stage in (Stage.OPEN, Stage.PAUSED) and self._line is not None and not self._line.flowing
 
     @property
     def _refuse_key(self) -> str | None:
