@@ -51,9 +51,9 @@ def test_wav_holds_agent_left_and_caller_right(played):
     _, summary = played
     wav = next(one["sides"][0]["wav"] for one in summary["calls"] if one["outcome"] == "recorded")
     left, right = read_stereo(wav)
-    for speaker, own, other in (("agent", left, right), ("caller", right, left)):
-        assert find(speech(speaker), own).strength > 0.95
-        assert find(speech(speaker), other).strength < 0.2
+    for sound, own, other in ((speech("agent"), left, right), (speech("caller"), right, left)):
+        assert find(sound, own).strength > 0.95
+        assert find(sound, other).strength < 0.2
 
 
 def test_sides_are_what_age_opens(played):
