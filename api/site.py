@@ -36,7 +36,7 @@ __all__ = ["SiteFolder"]
 
 T = TypeVar("T")
 PIECE: Final = 64 * 1024
-_GONE: Final = (State.DISCARDING, State.DISCARDED)
+GONE: Final = (State.DISCARDING, State.DISCARDED, State.ERASING)
 
 
 class SiteFolder:
@@ -102,7 +102,7 @@ class SiteFolder:
 
     async def recording(self, recording: str) -> RecordingRow | None:
         """One that isn't gone."""
-        query = select(recordings).where(recordings.c.id == recording, recordings.c.state.not_in(_GONE))
+        query = select(recordings).where(recordings.c.id == recording, recordings.c.state.not_in(GONE))
         found = await self._read(lambda connection: _with_sides(connection, connection.execute(query).all()))
         return found[0] if found else None
 
@@ -181,7 +181,7 @@ def _text(agreement: Agreement, purpose: Purpose) -> ConsentText:
 
 
 def _recordings_of(connection: Connection, agent: str, before: str, limit: int) -> list[RecordingRow]:
-    query = select(recordings).where(recordings.c.agent == agent, recordings.c.state.not_in(_GONE))
+    query = select(recordings).where(recordings.c.agent == agent, recordings.c.state.not_in(GONE))
     if before:
         start = connection.execute(select(recordings.c.begun_at).where(recordings.c.id == before)).scalar_one_or_none()
         if start is None:

@@ -80,7 +80,7 @@ def doctor(config: ConfigFile = None, as_json: AsJson = False) -> None:
         raise CommandError(f"{len(wrong)} of {len(findings)} checks failed; first: {wrong[0].what}: {wrong[0].said}")
 
 
-def _initialise(home: Home, anchors: list[str], say: Any) -> tuple[Any, str | None]:
+def _initialise(home: Home, anchors: list[str], say: Any) -> tuple[dict[str, Any], str | None]:
     """The gateway makes its part, being the only writer there; then the API's database and first token."""
     command = [sys.executable, "-m", "gateway", "init", "--config", str(home.file)]
     for one in anchors:
@@ -89,12 +89,14 @@ def _initialise(home: Home, anchors: list[str], say: Any) -> tuple[Any, str | No
     if done.returncode != 0:
         said = (done.stderr.strip().splitlines() or ["the gateway could not make its data folder"])[-1]
         raise CommandError(said, done.returncode)
-    for line in done.stdout.splitlines():
-        say(line)
+    made = _members(done.stdout)
+    say(f"data folder {home.data_dir}, gateway key {made.get('gateway')}")
+    for role, fingerprint in made.get("anchors", {}).items():
+        say(f"anchor {role}: {fingerprint}")
     token = finish(_first_token(home))
     if token is not None:
         say(f"admin token, shown only now: {token}")
-    return _json_or_lines(done.stdout), token
+    return made, token
 
 
 async def _first_token(home: Home) -> str | None:
@@ -114,11 +116,12 @@ def _tls(home: Home, say: Any) -> dict[str, str]:
     return {"certificate": str(pair.certificate), "key": str(pair.key), "sha256": pair.sha256}
 
 
-def _json_or_lines(text: str) -> Any:
+def _members(text: str) -> dict[str, Any]:
     try:
-        return json.loads(text)
+        found = json.loads(text)
     except ValueError:
-        return text.splitlines()
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _url(home: Home) -> str:

@@ -58,8 +58,8 @@ def supervise(story: Story, *children: Child, drain_s: float = 5.0, stop_s: floa
 
 async def exists(path: Path) -> None:
     async with asyncio.timeout(20):
-        while not path.exists():
-            await asyncio.sleep(0.01)  # noqa: ASYNC110 -- another process makes it
+        while not path.exists():  # noqa: ASYNC110 -- another process makes it
+            await asyncio.sleep(0.01)
 
 
 async def test_a_killed_worker_is_back_within_half_a_second_and_the_others_are_untouched() -> None:
