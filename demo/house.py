@@ -1,6 +1,7 @@
 """The gateway of the demo as a child process: its configuration, `fairtap init`, `fairtap run`, and its end."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -79,7 +80,7 @@ def configuration(folder: Path, at: Addresses, own_phone: bool) -> str:
     """The `fairtap.toml` of the demo, placement `phones`; with an own phone, whatever sends from 127.0.0.1 is one."""
     phones = [f"{at.network}.128/25", *(["127.0.0.1/32"] if own_phone else [])]
     lines = [
-        "# DEMO",
+        "# DEMO\ndrain_s = 5",
         f'[site]\nname = "{SITE}"\ndata_dir = {json.dumps(str(folder / "var"))}',
         f'[sip.caller_side]\nlisten = ["udp:{at.gateway_caller}:5060", "tcp:{at.gateway_caller}:5060"]',
         f'peers = ["{at.pbx}/32"]\nnext_hops = ["{at.pbx}:5060"]\nmedia_address = "{at.gateway_caller}"',
@@ -102,6 +103,11 @@ class House:
         self._config.write_text(configuration(folder, at, own_phone))
         self._process: asyncio.subprocess.Process | None = None
 
+    @property
+    def ended(self) -> bool:
+        """Whether the child is gone."""
+        return self._process is None or self._process.returncode is not None
+
     async def init(self, parties: dict[str, Keys]) -> None:
         """Make data folder, gateway key, database and anchors."""
         anchors = [word for role, keys in parties.items() for word in ("--anchor", f"{role}={keys.public_file}")]
@@ -116,21 +122,31 @@ class House:
                 stderr=log,
                 stdin=asyncio.subprocess.DEVNULL,
             )
-        await self._ready()
+        try:
+            await self._ready()
+        except BaseException:
+            await self.stop()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.stop()
+
+    async def stop(self) -> None:
+        """End the gateway, if it runs."""
         process = self._process
-        if process is None or process.returncode is not None:
+        if process is None or self.ended:
             return
-        process.send_signal(signal.SIGTERM)
-        try:
-            await asyncio.wait_for(process.wait(), STOP_S)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        # told twice, the supervisor hurries; killed, it would leave its children behind
+        for _ in range(2):
+            with contextlib.suppress(TimeoutError, ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+                await asyncio.wait_for(process.wait(), STOP_S)
+                return
+        process.kill()
+        await process.wait()
 
     async def _ready(self) -> None:
         assert self._process is not None

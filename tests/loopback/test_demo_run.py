@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from api.listen import find_sides, open_side, read_identities
+from demo import house
 from demo.correlate import find
 from demo.opening import read_stereo
 from demo.report import CallTold, missing
@@ -85,3 +86,14 @@ def test_folder_that_holds_something_is_refused(root, tmp_path):
     assert done.stderr.count("\n") == 1
     assert "empty folder" in done.stderr
     assert (tmp_path / "here").read_text() == "already"
+
+
+@pytest.mark.parametrize("patience", [0.0, 40.0], ids=["not ready in time", "ends at once"])
+async def test_gateway_that_does_not_start_leaves_nothing_behind(tmp_path, monkeypatch, patience):
+    monkeypatch.setattr(house, "START_S", patience)
+    made = house.House(tmp_path, house.find_addresses())
+    with pytest.raises(house.HouseFailed, match=r"see .*fairtap\.log"):
+        async with made:
+            pass
+    assert made.ended
+    assert "init" in (tmp_path / house.LOG).read_text() or patience == 0.0

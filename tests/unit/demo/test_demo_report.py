@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from demo.house import Addresses, configuration, find_addresses, network_of
+from demo.house import STOP_S, Addresses, configuration, find_addresses, network_of
 from demo.report import CallTold, SideFound, Teller, missing, summary
 from demo.talk import Story
 from gateway.config import load_config
@@ -89,6 +89,7 @@ def test_configuration_is_one_the_gateway_takes(tmp_path, own_phone):
     path.write_text(configuration(tmp_path, at, own_phone))
     config = load_config(path, {})
     assert config.site.data_dir == tmp_path / "var"
+    assert config.drain_s < STOP_S
     assert config.sip.identity.placement == "phones"
     assert config.sip.agent_side.next_hops == []
     phones = config.sip.agent_side.peer_list
