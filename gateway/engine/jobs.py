@@ -92,7 +92,9 @@ class Jobs:
         await asyncio.sleep(WORKERS_REPORT_S)
         try:
             await self._engine.custody.interrupt_leftovers()
-            left = await self._engine.ledger.close_leftovers(self._engine.open_entries())
+            today = self._engine.clock.wallclock().date()
+            agreement, running = self._engine.site.agreement, self._engine.open_entries()
+            left = await self._engine.ledger.close_leftovers(agreement, today, running)
         except StorageError as error:
             log.error("what an earlier run left open could not be closed", fault=type(error).__name__)
             return

@@ -6,7 +6,7 @@ so that a council's own box can answer later; under a demo's agreement both shar
 
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from crypto.commitment import commitment, new_salt, pseudonym
@@ -14,7 +14,7 @@ from crypto.draw import agent_key, combine, draw_output, drawn
 from gateway.call.model import EntryResult
 from policy.agreement.schema import Agreement
 from policy.decision import Reason, Rule
-from policy.draw_rules import Epoch, epoch_of, rule_for
+from policy.draw_rules import epoch_of, rule_for, rules
 from policy.terms import Phase
 from policy.validity import local_time
 from storage.legs import Admission, EpochSecrets, LegEntry, Legs, Out, XKind
@@ -79,7 +79,7 @@ class Ledger:
             commitment=commitment("call", about, new_salt()),
             day=day,
         )
-        hit = rule is not None and await self._is_drawn(epoch, entry, rule, local_time(agreement, epoch.start))
+        hit = rule is not None and await self._is_drawn(epoch.name, entry, rule, day)
         admission = await self._legs.admit(entry, drawn=hit, rule=rule, agreements=(agreement,))
         return Entered(_result(entry, rule, hit, admission), entry, admission, agreement)
 
@@ -97,21 +97,33 @@ class Ledger:
         }
         return await self._legs.out(entered.entry, commitment("out", said, new_salt()))
 
-    async def close_leftovers(self, running: frozenset[int]) -> int:
-        """Close what an earlier run entered and never closed, but not what runs now; how many."""
+    async def close_leftovers(self, agreement: Agreement | None, today: date, running: frozenset[int]) -> int:
+        """Close what an earlier run entered and never closed, but not what runs now; how many.
+
+        An entry that was not admitted yet is drawn now, from the same epoch, pseudonym and counter: a crash must not
+        turn a hit into a miss.
+        """
         left = [entry for entry in await self._legs.without_out() if entry.entry not in running]
         for entry in left:
             if entry.admitted is None:
-                await self._legs.admit(entry, drawn=False, rule=None, agreements=())
+                rule = _rule_at(agreement, entry.rule)
+                hit = rule is not None and await self._is_drawn(entry.epoch, entry, rule, today)
+                agreements = (agreement,) if agreement is not None else ()
+                await self._legs.admit(entry, drawn=hit, rule=rule, agreements=agreements)
             said: dict[str, object] = {"outcome": "interrupted", "lane": None, "reason": [], "manifests": []}
             await self._legs.out(entry, commitment("out", said, new_salt()))
         return len(left)
 
-    async def _is_drawn(self, epoch: Epoch, entry: LegEntry, rule: Rule, started: datetime) -> bool:
-        shares = await self._legs.epoch(epoch.name, started.date())
-        host = draw_output(agent_key("host", self._origin, epoch.name, entry.pseudonym, shares.host), entry.n)
+    async def _is_drawn(self, epoch: str, entry: LegEntry, rule: Rule, day: date) -> bool:
+        shares = await self._legs.epoch(epoch, day)
+        host = draw_output(agent_key("host", self._origin, epoch, entry.pseudonym, shares.host), entry.n)
         council = await self._share.draw(shares, entry.pseudonym, entry.n, entry.entry.to_bytes(8, "big"))
         return drawn(combine(host, council), rule.ppm)
+
+
+def _rule_at(agreement: Agreement | None, index: int | None) -> Rule | None:
+    listed = rules(agreement) if agreement is not None else ()
+    return listed[index] if index is not None and index < len(listed) else None
 
 
 def _result(entry: LegEntry, rule: Rule | None, hit: bool, admission: Admission) -> EntryResult:

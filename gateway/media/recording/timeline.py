@@ -4,11 +4,11 @@ Theory of operation. The axis is samples (8 kHz) since `opened_at`, on this mach
 sides: that is what keeps them together. A sender's timestamps run on the sender's clock, with an origin that nobody
 knows, and arrive late by a delay that varies. So a *run* (one SSRC without a break) has an `offset`: position of a
 packet = extended timestamp + offset. The offset is the least `arrival - timestamp` of the last seconds: the packets
-with least delay show the sender's clock, jitter only ever adds. It is followed slowly, a sample or a few at a time,
-which corrects 50 ppm (180 ms an hour) without an audible seam; the hole or overlap is closed by repeating a sample or
-dropping it. Where the offset turns out to be wrong by more than `STEP` (the first packets of a run were late), it
-steps. Where a whole batch lies farther than `WINDOW` from the offset, the sender's timestamps jumped or stood still
-(a hold, a restart): the run ends and a new one begins at its own arrival.
+with least delay show the sender's clock, jitter only ever adds. It is followed slowly, a sample at a time, which
+corrects 50 ppm (180 ms an hour) without an audible seam; the hole or overlap is closed by repeating a sample or
+dropping it. Where the offset turns out to be wrong by more than `STEP`, or while a run is young (its first packets
+were late), it steps. Where a whole batch lies farther than `WINDOW` from the offset, the sender's timestamps jumped or
+stood still (a hold, a restart): the run ends and a new one begins at its own arrival.
 
 A new SSRC is a new run. The last few runs are kept, so that late packets of the old one still find their place.
 
@@ -36,9 +36,14 @@ WINDOW: Final = RATE // 2
 """Samples that are held back for what comes late, and the farthest a run may stray before it is a new one."""
 STEP: Final = RATE // 50
 """An offset that is wrong by this much is corrected at once."""
-DEADBAND: Final = 16
-DELAY_S: Final = 4.0
-"""How far back the least delay is looked for."""
+DEADBAND: Final = 64
+"""An offset that is wrong by less (8 ms) is left alone: a busy sender's or relay's delay varies that much by itself."""
+DELAY_S: Final = 20.0
+"""How far back the least delay is looked for: long enough to meet an undelayed packet, short beside a clock's drift."""
+SETTLING_S: Final = 2.0
+"""How long a run counts as young."""
+PACE_S: Final = 0.5
+"""How often the offset may follow by a sample: 250 ppm, which no sender's clock exceeds."""
 SMALL_HOLE: Final = 20
 """Holes up to this many samples come from following the sender's clock; they repeat the sample before."""
 TOLD_GAP: Final = RATE // 100
@@ -63,6 +68,9 @@ class _Run:
     """Extended, of the newest packet."""
     end: int
     """Extended timestamp behind the newest packet's audio."""
+    began_at: float
+    followed_at: float = float("-inf")
+    """When the offset followed last."""
     delays: deque[tuple[float, int]] = field(default_factory=deque)
     """Least `arrival - timestamp` by batch: times rise, values rise."""
 
@@ -184,18 +192,18 @@ class Timeline:
             return self._begin(batch, least, stamps)
         least = run.least_delay(at, least)
         error = least - run.offset
-        if abs(error) > STEP:
+        if abs(error) > (DEADBAND if at < run.began_at + SETTLING_S else STEP):
             run.offset = least
-        elif abs(error) > DEADBAND:
-            pace = max(1, abs(error) // 8)
-            run.offset += pace if error > 0 else -pace
+        elif abs(error) > DEADBAND and at >= run.followed_at + PACE_S:
+            run.offset += 1 if error > 0 else -1
+            run.followed_at = at
         return run
 
     def _begin(self, batch: Batch, least: int, stamps: NDArray[np.int64]) -> _Run:
         # the first packets may have waited together: all of them were received after the opening, so none is cut off
         offset = max(least, self._base - int(stamps.min()))
         first = int(stamps[0])
-        run = _Run(offset, first, int(batch.seqs[0]), first)
+        run = _Run(offset, first, int(batch.seqs[0]), first, float(batch.arrivals[0]))
         run.least_delay(float(batch.arrivals[-1]), offset)
         self._runs.pop(batch.ssrc, None)
         self._runs[batch.ssrc] = run
@@ -233,6 +241,8 @@ class Timeline:
         if not size:
             return
         samples = np.frombuffer(b"".join(payloads), np.uint8)
+        if self._append(positions, size, samples):
+            return
         # backwards, so that the first packet for a place is the last one written there
         places = (positions[::-1, None] - self._base + np.arange(size)).ravel()
         samples = samples.reshape(-1, size)[::-1].ravel()
@@ -244,6 +254,17 @@ class Timeline:
             self._audio[places] = samples[wanted]
             self._filled[places] = True
             self._high = max(self._high, self._base + int(places.max()) + 1)
+
+    def _append(self, positions: NDArray[np.int64], size: int, samples: NDArray[np.uint8]) -> bool:
+        """The usual case, packets one behind the other where nothing is yet; False where it is another."""
+        start = int(positions[0]) - self._base
+        end = start + len(samples)
+        if start < 0 or end > self._room(end) or (np.diff(positions) != size).any() or self._filled[start:end].any():
+            return False
+        self._audio[start:end] = samples
+        self._filled[start:end] = True
+        self._high = max(self._high, self._base + end)
+        return True
 
     def _room(self, needed: int) -> int:
         """Make the buffer hold `needed` samples if that isn't absurd; how many it holds."""
