@@ -136,7 +136,8 @@ class GatewayLine:
     def _drop(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
-            writer.close()
+            # not `close`, which would wait until a gateway that hangs has read what is left
+            writer.transport.abort()
             self._worker.gateway_lost()
 
 

@@ -395,3 +395,13 @@ async def test_a_worker_leaves_no_core_and_refuses_a_second_of_its_kind(process)
     again.close()
     process.gateway = again
     assert os.stat(socket_path(process.config, 0)).st_mode & 0o077 == 0
+
+
+async def test_a_gateway_that_reads_nothing_can_t_keep_a_worker_from_stopping(process):
+    # more answers than a socket's buffer holds, and nobody who takes them
+    for _ in range(200):
+        process.gateway.order(*[Query(CALL)] * 50)
+    await process.gateway.writer.drain()
+    assert await asyncio.to_thread(process.process.stop) == 0
+    process.process = WorkerProcess(process.config)
+    await process.connect()

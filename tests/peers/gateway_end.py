@@ -1,6 +1,7 @@
 """The gateway's end of a media worker's socket: sends orders, waits for reports."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 from gateway.media.plane import Report, decode_report, encode
@@ -46,8 +47,9 @@ class GatewayEnd:
     async def closed(self, timeout: float = 5.0) -> None:
         """Wait until the worker ends the connection."""
         async with asyncio.timeout(timeout):
-            while line := await self._reader.readline():
-                self.reports.append(decode_report(line))
+            with contextlib.suppress(ConnectionResetError):
+                while line := await self._reader.readline():
+                    self.reports.append(decode_report(line))
 
     def close(self) -> None:
         self.writer.close()

@@ -176,6 +176,23 @@ class Session:
 
     def _place(self, ssrc: int, times: NDArray[np.float64], heads: NDArray[Any], packets: list[bytes]) -> None:
         """One SSRC's packets of a drain onto the timeline; what isn't G.711 is never kept."""
+        law = self._common_law(heads)
+        if law is not None and len(set(map(len, packets))) == 1 and HEADER_BYTES < len(packets[0]) <= MAX_PAYLOAD:
+            self._begin(law, float(times[0]))
+            if law == self._law and self._timeline is not None:
+                seqs, stamps = heads["seq"].astype(np.int64), heads["timestamp"].astype(np.int64)
+                audio = [packet[HEADER_BYTES:] for packet in packets]
+                self._timeline.place(Batch(ssrc, times, seqs, stamps, audio))
+                return
+        self._place_each(ssrc, times, heads, packets)
+
+    def _common_law(self, heads: NDArray[Any]) -> Law | None:
+        """The law of all packets, where they are plain ones of one payload type; None where they must be looked at."""
+        kind = int(heads["kind"][0]) & 0x7F
+        plain = (heads["flags"] == 0x80).all() and (heads["kind"] & 0x7F == kind).all()
+        return self._laws.get(kind) if plain else None
+
+    def _place_each(self, ssrc: int, times: NDArray[np.float64], heads: NDArray[Any], packets: list[bytes]) -> None:
         stored: list[int] = []
         payloads: list[bytes] = []
         for index, (packet, kind) in enumerate(zip(packets, (heads["kind"] & 0x7F).tolist(), strict=True)):
