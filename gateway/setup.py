@@ -1,5 +1,6 @@
 """`init`: the data folder, gateway key, database, anchors and the list of protected parties. Run once, repeatable.
 
+`keys/allowed_signers` is what `ssh-keygen -Y verify -I gateway` checks manifests and receipts with.
 Anchors come from their owners' hands as KEYFILEs (`OUT.pub`: one `ssh-ed25519` line, one `age1…` line) and are set once
 in the life of a data folder.
 """
@@ -9,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crypto.errors import CryptoError
-from crypto.ssh_key import VerifyKey
+from crypto.ssh_key import VerifyKey, allowed_signers_line
 from crypto.x25519 import Recipient
 from gateway.clock import SystemClock
 from gateway.config import Config
 from gateway.engine.protected import EMERGENCY, protect
 from gateway.errors import GatewayError
+from policy.consent import RECEIPT_NAMESPACE
+from storage import durable, manifest
 from storage.acts import Acts, Anchor
 from storage.database import Database
 from storage.gateway_key import load_or_create
@@ -46,6 +49,8 @@ async def initialise(config: Config, anchors: dict[str, Path], numbers: Iterable
     with WriterLock(data_dir):
         key = load_or_create(data_dir)
         protect(data_dir, (*EMERGENCY, *numbers))
+        line = allowed_signers_line("gateway", key.verify_key, (manifest.NAMESPACE, RECEIPT_NAMESPACE))
+        durable.put(data_dir / "keys" / "allowed_signers", f"{line}\n".encode(), data_dir, replace=True)
         database = await Database.open(config.database_url)
         try:
             await database.migrate()
