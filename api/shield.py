@@ -104,6 +104,8 @@ class Shield:
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         # the template, never the path: a path holds references
         route = getattr(scope.get("route"), "path", "none")
+        if scope["path"].startswith("/v1/") and route != "none" and not route.startswith("/v1/"):
+            route = "/v1" + route  # an included router's route may know only its own part
         self._counters.requests.labels(scope["method"], route, status).inc()
         self._counters.seconds.labels(route).observe(seconds)
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 from gateway.clock import Clock
 from gateway.config import Config
 
-__all__ = ["Backoff", "Child", "Supervisor", "children_of"]
+__all__ = ["Backoff", "Child", "Supervisor", "child_environment", "children_of"]
 
 STOP_S: Final = 5.0
 WRONG_USE: Final = 2
@@ -79,6 +79,13 @@ def children_of(config: Config, config_file: Path | None) -> list[Child]:
     return [*media, gateway, Child("api", (*python, "api.serve", *named), essential=True)]
 
 
+def child_environment() -> dict[str, str]:
+    """Ours, with the modules of this very installation first, whatever the current folder holds."""
+    root = str(Path(__file__).parents[1])
+    path = [root, *(one for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one not in ("", root))]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONSAFEPATH": "1"}
+
+
 class Supervisor:
     """Runs children until told to stop."""
 
@@ -121,7 +128,9 @@ class Supervisor:
         while not one.stopping.is_set():
             started = self._clock.now()
             try:
-                process = await asyncio.create_subprocess_exec(*one.child.command, start_new_session=True)
+                process = await asyncio.create_subprocess_exec(
+                    *one.child.command, start_new_session=True, env=child_environment()
+                )
             except OSError as error:
                 self._say("cannot start", {"process": one.child.name, "error": error.strerror or "?"})
                 rc = WRONG_USE

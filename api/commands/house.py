@@ -20,7 +20,7 @@ from api.errors import CommandError
 from api.home import DEFAULT_NAME, Home, find_home, initialised
 from api.roles import Role
 from api.serve import api_database, split_listen
-from api.supervisor import Supervisor, children_of
+from api.supervisor import Supervisor, child_environment, children_of
 from api.tls_pair import TlsPair, make_tls_pair
 from gateway.clock import SystemClock
 
@@ -85,7 +85,7 @@ def _initialise(home: Home, anchors: list[str], say: Any) -> tuple[dict[str, Any
     command = [sys.executable, "-m", "gateway", "init", "--config", str(home.file)]
     for one in anchors:
         command += ["--anchor", one]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=child_environment())
     if done.returncode != 0:
         said = (done.stderr.strip().splitlines() or ["the gateway could not make its data folder"])[-1]
         raise CommandError(said, done.returncode)

@@ -1,4 +1,4 @@
-"""The live feed over real TCP: snapshot first, order kept, pages told open and closed in time, unknown when in doubt."""
+"""The live feed over real TCP: snapshot first, order kept, pages told in time, unknown when in doubt."""
 
 import asyncio
 import base64
@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.agent_client import AgentClient, AgentKeys, ClientProblem
+from api.agent_client import AgentClient, AgentKeys, ClientProblem, LiveEvent
 from api.roles import Role
 from gateway.control.protocol import Acknowledge, PageClosed, PageOpened, Refusal
 from gateway.events import Heartbeat, LightState
@@ -132,7 +132,7 @@ async def test_a_page_without_snapshot_is_dropped(api: RunningApi) -> None:
 
 
 async def test_a_page_that_does_not_read_is_dropped(api: RunningApi) -> None:
-    client, http, agent = await signed_in(api)
+    _client, http, agent = await signed_in(api)
     async with http:
         cookie = http.cookies["fairtap_session"]
         host, port = api.url.removeprefix("http://").split(":")
@@ -179,8 +179,8 @@ async def test_the_gateways_refusal_of_an_acknowledgement_is_told(api: RunningAp
         assert (answer.status_code, answer.json()["type"]) == (409, "urn:fairtap:problem:stale-ack")
 
 
-async def _next_but_alive(events: AsyncIterator[object]) -> object:
+async def _next_but_alive(events: AsyncIterator[LiveEvent]) -> LiveEvent:
     async with asyncio.timeout(5):
-        while (event := await anext(events)).kind == "alive":  # type: ignore[attr-defined]
+        while (event := await anext(events)).kind == "alive":
             pass
     return event

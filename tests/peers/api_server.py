@@ -47,9 +47,11 @@ class RunningApi:
     site: SiteInMemory
     clock: SetClock
 
-    def http(self, **more: object) -> httpx.AsyncClient:
+    def http(self, cookies: dict[str, str] | None = None, headers: dict[str, str] | None = None) -> httpx.AsyncClient:
         """A client with cookies of its own that sends the pages' own Origin."""
-        return httpx.AsyncClient(base_url=self.url, headers={"Origin": self.url}, timeout=10, **more)  # type: ignore[arg-type]
+        return httpx.AsyncClient(
+            base_url=self.url, headers={"Origin": self.url, **(headers or {})}, cookies=cookies, timeout=10
+        )
 
 
 @contextlib.asynccontextmanager

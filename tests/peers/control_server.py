@@ -48,7 +48,7 @@ class ControlServer:
         """Make the next `leg` event, tell it, and keep it for snapshots."""
         self.seq += 1
         values = {"since": "2026-03-02T09:00:00.000Z", **more}
-        leg = LegLight(agent, call, self.seq, f"nonce-{self.seq}", LightState(state), **values)  # type: ignore[arg-type]
+        leg = LegLight(agent, call, self.seq, f"nonce-{self.seq}", LightState(state), **values)
         self.legs = (leg,)
         self.tell(leg)
         return leg

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import struct
 import wave
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,14 +14,10 @@ from api.listen import ALAW, ULAW, SideFile, decode_wav, find_sides, open_side, 
 from crypto import age
 from crypto.x25519 import Identity
 from storage.manifest import Opening, Private
+from tests.peers.g711_wav import container
 
 KEY = Identity.generate()
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
-
-
-def container(data: bytes, law: int = 6, rate: int = 8000, size: int = 0xFFFFFFFF) -> bytes:
-    head = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", 0xFFFFFFFF, b"WAVE", b"fmt ", 18, law, 1, rate, rate, 1, 8) + b"\0\0"
-    return head + struct.pack("<4sI4s", b"fact", 4, b"\xff" * 4) + struct.pack("<4sI", b"data", size) + data
 
 
 def side(name: str, seg: int, data: bytes, started: datetime | None, key: Identity = KEY) -> SideFile:

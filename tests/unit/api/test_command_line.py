@@ -1,0 +1,244 @@
+"""The command line: return codes, one line on stderr, JSON where there is a result; keys and signatures that fit."""
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.cli import main
+from crypto import age, sshsig
+from crypto.ssh_key import SigningKey, VerifyKey
+from crypto.x25519 import Recipient, parse_identities
+from gateway.control.protocol import AddAgents, Explain, NewAgent, Refusal
+from tests.peers.control_server import ControlServer
+from tests.peers.g711_wav import container
+
+Run = Callable[..., tuple[int, str, str]]
+EXAMPLE = Path(__file__).parents[3] / "deploy" / "agreement.example.yaml"
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        rc = main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return rc, out, err
+
+    return call
+
+
+@contextlib.contextmanager
+def gateway_at(folder: Path, **answers: Any) -> Iterator[ControlServer]:
+    """A control port served by a thread of its own, since a command runs its own loop."""
+    loop = asyncio.new_event_loop()
+    server = ControlServer(folder / "run" / "control.sock")
+    server.answers.update(answers)
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(server.start(), loop).result(10)
+        yield server
+    finally:
+        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    file = tmp_path / "fairtap.toml"
+    file.write_text(f'[site]\nname = "test"\ndata_dir = {json.dumps(str(tmp_path))}\n[api]\nlisten = "127.11.0.1:0"\n')
+    return file
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("bogus",),
+        ("keygen",),
+        ("keygen", "x", "--kind", "coach"),
+        ("keygen", "x", "--nonsense"),
+        ("agent", "add"),
+        ("token", "create", "--role", "agent", "--label", "x"),
+        ("agreement", "show", "--lang", "fr"),
+        ("explain", "c", "--config", "missing.toml"),
+        ("init", "--pbx", "panasonic"),
+        ("listen", "no-id", "-i", "k.key", "--data-dir", "."),
+    ],
+)
+def test_wrong_use_is_rc_2_and_one_line(run: Run, arguments: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "k.key").write_text("AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX\n")
+    rc, out, err = run(*arguments)
+    assert (rc, err.count("\n"), err.startswith("fairtap: ")) == (2, 1, True), err
+    assert "Traceback" not in out + err
+
+
+def test_help_is_rc_0_and_names_the_commands(run: Run) -> None:
+    rc, out, _ = run("--help")
+    assert rc == 0
+    for command in (
+        "run",
+        "init",
+        "doctor",
+        "keygen",
+        "sign",
+        "listen",
+        "explain",
+        "find",
+        "agent",
+        "token",
+        "agreement",
+    ):
+        assert command in out
+
+
+def test_keygen_makes_keys_that_standard_tools_and_we_read_and_never_overwrites(run: Run, tmp_path: Path) -> None:
+    rc, out, _ = run("keygen", "--kind", "agent", tmp_path / "ada", "--json")
+    made = json.loads(out)
+    assert rc == 0
+    identity = parse_identities((tmp_path / "ada.key").read_text())[0]
+    signing = SigningKey.from_openssh((tmp_path / "ada.sign").read_bytes())
+    line, recipient = (tmp_path / "ada.pub").read_text().splitlines()
+    assert str(identity.recipient) == recipient == made["recipient"]
+    assert VerifyKey.parse(line) == signing.verify_key and made["fingerprint"] == signing.verify_key.fingerprint()
+    assert {(tmp_path / f"ada.{end}").stat().st_mode & 0o777 for end in ("key", "sign")} == {0o600}
+    before = (tmp_path / "ada.key").read_bytes()
+    rc, _, err = run("keygen", tmp_path / "ada")
+    assert (rc, err.count("\n")) == (1, 1) and (tmp_path / "ada.key").read_bytes() == before
+
+
+def test_sign_is_what_ssh_keygen_verifies(run: Run, tmp_path: Path) -> None:
+    run("keygen", "--kind", "party", tmp_path / "council")
+    (tmp_path / "challenge.json").write_bytes(b'{"challenge":"x"}')
+    rc, out, _ = run("sign", "challenge.json", "-k", "council.sign", "-n", "fairtap-session@v1")
+    assert (rc, out) == (0, "challenge.json.sig\n")
+    key = SigningKey.from_openssh((tmp_path / "council.sign").read_bytes())
+    signature = (tmp_path / "challenge.json.sig").read_text()
+    sshsig.verify(key.verify_key, "fairtap-session@v1", b'{"challenge":"x"}', signature)
+    (tmp_path / "signers").write_text(f"council {key.verify_key}\n")
+    command = [
+        "ssh-keygen",
+        "-Y",
+        "verify",
+        "-f",
+        "signers",
+        "-I",
+        "council",
+        "-n",
+        "fairtap-session@v1",
+        "-s",
+        "challenge.json.sig",
+    ]
+    try:
+        done = subprocess.run(command, input=b'{"challenge":"x"}', cwd=tmp_path, capture_output=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("no ssh-keygen")
+    assert done.returncode == 0, done.stdout
+
+
+def test_agreement_check_names_each_fault_with_field_and_line(run: Run, tmp_path: Path) -> None:
+    text = EXAMPLE.read_text()
+    (tmp_path / "good.yaml").write_text(text)
+    rc, out, err = run("agreement", "check", "good.yaml", "--json")
+    assert (rc, err, json.loads(out)["ok"]) == (0, "", True)
+    (tmp_path / "bad.yaml").write_text(text + "surprise: 1\n")
+    rc, out, err = run("agreement", "check", "bad.yaml")
+    assert (rc, out) == (1, "") and "surprise" in err and err.startswith(f"line {text.count(chr(10)) + 1}: ")
+    rc, _, err = run("agreement", "check", "missing.yaml")
+    assert (rc, err) == (1, "fairtap: `missing.yaml`: No such file or directory\n")
+
+
+def test_agreement_sign_takes_only_canonical_acts(run: Run, tmp_path: Path) -> None:
+    run("keygen", "council")
+    act = b'{"agreement":"a","body":{},"prev":null,"seq":1,"type":"agreement","v":1}'
+    (tmp_path / "act.json").write_bytes(act)
+    rc, _, _ = run("agreement", "sign", "act.json", "-k", "council.sign", "--out", "act.council.sig")
+    key = SigningKey.from_openssh((tmp_path / "council.sign").read_bytes())
+    sshsig.verify(key.verify_key, "fairtap-act@v1", act, (tmp_path / "act.council.sig").read_text())
+    assert rc == 0
+    (tmp_path / "act.json").write_bytes(act + b"\n")
+    rc, _, err = run("agreement", "sign", "act.json", "-k", "council.sign")
+    assert (rc, err.count("\n")) == (1, 1)
+
+
+def test_commands_go_to_the_running_gateway(run: Run, config: Path, tmp_path: Path) -> None:
+    agents = {"agents": [{"id": "ab" * 16, "name": "Ada"}]}
+    explained = {"call": "c1", "reasons": ["NO_AGREEMENT", "LEG_UNBOUND"], "legs": [{"a": 1}]}
+    with gateway_at(tmp_path, add_agents=agents, explain=explained, find_call={"call": None}) as gateway:
+        rc, out, _ = run("agent", "add", "Ada", "--group", "team-a", "--site", "hamburg", "--config", config)
+        assert (rc, out) == (0, f"{'ab' * 16}  Ada\n")
+        rc, out, _ = run("explain", "c1", "--config", config)
+        assert (rc, out) == (0, 'call: c1\nreasons: NO_AGREEMENT, LEG_UNBOUND\nlegs: [{"a": 1}]\n')
+        rc, out, _ = run("explain", "c1", "--json")
+        assert json.loads(out) == explained
+        rc, _, err = run("find", "--call-id", "x@y")
+        assert (rc, err) == (1, "fairtap: no running call has this Call-ID\n")
+        gateway.answers["explain"] = Refusal("CALL_UNKNOWN", "no such call", 404)
+        assert run("explain", "c9") == (1, "", "fairtap: no such call\n")
+        assert gateway.of(AddAgents) == [AddAgents((NewAgent("Ada", "team-a", "hamburg"),))]
+        assert [command.agent for command in gateway.of(Explain)] == [None] * 3
+
+
+def test_without_a_gateway_a_command_says_so(run: Run, config: Path) -> None:
+    rc, _, err = run("explain", "c1", "--config", config)
+    assert (rc, err) == (1, "fairtap: the gateway isn't there; nothing was done, try again\n")
+
+
+def test_tokens_are_made_listed_and_revoked_without_a_gateway(run: Run, config: Path) -> None:
+    rc, out, _ = run("token", "create", "--role", "pbx", "--label", "pbx 1", "--days", "30")
+    secret = out.strip()
+    assert rc == 0 and secret.startswith("ftp_")
+    rc, out, _ = run("token", "list", "--json")
+    listed = json.loads(out)["tokens"]
+    assert [(one["role"], one["label"], one["revoked"]) for one in listed] == [("pbx", "pbx 1", False)]
+    assert secret not in out
+    assert run("token", "revoke", listed[0]["ref"])[0] == 0
+    assert json.loads(run("token", "list", "--json")[1])["tokens"][0]["revoked"] is True
+    assert run("token", "revoke", "nothing")[0] == 1
+
+
+def test_listen_writes_what_only_the_key_opens(run: Run, tmp_path: Path) -> None:
+    run("keygen", "ada")
+    run("keygen", "bo")
+    recipient = Recipient.parse((tmp_path / "ada.pub").read_text().splitlines()[1])
+    folder = tmp_path / "recording"
+    folder.mkdir()
+    (folder / "x-agent-1.age").write_bytes(age.encrypt(container(b"\xaa" * 8000), [recipient]))
+    rc, out, _ = run("listen", "recording", "-i", "ada.key", "--out", "out.wav", "--json")
+    assert rc == 0 and json.loads(out)["sides"][0]["seconds"] == 1.0
+    assert (tmp_path / "out.wav").stat().st_size == 44 + 8000 * 4
+    rc, _, err = run("listen", "recording", "-i", "bo.key", "--out", "no.wav")
+    assert (rc, err.count("\n"), (tmp_path / "no.wav").exists()) == (1, 1, False)
+    assert run("listen", "nowhere", "-i", "ada.key", "--out", "no.wav")[0] == 1
+
+
+def test_run_with_a_configuration_that_was_never_set_up_says_what_to_do(run: Run, config: Path) -> None:
+    rc, _, err = run("run", "--config", config)
+    assert rc == 1 and f"fairtap init --config {config}" in err
+
+
+def test_init_makes_a_home_from_nothing_and_gives_the_token_once(run: Run, tmp_path: Path) -> None:
+    run("keygen", "--kind", "party", "council")
+    rc, out, err = run("init", "--anchor", "council=council.pub", "--pbx", "kamailio", "--tls", "--json")
+    assert rc == 0, err
+    made = json.loads(out)
+    assert made["admin_token"].startswith("ftp_") and made["config_made"] is True
+    assert made["gateway"]["anchors"]["council"].startswith("SHA256:")
+    assert any("127.0.0.1:5060" in line for line in made["pbx"]["put_in"]) and made["pbx"]["undo"]
+    key = tmp_path / "var" / "keys" / "tls.key"
+    assert key.stat().st_mode & 0o777 == 0o600 and Path(made["tls"]["certificate"]).exists()
+    again = json.loads(run("init", "--json")[1])
+    assert again["admin_token"] is None and again["config_made"] is False
+    rc, out, _ = run("doctor", "--json")
+    assert {"configuration", "data folder", "disk", "gateway"} <= {one["what"] for one in json.loads(out)["checks"]}
+    rc, _, err = run("init", "--anchor", "council")
+    assert (rc, err.count("\n")) == (2, 1)
