@@ -1,11 +1,11 @@
 """What every datapath does, whatever it is made of: forward both ways, from the right source only, tap, remove."""
 
 import asyncio
-from collections import defaultdict
 
 import pytest
 
 from gateway.clock import SystemClock
+from gateway.media.datapath.base import Latched
 from gateway.media.datapath.ports import PortPool, share
 from gateway.media.datapath.userspace import UserspaceDatapath
 from gateway.media.errors import OrderRefused, OutOfPorts, UnknownFlow
@@ -22,8 +22,8 @@ class Observed:
     """What the datapath told."""
 
     def __init__(self) -> None:
-        self.seen = []
-        self.latches = {}
+        self.seen: list[tuple[FlowId, int, int, int | None]] = []
+        self.latches: dict[FlowId, Latched] = {}
 
     def media_seen(self, flow, at, ssrc, payload_type, earlier):
         self.seen.append((flow, ssrc, payload_type, earlier))
@@ -269,7 +269,12 @@ async def test_a_diverted_packet_goes_nowhere_but_to_the_divert(house):
     house.connect()
     await house.latch()
     diverted, copies = [], []
-    outlet = house.path.divert(CALLER, lambda packet, at: diverted.append(bytes(packet)) or False)
+
+    def divert(packet, at):
+        diverted.append(bytes(packet))
+        return False
+
+    outlet = house.path.divert(CALLER, divert)
     house.path.tap(CALLER, lambda at, packet: copies.append(bytes(packet)))
     said = house.caller.say(house.ports[CALLER])
     assert outlet.send(b"\x80own") is True
@@ -319,7 +324,7 @@ async def test_short_and_foreign_packets_are_relayed_and_harm_nothing(house):
 
 
 async def test_removed_ports_are_closed_and_cool_down():
-    clock = defaultdict(float)
+    clock: dict[str, float] = {"now": 0.0}
     pool = PortPool(share((41100, 41103), 1, 0), cooldown_s=30.0)
 
     class Clock(SystemClock):

@@ -9,14 +9,18 @@ import numpy as np
 import pytest
 
 from gateway.media.plane import (
+    CallRef,
     Counted,
     Discard,
     Discarded,
     End,
+    FlowId,
     FlowSpec,
     Hello,
     MediaSeen,
+    MediaTimeout,
     Query,
+    RecordingId,
     Remove,
     Reserve,
     ReserveFailed,
@@ -127,16 +131,6 @@ async def test_segments_of_a_recording_follow_each_other_with_keys_of_their_own(
     assert noise(2, 5) in house.opened("caller", 2)
 
 
-async def test_a_long_segment_is_on_disk_chunk_by_chunk(house):
-    # 60 ms of audio in every packet at three times real time would be a liar's stream, so one packet carries more
-    await house.record()
-    await house.talk(noise(1, 2), b"")
-    house.caller.say(house.ports[CALLER], noise(5, 2))
-    house.stop()
-    sealed = await house.sealed("caller")
-    assert sealed.chunks == 1
-
-
 async def test_discard_forgets_the_keys_and_leaves_no_payload(house):
     await house.record()
     await house.talk(noise(1, 5), noise(2, 5))
@@ -201,17 +195,17 @@ async def test_a_malformed_order_costs_the_connection_only(house, line):
 
 
 async def test_orders_for_what_isn_t_here_are_answered_or_counted(house):
-    other = "ffff2233aabbccdd"
+    other, elsewhere = CallRef("ffff2233aabbccdd"), FlowId("ffff2233aabbccdd/caller/0")
     end = house.gateway
-    end.order(Remove(other), Query(other), Discard(other, "f" * 32))
+    end.order(Remove(other), Query(other), Discard(other, RecordingId("f" * 32)))
     assert (await end.report(Counted, call=other, final=True)).flows == {}
     assert (await end.report(Counted, call=other, final=False)).flows == {}
     await end.report(Discarded)
     await house.record(recipients=("age1nonsense",))
     assert (await end.report(SegmentFailed, side="caller")).reason
     end.order(
-        Reserve(CALL, (FlowSpec(f"{other}/caller/0", "127.10.2.1"),)),
-        Reserve(other, (FlowSpec(f"{other}/a/0", "192.0.2.77"),)),
+        Reserve(CALL, (FlowSpec(elsewhere, "127.10.2.1"),)),
+        Reserve(other, (FlowSpec(elsewhere, "192.0.2.77"),)),
     )
     assert (await end.report(ReserveFailed)).reason == "Ran out of ports"
     assert house.worker.faults["reserve"] == 1
@@ -227,6 +221,20 @@ async def test_media_is_told_when_it_is_seen_and_counted_at_the_end(house):
     assert counted.flows[CALLER].forwarded == 5
     assert counted.flows[AGENT].received == 3
     assert not list(house.config.run_dir.glob("*.journal/*"))
+
+
+async def test_a_flow_that_falls_silent_is_told_once_until_it_speaks_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("gateway.media.worker.SILENT_S", 0.2)
+    monkeypatch.setattr("gateway.media.worker.LOOK_S", 0.02)
+    async with worker_here(tmp_path, PORTS, "127.10.2") as house:
+        await house.call()
+        for _ in range(2):
+            await house.talk(noise(1, 3), b"")
+            told = await house.gateway.report(MediaTimeout, flow=CALLER)
+            assert 0.2 <= told.silent_s < 1.0
+        assert [
+            report for report in house.gateway.reports if isinstance(report, MediaTimeout) and report.flow == CALLER
+        ] == []
 
 
 async def test_removing_a_call_seals_what_is_open(house):

@@ -9,7 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pyrage
+import pyrage  # type: ignore[import-untyped]  # ships no types
 
 from gateway.clock import SystemClock
 from gateway.config import Config
@@ -28,8 +28,10 @@ from gateway.media.plane import (
     Reserve,
     Reserved,
     SegmentSealed,
+    SideName,
     Stop,
 )
+from gateway.media.worker import Worker
 from gateway.media.worker_process import GatewayLine, make_worker, socket_path
 from gateway.rtp.payload_types import STATIC_LAW
 from storage.blobs import Kind, LocalBlobs
@@ -57,6 +59,11 @@ def make_config(folder: Path, ports: tuple[int, int]) -> Config:
 
 class MediaHouse:
     """Two parties that speak through a worker; `gateway` gives the orders."""
+
+    worker: Worker
+    """Where it runs in this process."""
+    process: "WorkerProcess"
+    """Where it runs in one of its own."""
 
     def __init__(self, config: Config, prefix: str) -> None:
         self.config, self.prefix = config, prefix
@@ -89,10 +96,8 @@ class MediaHouse:
         """Order both taps open from now; that moment."""
         opened_at = self.clock.now()
         to = recipients or (str(self.identity.to_public()),)
-        sides = tuple(
-            RecordSide(side, flow, to, codecs or dict(STATIC_LAW))
-            for side, flow in (("agent", AGENT), ("caller", CALLER))
-        )
+        parties: tuple[tuple[SideName, FlowId], ...] = (("agent", AGENT), ("caller", CALLER))
+        sides = tuple(RecordSide(side, flow, to, codecs or dict(STATIC_LAW)) for side, flow in parties)
         self.gateway.order(Record(CALL, RECORDING, seg, sides, opened_at))
         await self.obeyed()
         return opened_at

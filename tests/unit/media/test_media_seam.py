@@ -10,10 +10,11 @@ from gateway.media.journal import FlowEntry, Journal
 from gateway.media.plane import Address, CallRef, FlowId, Forward, PlaneError, decode_order, decode_report, encode
 
 CALL, FLOW = CallRef("00112233aabbccdd"), FlowId("00112233aabbccdd/caller/0")
+FORWARD = Forward(FLOW, FLOW, Address("192.0.2.1", 4000), None, nat_networks=("192.0.2.0/24",))
 ENTRY = FlowEntry(
     FLOW,
     Address("127.0.0.1", 30000),
-    Forward(FLOW, FLOW, Address("192.0.2.1", 4000), None, nat_networks=("192.0.2.0/24",)),
+    FORWARD,
     Latched(Address("192.0.2.1", 4002), None),
 )
 
@@ -28,8 +29,8 @@ def test_any_line_reads_or_is_the_declared_error(line):
 
 
 def test_an_order_survives_its_line():
-    orders = [
-        ENTRY.forward,
+    orders: list[plane.Order] = [
+        FORWARD,
         plane.Play("p1", FLOW, "ask-de-1", "instead", "PCMA", 8, 20, -12.0),
         plane.Record(
             CALL, plane.RecordingId("0" * 32), 1, (plane.RecordSide("agent", FLOW, ("age1x",), {8: "PCMA"}),), 1.5

@@ -1,6 +1,6 @@
 """One side as an age file, at the sizes where chunks end; opened with pyrage."""
 
-import pyrage
+import pyrage  # type: ignore[import-untyped]  # ships no types
 import pytest
 
 from crypto.stream import CHUNK_BYTES, SEALED_CHUNK_BYTES

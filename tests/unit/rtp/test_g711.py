@@ -1,6 +1,7 @@
 """G.711 by table, against the standard library's own where it is there."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.rtp.g711 import SILENCE, amplify, decode, encode, mix, transcode
+from gateway.rtp.payload_types import Law
 
 EVERY = np.arange(-32768, 32768).astype(np.int16)
 CODES = bytes(range(256))
@@ -26,7 +28,7 @@ def test_decoding_is_the_standards(audioop):
 
 
 def test_encoding_is_as_near_as_the_standards(audioop):
-    reference = {"PCMA": audioop.lin2alaw, "PCMU": audioop.lin2ulaw}
+    reference: dict[Law, Any] = {"PCMA": audioop.lin2alaw, "PCMU": audioop.lin2ulaw}
     for law, oracle in reference.items():
         ours = np.abs(decode(law, encode(law, EVERY)).astype(int) - EVERY)
         theirs = np.abs(decode(law, oracle(EVERY.astype("<i2").tobytes(), 2)).astype(int) - EVERY)
