@@ -152,7 +152,7 @@ class Passage:
         if self._continuity is None and self.outlet is not None:
             last = self.outlet.last_header
             self._continuity = Continuity.after(last, playing.frame_samples, secrets.token_bytes(10))
-        began_at = asyncio.get_running_loop().time()
+        began_at = self._clock.now()
         if order.mode == "beneath":
             # until the first beat nobody knows whether the other party sends
             self._passed_at = self._clock.now()
@@ -186,7 +186,8 @@ class Passage:
             return
         # from the beginning, not from now: the beat mustn't drift
         due = began_at + (beat + 1) * playing.order.ptime_ms / 1000
-        self._beat = asyncio.get_running_loop().call_at(due, self._on_beat, began_at, beat + 1)
+        wait = max(0.0, due - self._clock.now())
+        self._beat = asyncio.get_running_loop().call_later(wait, self._on_beat, began_at, beat + 1)
 
     def _pass(self, outlet: Outlet, continuity: Continuity, rtp: Rtp, packet: memoryview, arrival: float) -> bool:
         playing = self._playing
