@@ -64,6 +64,8 @@ LIT_WAIT_S = 5.0
 """How long a page may take to acknowledge the light before the leg is given up."""
 NOTICE_WAIT_S = 15.0
 """How long notice and tone may take."""
+STALE_AFTER_S = 0.002
+"""Ages are whole milliseconds: one more is surely stale, whatever the floating point says."""
 WHILE_PAUSED = frozenset({Reason.PAUSED, Reason.INDICATOR_STALE})
 WHILE_LIT = frozenset({Reason.INDICATOR_STALE})
 
@@ -109,7 +111,7 @@ class Leg:
     _prompt: Prompt | None = None
     _code: WithdrawCode | None = None
     _awaiting: set[str] = field(default_factory=set)
-    """Playings of the noticing stage that have not ended."""
+    """The receipt, then the playings of the noticing stage that have not ended."""
     _writing: bool = False
     """A decision is on its way to the disk."""
     _line: Line | None = None
@@ -208,7 +210,7 @@ class Leg:
             times.append(self._question.deadline)
         if self.stage is Stage.OPEN and self._agreement is not None:
             stale = self.indicator.stale_at(self._agreement.indicator.ack_max_age_ms)
-            times.append(stale + 0.001 if stale is not None else None)
+            times.append(stale + STALE_AFTER_S if stale is not None else None)
         return min((time for time in times if time is not None), default=None)
 
     # --- idle, prompting, listening ----------------------------------------------------------------------------------
@@ -240,13 +242,15 @@ class Leg:
                 self._go(Stage.LISTENING)
             return
         self._question = None
-        yield from question.close()
         if question.answer == "yes" and decision.purpose is not None and question.prompt_end is not None:
             self._go(Stage.NOTICING)
             self._deadline = now + NOTICE_WAIT_S
+            # keys are listened to and held back on: the caller may change their mind while the receipt is written
+            self._code, self._awaiting = WithdrawCode(question.prompt.withdraw_code), {"receipt"}
             yield CountEvent("caller_yes")
             yield WriteReceipt(self.call, decision.purpose, "yes", question.prompt, question.prompt_end, now)
             return
+        yield from question.close()
         if question.answer == "no" and decision.purpose is not None:
             self.answers[decision.purpose] = CallerAnswer(ConsentState.NO, "dtmf")
         yield CountEvent("caller_no" if question.answer == "no" else "caller_silent")
@@ -258,10 +262,10 @@ class Leg:
 
     def receipt_written(self, purpose: Purpose, now: float) -> list[Effect]:
         """The yes is proven: tell the caller and the agent that recording is about to start."""
-        if self.stage is not Stage.NOTICING:
-            return []
-        self.answers[purpose] = CallerAnswer(ConsentState.YES, "dtmf", receipt=True)
         self.proven.add(purpose)
+        if self.stage is not Stage.NOTICING:
+            return list(self._withdrawal_receipts(now))
+        self.answers[purpose] = CallerAnswer(ConsentState.YES, "dtmf", receipt=True)
         return list(self._notice(now))
 
     def _begin_notice(self, now: float) -> Iterator[Effect]:
@@ -285,7 +289,7 @@ class Leg:
         if broken or not (pending(decision) or decision.outcome is Outcome.RECORD):
             yield from self._close(now, wallclock, _telling(decision, (Reason.CALLER_NOTICE_MISSING,)))
             return
-        if self._code is None or self._awaiting:
+        if self._awaiting:
             return
         self._notice_played = True
         yield from self._light(given, decision, now, wallclock)
@@ -306,7 +310,9 @@ class Leg:
         waited = self._deadline is not None and now >= self._deadline
         if self._writing and not waited and WHILE_LIT.issuperset(decision.reasons):
             return  # settled by `decision_durable`, which evaluates once more
-        if waited or not WHILE_LIT.issuperset(decision.reasons):
+        if not waited and Reason.PAUSED in decision.reasons and WHILE_PAUSED.issuperset(decision.reasons):
+            yield self._pause(given, decision, now, wallclock)  # a hold, or a pause, before the tap opened
+        elif waited or not WHILE_LIT.issuperset(decision.reasons):
             yield from self._close(now, wallclock, _telling(decision, (Reason.INDICATOR_STALE,)))
 
     def decision_durable(
@@ -314,13 +320,13 @@ class Leg:
     ) -> list[Effect]:
         """The decision row is on disk: all gates once more, and only then the order to record."""
         self._writing = False
-        if self.stage is not Stage.LIT or self.recording is None:
+        if self.left or self.stage is not Stage.LIT or self.recording is None:
             return self._unopened()
         self._line, self._agreement = line, given.agreement
         self.decision = decision = evaluate(self.facts(given.facts, now))
         if decision.outcome is not Outcome.RECORD or line is None or not given.recipients:
             effects = self._unopened()
-            reasons = _telling(decision, (Reason.KEY_UNAVAILABLE,))
+            reasons = _telling(decision, decision.reasons or (Reason.KEY_UNAVAILABLE,))
             return [*effects, *self._close(now, wallclock, reasons)]
         self._go(Stage.OPEN)
         self.opened, self._deadline = self.opened + 1, None
@@ -355,12 +361,15 @@ class Leg:
             return
         if decision.reasons == (Reason.PAUSED,):
             yield from self._stop_segment(End.PAUSED, decision.reasons)
-            self._go(Stage.PAUSED)
-            longest = given.agreement.pause.max.after(wallclock) - wallclock if given.agreement else timedelta()
-            self._deadline = now + longest.total_seconds()
-            yield self._show(LightState.PAUSED, given, decision, now, wallclock)
+            yield self._pause(given, decision, now, wallclock)
             return
         yield from self._close(now, wallclock, decision.reasons)
+
+    def _pause(self, given: Circumstances, decision: Decision, now: float, wallclock: datetime) -> Publish:
+        self._go(Stage.PAUSED)
+        longest = given.agreement.pause.max.after(wallclock) - wallclock if given.agreement else timedelta()
+        self._deadline = now + longest.total_seconds()
+        return self._show(LightState.PAUSED, given, decision, now, wallclock)
 
     def _paused(self, given: Circumstances, decision: Decision, now: float, wallclock: datetime) -> Iterator[Effect]:
         waited = self._deadline is not None and now >= self._deadline
@@ -405,12 +414,16 @@ class Leg:
 
     def _end_recording(self, was: Stage, reasons: tuple[Reason, ...]) -> Iterator[Effect]:
         assert self.recording is not None
-        if self.opened and self._must_discard(reasons):
+        discarding = self.opened > 0 and self._must_discard(reasons)
+        if was is Stage.OPEN and discarding:
+            # the intent to destroy is written before the worker hears of it, and the tap doesn't wait for a disk
+            yield PlaneOrder(Stop(self.call, self.recording, self.seg, End.STOPPED))
+        elif was is Stage.OPEN:
+            yield from self._stop_segment(End.STOPPED, reasons)
+        if discarding:
             self.discarded = True
             yield CountEvent("withdrawn")
             yield DiscardRecording(self.call, self.recording)
-        elif was is Stage.OPEN:
-            yield from self._stop_segment(End.STOPPED, reasons)
 
     def _must_discard(self, reasons: tuple[Reason, ...]) -> bool:
         if Reason.CALLER_REFUSED in reasons or Reason.LEG_LEAK in reasons:
@@ -475,7 +488,7 @@ class Leg:
     @property
     def _held(self) -> bool:
         """A party holds the other while we record: what is heard meanwhile isn't the conversation that was agreed."""
-        return self.stage in (Stage.OPEN, Stage.PAUSED) and self._line is not None and not self._line.flowing
+        return self.stage in (Stage.LIT, Stage.OPEN, Stage.PAUSED) and self._line is not None and not self._line.flowing
 
     @property
     def _refuse_key(self) -> str | None:

@@ -18,6 +18,7 @@ from policy.decision import Side
 
 __all__ = ["AudioLine", "DialogMedia", "Negotiation", "NegotiationError"]
 
+
 class NegotiationError(GatewayError):
     """An answer to nothing, or SDP for flows that have no ports: pass it on untouched."""
 

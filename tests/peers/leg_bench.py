@@ -1,0 +1,219 @@
+"""A leg with everything around it made by hand: its clock, its pages, its disk. Effects are kept as short words.
+
+The bench does what the engine does: each input is followed by `reconsider`, and what the core wants written waits
+until the test says that it is durable.
+"""
+
+import itertools
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from gateway.call.effects import (
+    CountEvent,
+    DiscardRecording,
+    Effect,
+    LeaveLeg,
+    PlaneOrder,
+    Publish,
+    WriteDecision,
+    WriteReceipt,
+    WriteStop,
+)
+from gateway.call.indicator import Indicator
+from gateway.call.leg import Leg
+from gateway.call.model import Circumstances, EntryResult, Line, flow_of
+from gateway.events import Heartbeat, LegLight, LightState
+from gateway.media.plane import (
+    CallRef,
+    DigitHeard,
+    Listen,
+    Order,
+    Play,
+    PlayEnded,
+    Record,
+    RecordingId,
+    Stop,
+    StopPlay,
+)
+from policy.agreement.schema import Agreement
+from policy.decision import Side
+from tests.unit.policy.green import NOW, SAMPLE_RULE, example, green
+
+CALL = CallRef("00112233aabbccdd")
+CALLER, AGENT = flow_of(CALL, Side.CALLER, 0), flow_of(CALL, Side.AGENT, 0)
+LINE = Line(CALLER, AGENT, "PCMA", 8, {8: "PCMA", 0: "PCMU"}, 20, 101, True)
+ENTRY = EntryResult(7, SAMPLE_RULE, drawn=True, ceiling_ok=True, caps_ok=True, campaign_full=False)
+PAGE = "page-1"
+BEGIN = 1000.0
+TICK_S = 0.05
+
+
+class LegBench:
+    """`leg` under test; `said` is everything it wanted, in order, `effects` the same as values."""
+
+    def __init__(self, agreement: Agreement | None = None) -> None:
+        self.agreement = agreement or example()
+        self.now = BEGIN
+        self.pages = 1
+        self.recipients: tuple[str, ...] = ("age1qqq",)
+        self.line: Line | None = LINE
+        self.changes: dict[str, object] = {}
+        """Gathered facts that differ from all green."""
+        self.effects: list[Effect] = []
+        self.beats: list[Heartbeat] = []
+        numbers = itertools.count(1)
+        self.indicator = Indicator("agent", CALL, lambda: next(numbers), lambda: f"{next(numbers):016x}")
+        ids = itertools.count(1)
+        self.leg = Leg(CALL, "agent", self.indicator, lambda: RecordingId(f"{next(ids):032x}"))
+
+    @property
+    def wallclock(self) -> datetime:
+        return NOW.astimezone(UTC) + timedelta(seconds=self.now - BEGIN)
+
+    @property
+    def said(self) -> list[str]:
+        return [word(effect) for effect in self.effects]
+
+    @property
+    def records(self) -> list[Record]:
+        """Every order to open taps."""
+        orders = [effect.order for effect in self.effects if isinstance(effect, PlaneOrder)]
+        return [order for order in orders if isinstance(order, Record)]
+
+    @property
+    def light(self) -> LegLight:
+        assert self.indicator.shown is not None
+        return self.indicator.shown
+
+    def circumstances(self) -> Circumstances:
+        facts = replace(green(agreements=(self.agreement,)), wallclock=self.wallclock, **self.changes)  # type: ignore[arg-type]
+        return Circumstances(facts, self.agreement, self.agreement.consent.prompts[0], self.recipients, self.pages)
+
+    # --- what the engine does ----------------------------------------------------------------------------------------
+
+    def take(self, effects: list[Effect]) -> list[str]:
+        self.effects += effects
+        return [word(effect) for effect in effects]
+
+    def step(self) -> list[str]:
+        """Reconsider; what came of it."""
+        return self.take(self.leg.reconsider(self.circumstances(), self.line, self.now, self.wallclock))
+
+    def wait(self, seconds: float) -> list[str]:
+        """Let time pass as the engine's jobs do: 50 ms at a time, with a heartbeat and a look each second."""
+        said, begin = [], self.now
+        for tick in range(1, round(seconds / TICK_S) + 1):
+            self.now = begin + tick * TICK_S
+            due = self.leg.next_timeout(self.now, self.wallclock)
+            second = tick % round(1 / TICK_S) == 0
+            if second and (beat := self.indicator.heartbeat(self.now)) is not None:
+                self.beats.append(beat)
+            if second or (due is not None and due <= self.now):
+                said += self.step()
+        return said
+
+    def receipt_durable(self) -> list[str]:
+        receipt = self._last(WriteReceipt)
+        return self.take(self.leg.receipt_written(receipt.purpose, self.now)) + self.step()
+
+    def decision_durable(self) -> list[str]:
+        return self.take(self.leg.decision_durable(self.circumstances(), self.line, self.now, self.wallclock))
+
+    def decision_failed(self) -> list[str]:
+        return self.take(self.leg.decision_failed(self.now, self.wallclock))
+
+    def leave(self) -> list[str]:
+        return self.take(self.leg.leave(self.now, self.wallclock))
+
+    # --- what happens ------------------------------------------------------------------------------------------------
+
+    def played(self, play: str, complete: bool = True) -> list[str]:
+        flow = AGENT if play in ("tone", "ask-agent") else CALLER
+        self.leg.played(PlayEnded(play, flow, complete, self.now))
+        return self.step()
+
+    def pressed(self, digits: str, duration_ms: int = 100, began_at: float | None = None, flow=CALLER) -> list[str]:
+        said = []
+        for digit in digits:
+            at = self.now if began_at is None else began_at
+            self.leg.pressed(DigitHeard(flow, digit, duration_ms, at, "rfc4733"))
+            said += self.step()
+        return said
+
+    def acknowledge(self, light: LegLight | Heartbeat | None = None, page: str = PAGE) -> list[str]:
+        shown = light or self.light
+        self.indicator.acknowledge(page, shown.seq, shown.nonce, shown.state.value)
+        return self.step()
+
+    # --- the way there -----------------------------------------------------------------------------------------------
+
+    def armed(self) -> "LegBench":
+        self.leg.confirmed, self.leg.entry = True, ENTRY
+        return self
+
+    def listening(self) -> "LegBench":
+        self.armed().step()
+        self.now += 8
+        self.played("ask")
+        return self
+
+    def agreed(self) -> "LegBench":
+        self.listening()
+        self.now += 1
+        self.pressed("1")
+        return self
+
+    def lit(self) -> "LegBench":
+        self.agreed().receipt_durable()
+        self.now += 3
+        self.played("tone")
+        self.played("notice")
+        return self
+
+    def opened(self) -> "LegBench":
+        self.lit().acknowledge()
+        self.decision_durable()
+        return self
+
+    def _last(self, kind: type[WriteReceipt]) -> WriteReceipt:
+        return next(effect for effect in reversed(self.effects) if isinstance(effect, kind))
+
+
+def word(effect: Effect) -> str:
+    """An effect in a few words."""
+    match effect:
+        case PlaneOrder(order):
+            return _order(order)
+        case Publish(event):
+            why = f" {event.why}" if event.why and event.state is not LightState.PAUSED else ""
+            return f"light {event.state.value}{why}" + ("" if event.connected else ", gone")
+        case WriteReceipt(outcome=outcome):
+            return f"receipt {outcome}"
+        case WriteDecision(seg=seg):
+            return f"decision {seg}"
+        case WriteStop(seg=seg, why=why):
+            return f"note stop {seg} {' '.join(why)}".rstrip()
+        case DiscardRecording():
+            return "discard"
+        case LeaveLeg(told_as=told, reasons=reasons):
+            return f"leave {told} {' '.join(reasons)}".rstrip()
+        case CountEvent(name):
+            return f"count {name}"
+        case _:
+            return type(effect).__name__
+
+
+def _order(order: Order) -> str:
+    match order:
+        case Listen(on=on, hold_back=hold_back):
+            return f"listen {'on' if on else 'off'}" + (", hold back" if hold_back else "")
+        case Play(flow=flow, sound=sound, mode=mode):
+            return f"play {sound} {mode} to {flow.split('/')[1]}"
+        case StopPlay(play=play):
+            return f"stop playing {play}"
+        case Record(seg=seg, sides=sides):
+            return f"RECORD {seg} {'+'.join(side.side for side in sides)}"
+        case Stop(seg=seg, end=end):
+            return f"STOP {seg} {end.value}"
+        case _:
+            return order.kind
