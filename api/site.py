@@ -19,11 +19,11 @@ from gateway.clock import Clock
 from gateway.config import Config
 from policy.agreement.load import Agreement, AgreementRefused, load
 from policy.statements import LANGUAGES
-from policy.terms import Purpose
-from policy.texts import consent_text, text_sha256
+from policy.terms import ConsentState, Purpose
+from policy.texts import consent_text, current_texts, text_sha256
 from storage.acts import Act, Acts
 from storage.blobs import Kind, LocalBlobs
-from storage.consents import Consents
+from storage.consents import Consents, StandingConsent
 from storage.database import Database, Work
 from storage.errors import AgentUnknown, StorageError
 from storage.names import SegmentKey
@@ -81,20 +81,19 @@ class SiteFolder:
             return None
         seat = await Roster(database).seat(agent, self._clock.wallclock())
         standing = await Consents(database).standing(agent)
+        agreement = await self._agreement()
         return _line(
             found,
             extension=None if seat is None else seat.extension,
-            consents={purpose.value: one.answer.value for purpose, one in standing.items()},
+            consents={purpose.value: _answer(one, agreement) for purpose, one in standing.items()},
             consent_seqs={purpose.value: one.seq for purpose, one in standing.items()},
         )
 
     async def agreement(self) -> AgreementInForce | None:
         """The last agreement put into force; the gateway alone judges whether it (still) permits anything."""
-        act = await Acts(await self._open()).in_force(lambda *_: None)
-        if act is None or act.document is None:
-            return None
-        agreement = await asyncio.to_thread(self._parsed, act)
-        return None if agreement is None else _in_force(act, act.document, agreement)
+        act = await self._act()
+        agreement = await self._agreement(act)
+        return None if act is None or agreement is None else _in_force(act, act.document or b"", agreement)
 
     async def recordings(self, agent: str, before: str, limit: int) -> Sequence[RecordingRow]:
         """Newest first."""
@@ -143,6 +142,13 @@ class SiteFolder:
     async def _read(self, work: Work[T]) -> T:
         return await (await self._open()).read(work)
 
+    async def _act(self) -> Act | None:
+        return await Acts(await self._open()).in_force(lambda *_: None)
+
+    async def _agreement(self, act: Act | None = None) -> Agreement | None:
+        act = act or await self._act()
+        return None if act is None or act.document is None else await asyncio.to_thread(self._parsed, act)
+
     def _parsed(self, act: Act) -> Agreement | None:
         if self._loaded is None or self._loaded[0] != act.digest:
             try:
@@ -158,6 +164,13 @@ def _line(agent: Agent, **more: Any) -> AgentRow:
         recipient=agent.recipient, signing_key=agent.signing_key, seat_seq=agent.seat_seq, blackout=agent.blackout,
         **more,
     )  # fmt: skip
+
+
+def _answer(said: StandingConsent, agreement: Agreement | None) -> str:
+    """The answer as it counts: a yes to another text than today's is unset."""
+    shown = None if said.statement is None else said.statement.text_sha256
+    stale = agreement is not None and shown not in current_texts(agreement, said.purpose)
+    return ConsentState.UNSET.value if said.answer is ConsentState.YES and stale else said.answer.value
 
 
 def _in_force(act: Act, document: bytes, agreement: Agreement) -> AgreementInForce:

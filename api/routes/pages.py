@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.catalogue import LANGUAGES, catalogue, choose
 from api.deps import Parts, optional_principal
+from api.errors import Problem
 from api.roles import Principal, Role
 
 router = APIRouter(include_in_schema=False)
@@ -53,12 +54,19 @@ async def _page(template: str, request: Request, parts: Parts, lang: str | None)
     wanted = lang or request.cookies.get(_LANGUAGE_COOKIE)
     language = choose(wanted, request.headers.get("accept-language", ""))
     texts = catalogue(language)
-    agreement = await parts.site.agreement()
     html = _TEMPLATES.get_template(template).render(
         t=texts, language=language, languages=LANGUAGES, site=parts.config.site.name,
-        demo=agreement is not None and agreement.demo, path=request.url.path,
+        demo=await _is_demo(parts), path=request.url.path,
     )  # fmt: skip
     response = HTMLResponse(html)
     if lang is not None:
         response.set_cookie(_LANGUAGE_COOKIE, language, max_age=31536000, samesite="lax", secure=parts.secure)
     return response
+
+
+async def _is_demo(parts: Parts) -> bool:
+    try:
+        agreement = await parts.site.agreement()
+    except Problem:
+        return False  # the site's data isn't there yet: the page still opens, and says unknown
+    return agreement is not None and agreement.demo

@@ -1,0 +1,146 @@
+"""The API's reading of a real data folder: what the gateway wrote is seen, nothing is written, absence is 503."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+
+from api.errors import Problem
+from api.site import SiteFolder
+from crypto import age
+from crypto.jcs import canonical
+from crypto.ssh_key import SigningKey
+from crypto.x25519 import Identity
+from gateway.config import Config
+from policy.agreement.load import load
+from policy.terms import ConsentState, Purpose
+from policy.texts import consent_text, text_sha256
+from storage.acts import Acts, Anchor
+from storage.blobs import Kind, LocalBlobs
+from storage.consents import Consents, Statement
+from storage.database import Database
+from storage.names import SegmentKey
+from storage.roster import NewAgent, Roster
+from storage.tables import recordings, segments
+from storage.vault import LocalVault, Secret
+from tests.peers.api_server import SetClock
+
+AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
+EXAMPLE = Path(__file__).parents[2] / "deploy" / "agreement.example.yaml"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config.model_validate({"site": {"name": "test", "data_dir": tmp_path}})
+
+
+@pytest.fixture
+async def written(config: Config) -> AsyncIterator[Database]:
+    database = await Database.open(config.database_url)
+    await database.migrate()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def site(config: Config) -> AsyncIterator[SiteFolder]:
+    async with SiteFolder(config, SetClock()) as folder:
+        yield folder
+
+
+async def test_before_the_gateway_made_its_data_everything_is_503_and_later_it_is_there(
+    site: SiteFolder, config: Config
+) -> None:
+    assert not await site.ready()
+    with pytest.raises(Problem) as away:
+        await site.agreement()
+    assert away.value.status == 503
+    database = await Database.open(config.database_url)
+    await database.migrate()
+    assert await site.ready() and await site.agreement() is None and await site.agents("", 10) == []
+    await database.close()
+
+
+async def test_anchors_of_a_role_are_all_its_keys(site: SiteFolder, written: Database) -> None:
+    keys = {role: str(SigningKey.generate().verify_key) for role in ("employer", "council", "council2", "dpo")}
+    await Acts(written).set_anchors([Anchor(role, key) for role, key in keys.items()], AT)
+    assert set(await site.anchors("council")) == {keys["council"], keys["council2"]}
+    assert list(await site.anchors("dpo")) == [keys["dpo"]]
+
+
+async def test_an_agents_line_holds_seat_and_answers_as_they_count(site: SiteFolder, written: Database) -> None:
+    roster, consents = Roster(written), Consents(written)
+    now = SetClock().wallclock()
+    agent = await roster.add(NewAgent("Ada", "team-a", "hamburg"), now)
+    assert (await site.agent(agent)) is not None and await site.agent("00" * 16) is None
+    await roster.claim(agent, extension="4711", session="session1", seq=3, statement="{}", signature="-", at=now)
+    document = EXAMPLE.read_bytes()
+    agreement = load(document)
+    shown = text_sha256(consent_text(agreement, Purpose.COACHING, "en"))
+    for purpose, text in ((Purpose.COACHING, shown), (Purpose.DISPUTE, "00" * 32)):
+        said = Statement("{}", "-", text, "en", 7)
+        await consents.set(agent, purpose, ConsentState.YES, now, statement=said)
+    act = canonical({"v": 1, "type": "agreement", "agreement": agreement.id, "seq": 1, "prev": None, "body": {}})
+    await Acts(written).activate(document=document, act=act, signatures={}, at=now)
+    row = await site.agent(agent)
+    assert row is not None
+    assert (row.extension, row.seat_seq) == ("4711", 3)
+    # a yes to a text that isn't today's doesn't count
+    assert row.consents == {"coaching": "yes", "process_quality": "unset", "dispute": "unset"}
+    assert row.consent_seqs == {"coaching": 7, "process_quality": 0, "dispute": 7}
+    found = await site.agreement()
+    assert found is not None and (found.digest, found.seq) == (agreement.digest, 1)
+    coaching = next(one for one in found.consents if one.purpose == "coaching")
+    assert coaching.sha256["en"] == shown == text_sha256(coaching.text["en"])
+
+
+async def test_recordings_are_listed_newest_first_and_fetched_as_one_age_file(
+    site: SiteFolder, written: Database, tmp_path: Path
+) -> None:
+    agent = await Roster(written).add(NewAgent("Ada", "team-a", "hamburg"), AT)
+    other = await Roster(written).add(NewAgent("Bo", "team-a", "hamburg"), AT)
+    states = ["kept", "interrupted", "discarding", "discarded", "open"]
+    rows = [_recording(i, agent, state) for i, state in enumerate(states)] + [_recording(9, other, "kept")]
+    sealed = {"recording": f"{0:032x}", "seg": 1, "side": "agent", "state": "sealed", "key_commit": "-", "stanzas": 1}
+    more = {"container": "wav", "opened_at": AT, "sha256": "cd" * 32, "bytes": 9, "started": AT, "ended": None}
+
+    def work(connection):
+        connection.execute(insert(recordings), rows)
+        connection.execute(insert(segments), [{**sealed, **more}])
+
+    await written.write(work)
+    listed = await site.recordings(agent, "", 10)
+    assert [int(row.id, 16) for row in listed] == [4, 1, 0]
+    assert [int(row.id, 16) for row in await site.recordings(agent, listed[0].id, 1)] == [1]
+    assert (listed[2].sides[0].started, listed[2].started) == ("2026-03-02T09:00:00.000Z",) * 2
+    assert await site.recording(f"{2:032x}") is None and (await site.recording(f"{9:032x}")) is not None
+
+    key, identity = SegmentKey(f"{0:032x}", 1, "agent"), Identity.generate()
+    header, payload = age.split_header(age.encrypt(bytes(200_000), [identity.recipient]))
+    writer = LocalBlobs(tmp_path).payload(key.recording, "agent", 1)
+    writer.append(bytes(payload))
+    LocalVault(tmp_path).put(key, Secret.HEADER, bytes(header))
+    assert await site.fetch(key.recording, "agent", 1, "age") is None  # still being written
+    writer.seal()
+    LocalBlobs(tmp_path).put(key, Kind.MANIFEST, b"{}")
+    pieces = await site.fetch(key.recording, "agent", 1, "age")
+    assert pieces is not None
+    assert age.decrypt(b"".join([piece async for piece in pieces]), [identity]) == bytes(200_000)
+    manifest = await site.fetch(key.recording, "agent", 1, "manifest")
+    assert manifest is not None and [piece async for piece in manifest] == [b"{}"]
+    LocalVault(tmp_path).erase(key)
+    assert await site.fetch(key.recording, "agent", 1, "age") is None
+    assert await site.fetch("../../etc", "agent", 1, "age") is None
+
+
+def _recording(number: int, agent: str, state: str) -> dict[str, object]:
+    at = AT + timedelta(seconds=number)
+    return {
+        "id": f"{number:032x}", "agent": agent, "call_ref": "call", "entry": 1, "epoch": "2026-W10",
+        "origin": "test", "pseudonym": "ab" * 16,
+        "n": number, "lane": "sample", "purpose": "coaching", "agreement": "cd" * 32, "consents": [], "recipients": [],
+        "ingress": "inline", "media": "rtp", "state": state, "erase_at": at + timedelta(days=14), "begun_at": at,
+        "ended_at": None,
+    }  # fmt: skip
