@@ -20,6 +20,8 @@ __all__ = ["Config", "ConfigError", "Listener", "Peer", "SideConfig", "load_conf
 
 ENV_PREFIX = "FAIRTAP_"
 SECRETS = frozenset({"STORAGE__DATABASE"})
+OUTSIDE_SECTIONS = frozenset({"DRAIN_S"})
+"""Keys that stand before the first section; any other variable without `__` is somebody else's."""
 
 
 class ConfigError(GatewayError):
@@ -288,8 +290,8 @@ def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) 
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise ConfigError(f"`{path}`: {error}") from None
     for name, text in sorted(environment.items()):
-        if name.startswith(ENV_PREFIX) and "__" in name:
-            _put(values, name.removeprefix(ENV_PREFIX), text)
+        if name.startswith(ENV_PREFIX) and ("__" in name or name.removeprefix(ENV_PREFIX) in OUTSIDE_SECTIONS):
+            _put(values, name, text)
     try:
         return Config.model_validate(values)
     except ValidationError as error:
@@ -299,14 +301,24 @@ def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) 
         raise ConfigError(f"{place}: {said}" if place else said) from None
 
 
-def _put(values: dict[str, Any], name: str, text: str) -> None:
+def _put(values: dict[str, Any], variable: str, text: str) -> None:
+    name = variable.removeprefix(ENV_PREFIX)
     if name.endswith("_FILE") and name.removesuffix("_FILE") in SECRETS:
-        name, text = name.removesuffix("_FILE"), Path(text).read_text(encoding="utf-8").strip()
+        name, text = name.removesuffix("_FILE"), _secret(variable, text)
     *sections, key = name.lower().split("__")
     place = values
     for section in sections:
         place = place.setdefault(section, {})
+        if not isinstance(place, dict):
+            raise ConfigError(f"{variable}: `{section}` is not a section")
     try:
         place[key] = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         place[key] = text
+
+
+def _secret(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        raise ConfigError(f"{variable}: `{path}` can't be read") from None

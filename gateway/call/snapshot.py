@@ -4,7 +4,7 @@ Without the extension, the queue and the outside party: what isn't written can't
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pydantic import TypeAdapter, ValidationError
@@ -53,17 +53,17 @@ def snapshot_of(call: Call) -> bytes | None:
     return _SNAPSHOT.dump_json(
         CallSnapshot(
             ref=call.ref,
-            call_id=call.new.call_id,
-            uac_tag=call.new.uac_tag,
+            call_id=SipCallId(_storable(call.new.call_id)),
+            uac_tag=_storable(call.new.uac_tag),
             uac=call.new.uac,
             worker=call.worker,
             since=call.since,
             ports=media.ports,
-            dialogs=media.dialogs,
+            dialogs={DialogTag(_storable(tag)): dialog for tag, dialog in media.dialogs.items()},
             initial=media.initial,
-            chosen=media.chosen,
+            chosen=_tag(media.chosen, _storable),
             fixed=media.fixed,
-            answered=call.answered_dialog,
+            answered=_tag(call.answered_dialog, _storable),
         )
     )
 
@@ -71,9 +71,32 @@ def snapshot_of(call: Call) -> bytes | None:
 def read_snapshot(entry: bytes) -> CallSnapshot:
     """Read an entry; raises `SnapshotError`."""
     try:
-        return _SNAPSHOT.validate_json(entry)
+        kept = _SNAPSHOT.validate_json(entry)
+        return replace(
+            kept,
+            call_id=SipCallId(_as_received(kept.call_id)),
+            uac_tag=_as_received(kept.uac_tag),
+            dialogs={DialogTag(_as_received(tag)): dialog for tag, dialog in kept.dialogs.items()},
+            chosen=_tag(kept.chosen, _as_received),
+            answered=_tag(kept.answered, _as_received),
+        )
     except ValidationError as error:
         raise SnapshotError(f"journal entry with {error.error_count()} faults") from None
+    except UnicodeError:
+        raise SnapshotError("journal entry with a reference that was never received") from None
+
+
+def _storable(text: str) -> str:
+    """A peer's Call-ID or tag, whose bytes need not be UTF-8, as text that JSON can hold: one character a byte."""
+    return text.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def _as_received(text: str) -> str:
+    return text.encode("latin-1").decode("utf-8", "surrogateescape")
+
+
+def _tag(tag: DialogTag | None, spelled: Callable[[str], str]) -> DialogTag | None:
+    return None if tag is None else DialogTag(spelled(tag))
 
 
 def restore(

@@ -97,7 +97,8 @@ class _Connection:
         self._steward = steward
         self._bus = bus
         self._pages: set[tuple[str, str]] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._feeds: set[asyncio.Task[None]] = set()
+        self._work: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         while True:
@@ -114,23 +115,32 @@ class _Connection:
                 return
             assert isinstance(request, Request)
             if isinstance(request.command, Watch):
-                self._begin(self._feed())
+                self._begin(self._feed(), self._feeds)
                 self._answer(Answer(request.id, ok={}))
             else:
-                self._begin(self._do(request))
+                self._begin(self._do(request), self._work)
 
     async def end(self) -> None:
-        """The API is gone: so are its pages, at once."""
-        for task in tuple(self._tasks):
-            task.cancel()
+        """The API is gone: so are its pages, at once. A command that was begun is done: half of one is worse."""
+        for feed in tuple(self._feeds):
+            feed.cancel()
         self._writer.close()
-        for agent, page in tuple(self._pages):
-            await self._steward.command(PageClosed(agent, page))
+        await self._close_pages()
+        if self._work:
+            await asyncio.wait(self._work)
+            await self._close_pages()  # one may just have been opening
 
-    def _begin(self, work: Awaitable[None]) -> None:
+    async def _close_pages(self) -> None:
+        for agent, page in tuple(self._pages):
+            try:
+                await self._steward.command(PageClosed(agent, page))
+            except Exception:  # the others must be closed all the same
+                log.exception("a page could not be closed")
+
+    def _begin(self, work: Awaitable[None], running: set[asyncio.Task[None]]) -> None:
         task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        running.add(task)
+        task.add_done_callback(running.discard)
 
     async def _do(self, request: Request) -> None:
         command = request.command

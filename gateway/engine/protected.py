@@ -1,7 +1,8 @@
 """Protected parties: numbers that are never recorded, kept as keyed hashes (agreement.md §4).
 
 Council, union, DPO, company doctor, counselling, lawyers, emergency. The host can test a number against the list, not
-read the list. A number counts by its digits, and also by its last nine, so that `0171…` and `+49171…` are the same.
+read the list. A number counts by its digits, and also by its last eight (Norwegian and Danish numbers have no more), so that
+`0171…` and `+49171…` are the same. A list that is damaged isn't used: then everybody counts as protected.
 """
 
 import hashlib
@@ -19,8 +20,10 @@ __all__ = ["EMERGENCY", "ProtectedListError", "ProtectedParties", "protect"]
 
 EMERGENCY = ("110", "112", "113", "115", "116117", "116123", "911", "999")
 """Emergency and crisis numbers of the countries the texts are for."""
-SUFFIX = 9
+SUFFIX = 8
+KEY_BYTES = 32
 _DIGITS = re.compile(r"[0-9]+")
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class ProtectedListError(GatewayError):
@@ -38,27 +41,44 @@ class ProtectedParties:
     def load(cls, data_dir: Path) -> "ProtectedParties":
         """Read `keys/protected.key` and `protected.hashes`."""
         try:
-            key = _key_path(data_dir).read_bytes()
-            lines = _list_path(data_dir).read_text(encoding="ascii").split()
-        except (OSError, UnicodeDecodeError):
+            return cls(_read_key(data_dir), _read_list(data_dir))
+        except OSError:
             raise ProtectedListError("the list of protected parties can't be read; run `fairtap init`") from None
-        return cls(key, frozenset(lines))
 
     def __contains__(self, number: Private) -> bool:
         return any(_hash(self._key, form) in self._hashes for form in _forms(number.value))
 
 
 def protect(data_dir: Path, numbers: Iterable[str]) -> int:
-    """Add numbers to the list, making it where there is none; how many were new."""
-    key_path, list_path = _key_path(data_dir), _list_path(data_dir)
-    if not key_path.exists():
-        key_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write_private(key_path, secrets.token_bytes(32))
-    key = key_path.read_bytes()
-    known = set(list_path.read_text(encoding="ascii").split()) if list_path.exists() else set()
-    wanted = {_hash(key, form) for number in numbers for form in _forms(number)}
-    _write_private(list_path, "\n".join(sorted(known | wanted)).encode() + b"\n")
+    """Add numbers to the list, making it where there is none; how many were new. Raises `ProtectedListError`."""
+    try:
+        known: frozenset[str] = _read_list(data_dir) if _list_path(data_dir).exists() else frozenset()
+        if not known and not _key_path(data_dir).exists():
+            _key_path(data_dir).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write_private(_key_path(data_dir), secrets.token_bytes(KEY_BYTES))
+        key = _read_key(data_dir)
+        wanted = {_hash(key, form) for number in numbers for form in _forms(number)}
+        if wanted - known:
+            _write_private(_list_path(data_dir), "\n".join(sorted(known | wanted)).encode() + b"\n")
+    except OSError as error:
+        why = (error.strerror or "it can't be reached").lower()
+        raise ProtectedListError(f"the list of protected parties can't be written: {why}") from None
     return len(wanted - known)
+
+
+def _read_key(data_dir: Path) -> bytes:
+    key = _key_path(data_dir).read_bytes()
+    if len(key) != KEY_BYTES:
+        raise ProtectedListError("the key of the list of protected parties is damaged; restore it")
+    return key
+
+
+def _read_list(data_dir: Path) -> frozenset[str]:
+    """Raises `OSError`, `ProtectedListError`; an empty list is a lost one, since `init` writes emergency numbers."""
+    lines = _list_path(data_dir).read_bytes().decode("ascii", "replace").split()
+    if not lines or not all(_HASH.fullmatch(line) for line in lines):
+        raise ProtectedListError("the list of protected parties is damaged; restore it")
+    return frozenset(lines)
 
 
 def _forms(number: str) -> Iterable[str]:
@@ -66,7 +86,7 @@ def _forms(number: str) -> Iterable[str]:
     if not digits:
         return
     yield digits
-    if len(digits) > SUFFIX:
+    if len(digits) >= SUFFIX:
         yield "…" + digits[-SUFFIX:]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gateway.call.model import NewCall, Private, SipCallId
 from gateway.config import IdentityConfig
 from gateway.sip.errors import SipSyntaxError
-from gateway.sip.headers import address, parse_name_addr, parse_uri
+from gateway.sip.headers import address, first_value, parse_name_addr, parse_uri
 from gateway.sip.hop import Side
 from gateway.sip.message import Request
 from policy.decision import Side as Party
@@ -71,8 +71,9 @@ class Identity:
 
 
 def _asserted(request: Request) -> str | None:
-    value = request.get("p-asserted-identity")
+    """The first of the two that RFC 3325 allows, a sip: and a tel: URI."""
     try:
+        value = first_value(request, "p-asserted-identity")
         return _user(parse_name_addr(value).uri) if value else None
     except SipSyntaxError:
         return None

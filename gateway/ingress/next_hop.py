@@ -66,9 +66,12 @@ def _target(text: str) -> Target:
     """`sip:carrier.example`, `sip:192.0.2.7;transport=tcp` or `192.0.2.7:5060`."""
     try:
         uri = parse_uri(text if text.startswith(("sip:", "sips:")) else f"sip:{text}")
-        return Target(comparable_host(uri.host), uri.port, Transport(uri.transport))
+        target = Target(comparable_host(uri.host), uri.port, Transport(uri.transport))
     except (SipSyntaxError, ValueError):
         raise ConfigError(f"next_hops: `{text}` is not a SIP URI or ADDRESS:PORT") from None
+    if target.transport is Transport.TLS:
+        raise ConfigError(f"next_hops: `{text}`: TLS for SIP is not built yet")
+    return target
 
 
 def _uri_target(uri: str) -> Target | None:
