@@ -26,7 +26,7 @@ from policy.retention import erase_recording_at
 from storage import consents as stored
 from storage.consents import Consents
 from storage.decisions import DecisionRow, Decisions
-from storage.errors import RecordingState, StorageError
+from storage.errors import RecordingState, RecordingUnknown, StorageError
 from storage.names import SegmentKey
 from storage.recordings import Begin, Recordings, SealFacts, State
 from storage.recovery import interrupt_open, resume_discards
@@ -84,9 +84,15 @@ class Custody:
     # --- before the tap ----------------------------------------------------------------------------------------------
 
     async def receipt(
-        self, effect: WriteReceipt, agreement: str, now: float, wallclock: datetime, keep_until: datetime
+        self,
+        effect: WriteReceipt,
+        agreement: str,
+        detector: str,
+        now: float,
+        wallclock: datetime,
+        keep_until: datetime,
     ) -> str:
-        """Write a signed receipt; its digest. Raises `StorageError`."""
+        """Write a signed receipt; its digest. `detector` heard the answer. Raises `StorageError`."""
         receipt = Receipt(
             jti=secrets.token_hex(16),
             leg=effect.call,
@@ -94,7 +100,7 @@ class Custody:
             outcome=effect.outcome,
             channel="dtmf",
             transport="rtp",
-            detector="rfc4733",
+            detector=detector,
             prompt_id=effect.prompt.id,
             prompt_sha256=effect.prompt.sha256,
             language=effect.prompt.language,
@@ -202,10 +208,12 @@ class Custody:
                 log.error("decided but not stored", call=live.call.ref)
         recording = live.call.leg.recording if live.call.leg is not None else None
         self._live.pop(recording or "", None)
-        if recording is None or live.call.leg is None or not live.call.leg.opened:
+        if recording is None:
             return False
         try:
             found = await self.recordings.close(recording, self._clock.wallclock())
+        except RecordingUnknown:
+            return False  # the decision never reached the disk
         except StorageError as error:
             log.error("a recording could not be closed", call=live.call.ref, fault=type(error).__name__)
             return False
@@ -242,10 +250,12 @@ class Custody:
             try:
                 await self.recordings.intend_discard(recording, wallclock)
                 await self.recordings.complete_discard(recording, wallclock)
-                return
+                break
             except StorageError as error:
                 log.error("a discard is not complete, trying again", fault=type(error).__name__)
                 await asyncio.sleep(RETRY_S)
+        for key in [key for key in self._openings if key[0] == recording]:
+            self._over(key)  # a worker tells nothing more of what it discarded
 
     # --- workers and restarts ----------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ from gateway.call.effects import (
     WriteStop,
 )
 from gateway.call.leg import Leg
-from gateway.call.model import DialogTag, NewCall, Private, SdpMessage, SipCallId
+from gateway.call.model import Circumstances, DialogTag, NewCall, Private, SdpMessage, SipCallId
 from gateway.call.negotiation import Negotiation, NegotiationError
 from gateway.call.snapshot import SnapshotError, read_snapshot, restore, snapshot_of
 from gateway.call.stage import Stage
@@ -56,6 +56,8 @@ from storage.legs import XKind
 __all__ = ["Engine"]
 
 log = structlog.get_logger()
+FINISH_S = 40.0
+"""How long a gateway that ends waits for its disk: longer than a leg's `out` waits for its segments."""
 
 
 class Engine:
@@ -202,8 +204,11 @@ class Engine:
         if leg is None or leg.stage is Stage.CLOSED or live.over:
             return
         now, wallclock = self.clock.now(), self.clock.wallclock()
-        given = self.site.gather(leg.agent, live.call.new, self.lights.pages(leg.agent), now, wallclock)
-        self._step(live, lambda: live.call.reconsider(given, now, wallclock))
+
+        def step() -> list[Effect]:
+            return live.call.reconsider(self._gather(live, leg, now, wallclock), now, wallclock)
+
+        self._step(live, step)
 
     def reconsider_all(self, agent: str | None = None) -> None:
         """The same for every call (of an agent): something changed for all of them."""
@@ -237,6 +242,9 @@ class Engine:
         site = self.site.reasons(self.clock.wallclock())
         return tuple(reason.value for reason in site) or (Reason.LEG_UNBOUND.value,)
 
+    def _gather(self, live: LiveCall, leg: Leg, now: float, wallclock: datetime) -> Circumstances:
+        return self.site.gather(leg.agent, live.call.new, self.lights.pages(leg.agent), now, wallclock)
+
     def _step(self, live: LiveCall, step: Callable[[], list[Effect]]) -> None:
         """One step of the core. A bug in it drops this leg from recording, never the call."""
         try:
@@ -249,7 +257,14 @@ class Engine:
 
     def _abandon(self, live: LiveCall) -> list[Effect]:
         leg = live.call.leg
-        return leg.abandon(self.clock.now(), self.clock.wallclock(), (Reason.EVALUATION_ERROR,)) if leg else []
+        if leg is None:
+            return []
+        effects = leg.abandon(self.clock.now(), self.clock.wallclock(), (Reason.EVALUATION_ERROR,))
+        if leg.opened and leg.recording is not None:
+            # the step that failed may have lost its own order to stop; a second one does nothing
+            stop = plane.Stop(live.call.ref, leg.recording, leg.seg, plane.End.STOPPED)
+            return [PlaneOrder(stop), *effects]
+        return effects
 
     # --- applying ----------------------------------------------------------------------------------------------------
 
@@ -319,9 +334,9 @@ class Engine:
         wallclock, now = self.clock.wallclock(), self.clock.now()
         erased = erase_recording_at((agreement,), effect.purpose, wallclock)
         try:
-            digest = await self.custody.receipt(
-                effect, agreement.digest, now, wallclock, erase_receipt_at((agreement,), erased)
-            )
+            keep_until = erase_receipt_at((agreement,), erased)
+            detector = _detector(live)
+            digest = await self.custody.receipt(effect, agreement.digest, detector, now, wallclock, keep_until)
         except StorageError as error:
             self._storage_failed("a receipt could not be written", error)
             if effect.outcome == "yes":
@@ -345,8 +360,12 @@ class Engine:
             self._step(live, lambda: leg.decision_failed(self.clock.now(), self.clock.wallclock()))
             return
         now, wallclock = self.clock.now(), self.clock.wallclock()
-        given = self.site.gather(leg.agent, live.call.new, self.lights.pages(leg.agent), now, wallclock)
-        self._step(live, lambda: leg.decision_durable(given, live.call.negotiation.line(), now, wallclock))
+
+        def step() -> list[Effect]:
+            given = self._gather(live, leg, now, wallclock)
+            return leg.decision_durable(given, live.call.negotiation.line(), now, wallclock)
+
+        self._step(live, step)
 
     async def _write_stop(self, live: LiveCall, effect: WriteStop) -> None:
         try:
@@ -407,12 +426,24 @@ class Engine:
                 self.custody.discarded(recording)
             case plane.SegmentOpened() | plane.SegmentSealed() | plane.SegmentFailed():
                 self.custody.take(worker, report)
+                if isinstance(report, plane.SegmentFailed):
+                    self._side_failed(report)
             case plane.Counted(flows=flows, final=True):
                 for count in flows.values():
                     self.counters["packets_relayed"] += count.forwarded
                     self.counters["packets_from_wrong_source"] += count.wrong_source
             case _:
                 pass
+
+    def _side_failed(self, report: plane.SegmentFailed) -> None:
+        """A side that can't be stored ends the recording of both, and the light with it."""
+        live = self.by_ref.get(report.call)
+        leg = live.call.leg if live is not None else None
+        if live is None or leg is None or report.reason == "no_media":
+            return
+        if leg.stage is Stage.OPEN and (leg.recording, leg.seg) == (report.recording, report.seg):
+            now, wallclock = self.clock.now(), self.clock.wallclock()
+            self._step(live, partial(leg.abandon, now, wallclock, (Reason.STORAGE_UNAVAILABLE,)))
 
     def worker_lost(self, worker: int) -> None:
         """A worker's connection broke: it has closed its taps, or it is gone. Its calls go on, unrecorded."""
@@ -455,10 +486,16 @@ class Engine:
             self._hold(call)
         return len(self.calls)
 
-    async def finished(self) -> None:
-        """Until the durable work of every leg is done."""
+    async def finished(self, within_s: float = FINISH_S) -> bool:
+        """Until the durable work of every leg is done; False where a disk keeps it waiting for too long."""
+        give_up = self.clock.now() + within_s
         while self._working:
-            await asyncio.wait(self._working)
+            left = give_up - self.clock.now()
+            if left <= 0:
+                log.error("durable work was left undone; the next start completes it", count=len(self._working))
+                return False
+            await asyncio.wait(self._working, timeout=left)
+        return True
 
     def open_entries(self) -> frozenset[int]:
         """Entries of legs that still owe their `out`."""
@@ -510,7 +547,11 @@ class Engine:
         return body
 
     def _keep(self, live: LiveCall) -> None:
-        state = snapshot_of(live.call)
+        try:
+            state = snapshot_of(live.call)
+        except ValueError:  # a Call-ID or tag that isn't UTF-8: this call won't outlive a restart
+            self.counters["journal_faults"] += 1
+            return
         if state is not None and not live.over:
             self._journal.put(live.call.ref, state)
 
@@ -534,6 +575,11 @@ class Engine:
         self.memory.add(
             Remembered(call.ref, live.agent, call.since, self.clock.now(), told_as, reasons, drawn, recording)
         )
+
+
+def _detector(live: LiveCall) -> str:
+    line = live.call.negotiation.line()
+    return "inband" if line is not None and line.caller_events is None else "rfc4733"
 
 
 def _pressed(live: LiveCall, report: plane.DigitHeard) -> None:

@@ -1,0 +1,247 @@
+"""An engine over a real database, its workers replaced by a list of orders; the clock stands until it is moved.
+
+Every leg of the one agent, at extension 200, is drawn. `answered` brings a call up to its leg; `opened` up to its tap.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from crypto.x25519 import Identity
+from gateway.call.model import DialogTag, EntryResult, NewCall, Private, SdpMessage, SipCallId
+from gateway.call.stage import Stage
+from gateway.config import Config
+from gateway.engine.custody import Custody
+from gateway.engine.engine import Engine
+from gateway.engine.ids import Ids
+from gateway.engine.ledger import Entered
+from gateway.engine.live_call import LiveCall
+from gateway.engine.protected import ProtectedParties
+from gateway.engine.site import Site
+from gateway.event_bus import EventBus
+from gateway.journal import CallJournal
+from gateway.media.plane import (
+    Address,
+    CallRef,
+    DigitHeard,
+    FlowId,
+    FlowSpec,
+    Order,
+    PlayEnded,
+)
+from policy.decision import ConsentState, Purpose, Side
+from storage.acts import Acts
+from storage.consents import Consents, StandingConsent, Statement
+from storage.decisions import Decisions
+from storage.errors import StorageUnavailable
+from storage.legs import Admission, Out, XKind
+from storage.roster import NewAgent, Seat
+from tests.peers.manual_clock import ManualClock
+from tests.peers.stored import Folder, enter, open_folder
+from tests.unit.policy.green import SAMPLE_RULE, agreement
+
+EXTENSION, OUTSIDE, PAGE = "200", "+4940111222", "page-1"
+SDP = b"\r\n".join(
+    [b"v=0", b"o=- 1 1 IN IP4 %s", b"s=-", b"c=IN IP4 %s", b"t=0 0", b"m=audio %d RTP/AVP 8 101",
+     b"a=rtpmap:8 PCMA/8000", b"a=rtpmap:101 telephone-event/8000", b"a=%s", b""]
+)  # fmt: skip
+
+
+def sdp(host: str = "127.15.1.11", port: int = 4000, direction: str = "sendrecv") -> bytes:
+    return SDP % (host.encode(), host.encode(), port, direction.encode())
+
+
+class WorkerDouble:
+    """Worker 0: takes orders and answers reservations at once."""
+
+    def __init__(self) -> None:
+        self.orders: list[Order] = []
+        self.away = False
+        self._expected: list[tuple[type, asyncio.Event]] = []
+        self._ports = itertools.count(30000, 2)
+
+    @property
+    def connected(self) -> tuple[int, ...]:
+        return () if self.away else (0,)
+
+    def choose(self) -> int:
+        return 0
+
+    def send(self, worker: int, order: Order) -> bool:
+        if not self.away:
+            self.orders.append(order)
+            for kind, event in self._expected:
+                if isinstance(order, kind):
+                    event.set()
+        return not self.away
+
+    def expect(self, kind: type) -> asyncio.Event:
+        """Set once an order of that kind comes."""
+        event = asyncio.Event()
+        self._expected.append((kind, event))
+        return event
+
+    def note_load(self, worker: int, change: int) -> None: ...
+
+    async def reserve(self, worker: int, call: CallRef, flows: tuple[FlowSpec, ...]) -> dict[FlowId, Address]:
+        await asyncio.sleep(0)
+        return {spec.flow: Address(spec.local_host, next(self._ports)) for spec in flows}
+
+    def kinds(self) -> list[str]:
+        return [order.kind for order in self.orders]
+
+
+@dataclass
+class LedgerDouble:
+    """Draws every leg; counts what it was asked."""
+
+    folder: Folder
+    x: list[XKind] = field(default_factory=list)
+    entered: list[str] = field(default_factory=list)
+    outs: list[str] = field(default_factory=list)
+    hold: asyncio.Event | None = None
+
+    async def enter(self, agent, agreement, phase, *, queue, call, wallclock) -> Entered:
+        entry = await enter(self.folder)
+        self.entered.append(call)
+        result = EntryResult(entry.entry, SAMPLE_RULE, True, True, True, False)
+        return Entered(result, entry, Admission(Out.HIT), agreement)
+
+    async def enter_x(self, agreement, kind: XKind, wallclock) -> None:
+        self.x.append(kind)
+
+    async def leave(self, entered: Entered, told_as: str, reasons: tuple[str, ...], manifests: tuple[str, ...]) -> Out:
+        self.outs.append(told_as)
+        return Out.HIT
+
+
+class EngineBench:
+    """See the module; made by `make`."""
+
+    engine: Engine
+    folder: Folder
+    agent: str
+    clock: ManualClock
+    worker: WorkerDouble
+    bus: EventBus
+    site: Site
+    ledger: LedgerDouble
+    custody: Custody
+
+    @classmethod
+    async def make(cls, root: Path) -> "EngineBench":
+        self = cls()
+        self.clock, self.worker, self.bus = ManualClock(), WorkerDouble(), EventBus()
+        self.folder = folder = await open_folder(root)
+        new = NewAgent("Alma Beispiel", "team-a", "hamburg")
+        self.agent = str(await folder.roster.add(new, self.clock.wallclock()))
+        consents = Consents(folder.database)
+        self.site = Site(
+            clock=self.clock, roster=folder.roster, consents=consents, acts=Acts(folder.database), sounds={},
+            protected=ProtectedParties(b"k" * 32, frozenset()),
+        )  # fmt: skip
+        self.ledger = LedgerDouble(folder)
+        self.custody = Custody(
+            recordings=folder.recordings, decisions=Decisions(folder.database), consents=consents, key=folder.key,
+            origin="hamburg/fairtap", clock=self.clock, settle=self.worker.send, changed=lambda agent, recording: None,
+        )  # fmt: skip
+        config = Config.model_validate({"site": {"data_dir": root}})
+        self.engine = Engine(
+            config=config, clock=self.clock, ids=Ids(), site=self.site, ledger=self.ledger,  # type: ignore[arg-type]  # a double
+            custody=self.custody, workers=self.worker, bus=self.bus, journal=CallJournal(config.run_dir),  # type: ignore[arg-type]  # a double
+        )  # fmt: skip
+        await self._agree()
+        return self
+
+    async def _agree(self) -> None:
+        site, at = self.site, self.clock.wallclock()
+        await site.load_agent(self.agent)
+        site.agreement = agreement(demo="yes")
+        site.signatures_valid = True
+        site.sounds = {prompt.id: prompt.sha256 for prompt in site.agreement.consent.prompts}
+        site.texts = {purpose: frozenset({"e" * 64}) for purpose in Purpose}
+        said = Statement("{}", "signature", "e" * 64, "de", 1)
+        for number in range(8):
+            site.agents[f"colleague-{number}"] = site.agents[self.agent]
+        yes = {p: StandingConsent(p, ConsentState.YES, 1, False, said, at) for p in Purpose}
+        site.standing[self.agent] = yes
+        row = site.agents[self.agent]
+        object.__setattr__(row, "recipient", str(Identity.generate().recipient))
+        site.seats[EXTENSION] = Seat(row.id, EXTENSION, "session-1", 1, at, at.replace(year=at.year + 1))
+
+    async def close(self) -> None:
+        await self.engine.finished()
+        await self.folder.database.close()
+
+    # --- a call ------------------------------------------------------------------------------------------------------
+
+    def new_call(self, call_id: str = "call-1", extension: str | None = EXTENSION, outside: str = OUTSIDE) -> NewCall:
+        told = Private(extension) if extension else None
+        return NewCall(SipCallId(call_id), "uac", Side.CALLER, told, "service-strom", Private(outside))
+
+    async def offer(self, call_id: str = "call-1", **more: str) -> bytes:
+        new = self.new_call(call_id, **more)
+        return await self.engine.offer(new, SdpMessage(Side.CALLER, None, "offer", sdp()))
+
+    async def answer(self, call_id: str = "call-1", tag: str = "uas") -> bytes:
+        said = SdpMessage(Side.AGENT, DialogTag(tag), "answer", sdp("127.15.1.12", 5000))
+        return await self.engine.answer(SipCallId(call_id), said)
+
+    async def answered(self, call_id: str = "call-1", **more: str) -> LiveCall:
+        """Up to the ACK, entered and drawn."""
+        await self.offer(call_id, **more)
+        await self.answer(call_id)
+        self.engine.answered(SipCallId(call_id), DialogTag("uas"))
+        self.engine.confirmed(SipCallId(call_id))
+        await self.engine.finished()
+        return self.engine.calls[SipCallId(call_id)]
+
+    async def lit(self) -> LiveCall:
+        """Up to the light that waits for its acknowledgement."""
+        self.engine.lights.open_page(self.agent, PAGE)
+        live = await self.answered()
+        caller, agent = (FlowId(f"{live.call.ref}/{side}/0") for side in ("caller", "agent"))
+        self.clock.advance(8)
+        self.engine.report(0, PlayEnded("ask", caller, True, self.clock.now()))
+        self.clock.advance(1)
+        self.engine.report(0, DigitHeard(caller, "1", 100, self.clock.now(), "rfc4733"))
+        await self.engine.finished()
+        self.engine.report(0, PlayEnded("tone", agent, True, self.clock.now()))
+        self.engine.report(0, PlayEnded("notice", caller, True, self.clock.now()))
+        assert self.stage(live) is Stage.LIT
+        return live
+
+    async def opened(self) -> LiveCall:
+        """Up to the open tap."""
+        live = await self.lit()
+        self.acknowledge(live)
+        await self.engine.finished()
+        assert self.stage(live) is Stage.OPEN
+        return live
+
+    def acknowledge(self, live: LiveCall, page: str = PAGE) -> bool:
+        leg = live.call.leg
+        assert leg is not None and leg.indicator.shown is not None
+        shown = leg.indicator.shown
+        counted = self.engine.lights.acknowledge(
+            self.agent, page, live.call.ref, shown.seq, shown.nonce, shown.state.value
+        )
+        self.engine.reconsider(live)
+        return counted
+
+    @staticmethod
+    def stage(live: LiveCall) -> Stage:
+        assert live.call.leg is not None
+        return live.call.leg.stage
+
+    def break_database(self) -> Callable[[], None]:
+        """Every write fails from now on; returns what mends it."""
+        whole = self.folder.database.write
+
+        async def broken(work: object) -> object:
+            raise StorageUnavailable("database can't be written")
+
+        self.folder.database.write = broken  # type: ignore[method-assign,assignment]  # a disk that fails
+        return lambda: setattr(self.folder.database, "write", whole)
