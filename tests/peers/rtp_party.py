@@ -10,23 +10,25 @@ from gateway.rtp.packet import Rtp, build
 class RtpParty:
     """Sends numbered packets; `heard` and `reports` hold what came, in order, with its source."""
 
-    def __init__(self, host: str, ssrc: int = 0x11223344, payload_type: int = 8) -> None:
+    def __init__(
+        self, host: str, ssrc: int = 0x11223344, payload_type: int = 8, at: tuple[str, int] | None = None
+    ) -> None:
         self.ssrc, self.payload_type = ssrc, payload_type
         self.seq, self.timestamp = 65530, 2**32 - 800
         self.heard: list[bytes] = []
         self.sources: list[tuple[str, int]] = []
         self.reports: list[bytes] = []
         self._came = asyncio.Event()
-        self.rtp, self.rtcp = self._bound(host), self._bound(host)
+        self.rtp, self.rtcp = self._bound(*(at or (host, 0))), self._bound(host, 0)
         loop = asyncio.get_running_loop()
         loop.add_reader(self.rtp, self._read, self.rtp, self.heard)
         loop.add_reader(self.rtcp, self._read, self.rtcp, self.reports)
 
     @staticmethod
-    def _bound(host: str) -> socket.socket:
+    def _bound(host: str, port: int) -> socket.socket:
         bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         bound.setblocking(False)
-        bound.bind((host, 0))
+        bound.bind((host, port))
         return bound
 
     @property

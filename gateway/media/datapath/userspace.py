@@ -3,6 +3,9 @@
 A socket takes packets from its party's address until the first one; then it is connected to where that one came from,
 so that the kernel drops all others (it counts them nowhere: `wrong_source` holds those before the latch). What was
 queued from others before the connect is read with its address and dropped. See performance.md for why this shape.
+
+A connected socket also learns of ICMP errors: "nobody listens there" fails the next send or read, not the one that it
+is about. And libuv stops watching a socket with an error for good, so that after each one it is watched anew.
 """
 
 import asyncio
@@ -10,7 +13,7 @@ import contextlib
 import ctypes
 import ipaddress
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from gateway.clock import Clock
@@ -31,12 +34,13 @@ Target = tuple[str, int]
 
 
 class Port:
-    """One UDP socket that faces a party: its latch, and where it sends."""
+    """One UDP socket that faces a party: its latch, and where it sends. `refused` is called after an ICMP error."""
 
-    __slots__ = ("connected", "former", "former_until", "named", "settling", "sock", "source", "target")
+    __slots__ = ("connected", "former", "former_until", "named", "refused", "settling", "sock", "source", "target")
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, refused: Callable[[], None]) -> None:
         self.sock: Final = sock
+        self.refused: Final = refused
         self.connected = False
         self.settling = False
         """Connected, but packets that were queued before may be others'."""
@@ -58,6 +62,17 @@ class Port:
                 self.sock.send(packet)
             else:
                 self.sock.sendto(packet, self.target)
+        except ConnectionRefusedError:
+            self.refused()
+            return self._send_again(packet)
+        except OSError:
+            return False
+        return True
+
+    def _send_again(self, packet: bytes | bytearray | memoryview) -> bool:
+        """What was refused was an earlier packet: this one hasn't been sent yet."""
+        try:
+            self.sock.send(packet)
         except OSError:
             return False
         return True
@@ -111,8 +126,8 @@ class Flow:
         self.id: Final = flow
         self.pair: Final = pair
         self.path: Final = path
-        self.rtp: Final = Port(pair.rtp)
-        self.rtcp: Final = Port(pair.rtcp)
+        self.rtp: Final = Port(pair.rtp, lambda: path.watch_again(self, pair.rtp, self.read))
+        self.rtcp: Final = Port(pair.rtcp, lambda: path.watch_again(self, pair.rtcp, self.read_rtcp))
         self.order: Forward | None = None
         self.peer: Flow | None = None
         self.hosts: frozenset[str] = frozenset()
@@ -162,7 +177,8 @@ class Flow:
             except BlockingIOError:
                 return
             except OSError:
-                continue  # an ICMP error of something sent earlier; the party may come back
+                port.refused()
+                continue  # the party may come back
             if size < 0:
                 continue
             packet = view[:size]
@@ -199,6 +215,7 @@ class Flow:
             except BlockingIOError:
                 return
             except OSError:
+                self.rtcp.refused()
                 continue
             if size >= 0:
                 self.relay_rtcp(self.path.view[:size])
@@ -271,6 +288,8 @@ class UserspaceDatapath:
         self.view = memoryview(self.buffer)
         self._loop, self._ports = loop, ports
         self._flows: dict[FlowId, Flow] = {}
+        self._unwatched: set[socket.socket] = set()
+        """Sockets that had an error in this turn of the loop."""
 
     def reserve(self, flows: Sequence[FlowSpec]) -> dict[FlowId, Address]:
         """Bind an even and an odd port for each flow; one that has ports keeps them. Raises OutOfPorts."""
@@ -352,6 +371,18 @@ class UserspaceDatapath:
     def close(self) -> None:
         """Close every socket."""
         self.remove(list(self._flows))
+
+    def watch_again(self, flow: Flow, sock: socket.socket, read: Callable[[], None]) -> None:
+        """Watch a socket anew that had an error, once this turn of the loop is over: until then libuv may end it."""
+        if sock not in self._unwatched:
+            self._unwatched.add(sock)
+            self._loop.call_soon(self._rewatch, flow, sock, read)
+
+    def _rewatch(self, flow: Flow, sock: socket.socket, read: Callable[[], None]) -> None:
+        self._unwatched.discard(sock)
+        if self._flows.get(flow.id) is flow:
+            self._loop.remove_reader(sock)
+            self._loop.add_reader(sock, read)
 
     def _open(self, flow: FlowId, pair: Pair) -> None:
         opened = self._flows[flow] = Flow(flow, pair, self)

@@ -299,6 +299,32 @@ async def test_a_party_that_went_away_doesn_t_stop_the_other_direction(house):
     house.agent = RtpParty(AGENT_HOST)
 
 
+async def test_a_party_that_didn_t_listen_for_a_moment_loses_only_that_moment(house):
+    house.connect()
+    await house.latch()
+    for _ in range(3):
+        at = house.agent.rtp.getsockname()
+        house.agent.close()
+        house.caller.say(house.ports[CALLER])
+        await asyncio.sleep(0.005)
+        house.agent = RtpParty(AGENT_HOST, at=at)
+        await house.marker(house.agent, AGENT, house.caller)
+        await house.marker(house.caller, CALLER, house.agent)
+    assert house.path.count(AGENT).forwarded == 4
+
+
+async def test_a_refusal_of_one_packet_costs_no_other_one(house):
+    house.connect()
+    await house.latch()
+    house.agent.close()
+    for _ in range(20):
+        house.caller.say(house.ports[CALLER])
+    house.path.tap(CALLER, lambda at, packet: None)
+    assert house.path.count(CALLER).received == 21
+    assert (house.path.count(CALLER).forwarded, house.path.count(CALLER).send_failed) == (21, 0)
+    house.agent = RtpParty(AGENT_HOST)
+
+
 async def test_new_streams_are_told_with_the_one_before(house):
     house.connect()
     await house.latch()
