@@ -39,6 +39,8 @@ SMALLEST_GROUP = 8
 """The demo's agreement draws in no smaller group."""
 CALLER_PORT = 5070
 MOST_TRIES = 16
+FULL = frozenset({"CEILING", "AGENT_CAP"})
+"""Reasons for which a leg that was drawn counts as not drawn."""
 CONNECT_S = 10.0
 SETTLE_S = 10.0
 _T = TypeVar("_T")
@@ -210,11 +212,13 @@ class RunningSite:
         return found
 
     async def is_drawn(self, desk: Desk, ref: str) -> bool:
-        """Whether a call that stands was drawn, by its agent's own view."""
+        """Whether a call that stands was drawn, under the ceiling, by its agent's own view."""
 
         async def entered() -> tuple[bool] | None:
             said = await self.explained(desk, ref)
-            return None if said is None or said["drawn"] is None else (said["drawn"],)
+            if said is None or said["drawn"] is None:
+                return None
+            return (said["drawn"] and not FULL.intersection(said["reasons"]),)
 
         return (await until(entered))[0]
 
