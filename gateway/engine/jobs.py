@@ -80,7 +80,9 @@ class Jobs:
         try:
             root = self._probe_file.parents[1]
             await asyncio.to_thread(durable.put, self._probe_file, b"probe", root, replace=True)
-            await self._consents.erase_due(self._engine.clock.wallclock())
+            wallclock = self._engine.clock.wallclock()
+            await self._consents.erase_due(wallclock)
+            await self._engine.ledger.close_failed(site.agreement, wallclock.date())
         except StorageError:
             self._engine.bus.publish(Alarm("storage", "the database cannot be written: nothing is recorded"))
             return

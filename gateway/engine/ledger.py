@@ -17,7 +17,8 @@ from policy.decision import Reason, Rule
 from policy.draw_rules import epoch_of, rule_for, rules
 from policy.terms import Phase
 from policy.validity import local_time
-from storage.legs import Admission, EpochSecrets, LegEntry, Legs, Out, XKind
+from storage.errors import EntryState
+from storage.legs import Admission, EntryKind, EpochSecrets, LegEntry, Legs, Out, XKind
 from storage.roster import Agent
 
 __all__ = ["CouncilShare", "Entered", "HeldShare", "Ledger"]
@@ -59,6 +60,8 @@ class Ledger:
         self._legs = legs
         self._origin = origin
         self._share = share
+        self._failed: list[LegEntry] = []
+        """Entered, and then the draw or the disk failed."""
 
     async def enter(
         self, agent: Agent, agreement: Agreement, phase: Phase, *, queue: str | None, call: str, wallclock: datetime
@@ -79,8 +82,13 @@ class Ledger:
             commitment=commitment("call", about, new_salt()),
             day=day,
         )
-        hit = rule is not None and await self._is_drawn(epoch.name, entry, rule, day)
-        admission = await self._legs.admit(entry, drawn=hit, rule=rule, agreements=(agreement,))
+        try:
+            await self.close_failed(agreement, day)
+            hit = rule is not None and await self._is_drawn(epoch.name, entry, rule, day)
+            admission = await self._legs.admit(entry, drawn=hit, rule=rule, agreements=(agreement,))
+        except BaseException:
+            self._failed.append(entry)
+            raise
         return Entered(_result(entry, rule, hit, admission), entry, admission, agreement)
 
     async def enter_x(self, agreement: Agreement, kind: XKind, wallclock: datetime) -> None:
@@ -105,14 +113,30 @@ class Ledger:
         """
         left = [entry for entry in await self._legs.without_out() if entry.entry not in running]
         for entry in left:
-            if entry.admitted is None:
-                rule = _rule_at(agreement, entry.rule)
-                hit = rule is not None and await self._is_drawn(entry.epoch, entry, rule, today)
-                agreements = (agreement,) if agreement is not None else ()
-                await self._legs.admit(entry, drawn=hit, rule=rule, agreements=agreements)
-            said: dict[str, object] = {"outcome": "interrupted", "lane": None, "reason": [], "manifests": []}
-            await self._legs.out(entry, commitment("out", said, new_salt()))
+            await self._close(agreement, today, entry)
         return len(left)
+
+    async def close_failed(self, agreement: Agreement | None, today: date) -> None:
+        """Close the legs that `enter` left behind: those after them wait for their admission. Raises `StorageError`."""
+        while self._failed:
+            entry = min(self._failed, key=lambda failed: failed.entry)
+            self._failed.remove(entry)
+            try:
+                await self._close(agreement, today, entry)
+            except EntryState:
+                pass  # closed as a leftover meanwhile
+            except BaseException:
+                self._failed.append(entry)
+                raise
+
+    async def _close(self, agreement: Agreement | None, today: date, entry: LegEntry) -> None:
+        if entry.kind is EntryKind.CALL and entry.admitted is None:
+            rule = _rule_at(agreement, entry.rule)
+            hit = rule is not None and await self._is_drawn(entry.epoch, entry, rule, today)
+            agreements = (agreement,) if agreement is not None else ()
+            await self._legs.admit(entry, drawn=hit, rule=rule, agreements=agreements)
+        said: dict[str, object] = {"outcome": "interrupted", "lane": None, "reason": [], "manifests": []}
+        await self._legs.out(entry, commitment("out", said, new_salt()))
 
     async def _is_drawn(self, epoch: str, entry: LegEntry, rule: Rule, day: date) -> bool:
         shares = await self._legs.epoch(epoch, day)

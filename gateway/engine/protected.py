@@ -1,8 +1,8 @@
 """Protected parties: numbers that are never recorded, kept as keyed hashes (agreement.md §4).
 
 Council, union, DPO, company doctor, counselling, lawyers, emergency. The host can test a number against the list, not
-read the list. A number counts by its digits, and also by its last eight (Norwegian and Danish numbers have no more), so that
-`0171…` and `+49171…` are the same. A list that is damaged isn't used: then everybody counts as protected.
+read the list. A number counts by its digits, and also by its last eight, all that a Norwegian one has: so `0171…` and
+`+49171…` are the same. A list that is damaged isn't used: then everybody counts as protected.
 """
 
 import hashlib

@@ -1,0 +1,293 @@
+"""Legs are entered, drawn and admitted as anybody can recompute; what a crash or a fault left open is closed."""
+
+import asyncio
+import hashlib
+import hmac
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+from math import ceil
+
+import pytest
+from sqlalchemy import select
+
+from gateway.engine.ledger import Entered, HeldShare, Ledger
+from policy.agreement.schema import Agreement
+from policy.decision import Lane, Rule
+from policy.terms import Phase
+from storage.errors import EntryState, StorageUnavailable
+from storage.legs import EpochSecrets, Out, XKind
+from storage.roster import Agent
+from storage.tables import legs
+from tests.peers.stored import Folder, add_agent, open_folder
+from tests.unit.policy.green import agreement
+
+ORIGIN = "hamburg/fairtap"
+NOW = datetime(2026, 3, 4, 9, 30, tzinfo=UTC)
+WEEK, TODAY = "2026-W10", date(2026, 3, 4)
+CALL = "00112233aabbccdd"
+RATES = [
+    {"group": "team-a", "phase": "onboarding", "percent": "50", "max_days": 42},
+    {"group": "team-a", "phase": "regular", "percent": "20"},
+]
+
+
+@pytest.fixture
+async def folder(tmp_path):
+    opened = await open_folder(tmp_path)
+    yield opened
+    await opened.database.close()
+
+
+@pytest.fixture
+def ledger(folder) -> Ledger:
+    return Ledger(folder.legs, ORIGIN, HeldShare(ORIGIN))
+
+
+@pytest.fixture
+def terms() -> Agreement:
+    return agreement(
+        lanes__campaigns=[], lanes__sample__rates=RATES, lanes__sample__caps={"per_agent": {"P1D": 4, "P1W": 6}}
+    )
+
+
+async def agent_of(folder: Folder) -> Agent:
+    return await folder.roster.get(await add_agent(folder))
+
+
+async def entering(
+    ledger: Ledger,
+    agent: Agent,
+    terms: Agreement,
+    at: datetime = NOW,
+    phase: Phase = Phase.ONBOARDING,
+    queue: str | None = "service-gas",
+) -> Entered:
+    async with asyncio.timeout(5):
+        return await ledger.enter(agent, terms, phase, queue=queue, call=CALL, wallclock=at)
+
+
+# --- the draw, from crypto.md §4 and nothing of ours -----------------------------------------------------------------
+
+
+def lp(*items: str) -> bytes:
+    return b"".join(len(item.encode()).to_bytes(2, "big") + item.encode() for item in items)
+
+
+def mac(key: bytes, message: bytes) -> bytes:
+    return hmac.new(key, message, hashlib.sha256).digest()
+
+
+def is_drawn(secrets: EpochSecrets, salt: bytes, n: int, percent: int) -> bool:
+    a = mac(salt, lp("fairtap/v1/agent-pseudonym", ORIGIN, secrets.name))[:16].hex()
+    outputs = b""
+    for role, share in (("host", secrets.host), ("council", secrets.council)):
+        key = mac(share, lp("fairtap/v1/agent-key", role, ORIGIN, secrets.name, a))
+        outputs += mac(key, lp("fairtap/v1/draw") + n.to_bytes(8, "big"))
+    u = int.from_bytes(hashlib.sha256(lp("fairtap/v1/u") + outputs).digest()[:8], "big")
+    return u < percent * 10_000 * 2**64 // 10**6
+
+
+async def test_draw_ceiling_and_caps_are_what_anybody_recomputes(folder, ledger, terms):
+    agents = [await agent_of(folder) for _ in range(2)]
+    entered = [
+        (
+            agent,
+            NOW + timedelta(days=number // 12),
+            await entering(ledger, agent, terms, NOW + timedelta(days=number // 12)),
+        )
+        for number in range(36)
+        for agent in agents
+    ]
+    secrets = await folder.legs.epoch(WEEK, TODAY)
+    hits = 0
+    kept: dict[tuple[str, date], int] = {}
+    numbers = dict.fromkeys([agent.id for agent in agents], 0)
+    for total, (agent, at, leg) in enumerate(entered, start=1):
+        numbers[agent.id] += 1
+        assert leg.entry.n == numbers[agent.id]
+        assert leg.entry.pseudonym == mac(agent.salt, lp("fairtap/v1/agent-pseudonym", ORIGIN, WEEK))[:16].hex()
+        drawn = is_drawn(secrets, agent.salt, leg.entry.n, 50)
+        assert leg.result.drawn is drawn
+        under = hits + 1 <= ceil(Fraction(50, 100) * total)
+        today = kept.get((agent.id, at.date()), 0)
+        week = sum(count for (of, _), count in kept.items() if of == agent.id)
+        capped = today >= 4 or week >= 6
+        if drawn:
+            assert (leg.result.ceiling_ok, leg.result.caps_ok) == (under, not capped)
+        expected = Out.NO if not drawn else Out.HIT if under and not capped else Out.CAP
+        assert leg.admission.out is expected
+        if expected is Out.HIT:
+            hits += 1
+            kept[agent.id, at.date()] = today + 1
+    outs = {leg.admission.out for _, _, leg in entered}
+    assert outs == {Out.NO, Out.HIT, Out.CAP}
+
+
+async def test_legs_that_come_at_once_are_admitted_in_log_order(folder, ledger, terms):
+    agents = [await agent_of(folder) for _ in range(8)]
+    entered = await asyncio.gather(*(entering(ledger, agent, terms) for agent in agents for _ in range(3)))
+    secrets = await folder.legs.epoch(WEEK, TODAY)
+    salts = {mac(agent.salt, lp("fairtap/v1/agent-pseudonym", ORIGIN, WEEK))[:16].hex(): agent.salt for agent in agents}
+    hits = 0
+    for total, leg in enumerate(sorted(entered, key=lambda leg: leg.entry.entry), start=1):
+        drawn = is_drawn(secrets, salts[leg.entry.pseudonym], leg.entry.n, 50)
+        hit = drawn and hits + 1 <= ceil(Fraction(50, 100) * total)
+        assert (leg.result.drawn, leg.admission.out is Out.HIT) == (drawn, hit)
+        hits += hit
+
+
+async def test_the_rule_is_the_group_s_and_the_phase_s(folder, ledger, terms):
+    agent = await agent_of(folder)
+    regular = await entering(ledger, agent, terms, phase=Phase.REGULAR)
+    onboarding = await entering(ledger, agent, terms)
+    assert (regular.result.rule, onboarding.result.rule) == (
+        Rule(Lane.SAMPLE, terms.lanes.sample.purpose, 200_000, 1) if terms.lanes.sample else None,
+        Rule(Lane.SAMPLE, terms.lanes.sample.purpose, 500_000, 0) if terms.lanes.sample else None,
+    )
+
+
+async def test_a_leg_under_no_rule_is_entered_and_never_drawn(folder, ledger):
+    terms = agreement(lanes__campaigns=[], lanes__sample__rates=RATES[:1])
+    leg = await entering(ledger, await agent_of(folder), terms, phase=Phase.REGULAR)
+    assert (leg.result.rule, leg.result.drawn, leg.entry.rule, leg.admission.out) == (None, False, None, Out.NO)
+
+
+async def test_the_share_is_asked_with_epoch_pseudonym_and_counter(folder, terms):
+    asked = []
+
+    class Share(HeldShare):
+        async def draw(self, epoch, agent, n, entry_hash):
+            asked.append((epoch.name, agent, n, entry_hash))
+            return await super().draw(epoch, agent, n, entry_hash)
+
+    leg = await entering(Ledger(folder.legs, ORIGIN, Share(ORIGIN)), await agent_of(folder), terms)
+    assert asked == [(WEEK, leg.entry.pseudonym, 1, leg.entry.entry.to_bytes(8, "big"))]
+
+
+async def rows(folder: Folder) -> list[dict[str, object]]:
+    return await folder.database.read(
+        lambda connection: [dict(row._mapping) for row in connection.execute(select(legs))]
+    )
+
+
+async def test_an_entry_names_neither_call_nor_agent_nor_number(folder, ledger, terms):
+    agent = await agent_of(folder)
+    leg = await entering(ledger, agent, terms, queue="+4940123456")
+    await ledger.leave(leg, "recorded", (), ("d" * 64,))
+    (row,) = await rows(folder)
+    text = repr(row)
+    for secret in (CALL, agent.id, agent.name, "4940123456", "d" * 64, "recorded", "09:30"):
+        assert secret not in text
+    assert row["q"] == "other" and row["day"] == TODAY
+
+
+async def test_commitments_are_of_equal_size_whatever_came_of_the_leg(folder, ledger, terms):
+    agent = await agent_of(folder)
+    for told in (("not_recorded", ("NOT_DRAWN", "CALLER_UNSET"), ()), ("recorded", (), ("a" * 64, "b" * 64))):
+        await ledger.leave(await entering(ledger, agent, terms), *told)
+    found = await rows(folder)
+    assert [len(row["m"]) for row in found if isinstance(row["m"], bytes)] == [32, 32]
+    assert len({bytes(row["c"]) for row in found if isinstance(row["c"], bytes)}) == 2
+
+
+async def test_a_leg_has_one_out(folder, ledger, terms):
+    leg = await entering(ledger, await agent_of(folder), terms)
+    assert await ledger.leave(leg, "not_recorded", (), ()) is leg.admission.out
+    with pytest.raises(EntryState):
+        await ledger.leave(leg, "recorded", (), ())
+
+
+async def test_legs_without_agent_are_only_counted(folder, ledger, terms):
+    await ledger.enter_x(terms, XKind.UNCLAIMED, NOW)
+    await ledger.enter_x(terms, XKind.UNCLAIMED, NOW)
+    await ledger.enter_x(terms, XKind.PROTECTED, NOW)
+    assert (await folder.legs.counts(WEEK)).x == {XKind.UNCLAIMED: 2, XKind.PROTECTED: 1}
+    assert await ledger.close_leftovers(terms, TODAY, frozenset()) == 0
+
+
+# --- what was left open ----------------------------------------------------------------------------------------------
+
+
+async def test_leftovers_are_closed_and_what_runs_is_not(folder, ledger, terms):
+    agent = await agent_of(folder)
+    over, running, left = [await entering(ledger, agent, terms) for _ in range(3)]
+    await ledger.leave(over, "recorded", (), ())
+    assert await ledger.close_leftovers(terms, TODAY, frozenset({running.entry.entry})) == 1
+    assert [entry.entry for entry in await folder.legs.without_out()] == [running.entry.entry]
+    assert (await rows(folder))[2]["o"] == left.admission.out.value
+    await ledger.leave(running, "recorded", (), ())
+    assert await ledger.close_leftovers(terms, TODAY, frozenset()) == 0
+
+
+class Gone(Exception):
+    """The process died here."""
+
+
+class DyingShare(HeldShare):
+    def __init__(self, origin: str, error: Exception) -> None:
+        super().__init__(origin)
+        self.error: Exception | None = error
+
+    async def draw(self, epoch, agent, n, entry_hash):
+        if self.error is not None:
+            raise self.error
+        return await super().draw(epoch, agent, n, entry_hash)
+
+
+async def test_a_crash_before_the_admission_changes_no_draw(folder, ledger, terms):
+    agent = await agent_of(folder)
+    for _ in range(20):
+        with pytest.raises(Gone):
+            await entering(Ledger(folder.legs, ORIGIN, DyingShare(ORIGIN, Gone())), agent, terms)
+    assert await ledger.close_leftovers(terms, TODAY, frozenset()) == 20
+    secrets = await folder.legs.epoch(WEEK, TODAY)
+    hits = 0
+    for n, row in enumerate(await rows(folder), start=1):
+        drawn = is_drawn(secrets, agent.salt, n, 50)
+        hit = drawn and hits + 1 <= ceil(Fraction(50, 100) * n) and hits < 4
+        hits += hit
+        assert row["o"] == ("hit" if hit else "cap" if drawn else "no")
+    assert hits
+
+
+async def test_without_an_agreement_leftovers_are_closed_undrawn(folder, ledger, terms):
+    with pytest.raises(Gone):
+        await entering(Ledger(folder.legs, ORIGIN, DyingShare(ORIGIN, Gone())), await agent_of(folder), terms)
+    assert await ledger.close_leftovers(None, TODAY, frozenset()) == 1
+    assert [row["o"] for row in await rows(folder)] == ["no"]
+
+
+async def test_a_wish_that_was_left_open_keeps_nothing_else_open(folder, ledger, terms):
+    await folder.legs.enter_wish(epoch=WEEK, pseudonym="ab" * 16, commitment=bytes(32), day=TODAY)
+    await entering(ledger, await agent_of(folder), terms)
+    assert await ledger.close_leftovers(terms, TODAY, frozenset()) == 2
+    assert await folder.legs.without_out() == []
+
+
+async def test_a_leg_whose_draw_failed_holds_up_no_later_one(folder, terms):
+    share = DyingShare(ORIGIN, StorageUnavailable("disk full"))
+    ledger, agent = Ledger(folder.legs, ORIGIN, share), await agent_of(folder)
+    for _ in range(2):
+        with pytest.raises(StorageUnavailable):
+            await entering(ledger, agent, terms)
+    share.error = None
+    leg = await entering(ledger, agent, terms)
+    assert leg.entry.n == 3
+    assert [entry.entry for entry in await folder.legs.without_out()] == [leg.entry.entry]
+
+
+async def test_legs_that_wait_for_one_whose_draw_failed_go_on_once_it_is_closed(folder, terms):
+    share = DyingShare(ORIGIN, StorageUnavailable("disk full"))
+    ledger, agent = Ledger(folder.legs, ORIGIN, share), await agent_of(folder)
+    with pytest.raises(StorageUnavailable):
+        await entering(ledger, agent, terms)
+    waiting = asyncio.create_task(entering(Ledger(folder.legs, ORIGIN, HeldShare(ORIGIN)), agent, terms))
+    async with asyncio.timeout(5):
+        while len(await rows(folder)) < 2:  # noqa: ASYNC110 -- the row is written by a thread of the database
+            await asyncio.sleep(0)
+    assert not waiting.done()
+    with pytest.raises(StorageUnavailable):
+        await ledger.close_failed(terms, TODAY)
+    share.error = None
+    await ledger.close_failed(terms, TODAY)
+    assert (await waiting).entry.n == 2
