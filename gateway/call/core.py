@@ -8,7 +8,7 @@ references and nonces come in. A call without ports, or one that outlived a rest
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gateway.call.effects import Effect, EnterLeg, PlaneOrder
@@ -48,6 +48,11 @@ class Call:
         """SDP on its way; returns what goes on in its place. Raises `SdpError`, `NegotiationError`."""
         self._described_at[message.party] = now
         return self.negotiation.describe(message)
+
+    def identify(self, new: NewCall) -> None:
+        """Whoever forked the call before us sent an INVITE to each phone: the one that was answered tells the agent."""
+        same = (new.uac, new.uac_tag) == (self.new.uac, self.new.uac_tag)
+        self.new = new if same else replace(self.new, extension=None)
 
     def answered(self, dialog: DialogTag, agent: str | None) -> list[Effect]:
         """A 2xx to the initial INVITE: the first one fixes the branch, and with it the agent's leg."""

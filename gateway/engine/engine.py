@@ -118,11 +118,13 @@ class Engine:
         live = self.calls.get(new.call_id) or self._begin(new)
         return live.call.ref
 
-    def answered(self, call_id: SipCallId, dialog: DialogTag) -> None:
-        """A 2xx to the initial INVITE."""
+    def answered(self, call_id: SipCallId, dialog: DialogTag, new: NewCall | None = None) -> None:
+        """A 2xx to the initial INVITE; `new` is what the very INVITE said that it answers."""
         live = self.calls.get(call_id)
         if live is None or live.call.answered_dialog is not None:
             return
+        if new is not None:
+            live.call.identify(new)
         live.agent = self.site.holder(live.call.new.extension)
         self.apply(live, live.call.answered(dialog, live.agent))
         if live.agent is None:

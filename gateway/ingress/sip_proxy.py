@@ -64,11 +64,15 @@ class _Passing:
     initial: bool
     offered: bool
     """It carried SDP, so an SDP in a response answers it."""
-    dialog: DialogTag | None
     arrived: RequestArrived
     hops: list[Hop] = field(default_factory=list)
     """Still to be tried."""
+    dialog: DialogTag | None = None
+    new: NewCall | None = None
+    """What an initial INVITE says."""
     answered: bool = False
+    over: bool = False
+    """An initial INVITE that was refused, or that nobody answered."""
 
 
 class SipProxy:
@@ -179,33 +183,48 @@ class SipProxy:
             self._act(self._core.answer(arrived.context, 404 if arrived.target is None else 403, now))
             return
         passing = self._enter(arrived, initial, hops)
-        new = self._identity.new_call(request, arrived.source.side) if initial else None
-        strip_private_headers(request)
-        if new is not None:
-            self._replaces(request)
-            ref = self._engine.begin(new)
-            if arrived.to_side is self._identity.pbx_side:
-                request.set("X-Fairtap-Call", ref)
-        await self._show(request, passing, new)
+        try:
+            await self._tell_request(request, passing)
+        except Exception:
+            self._fault("a request is passed on without the engine")
+            strip_private_headers(request)
         self._act(self._core.forward(arrived, passing.hops.pop(0), self._clock.now()))
 
     def _enter(self, arrived: RequestArrived, initial: bool, hops: list[Hop]) -> _Passing:
         request = arrived.request
-        call_id = SipCallId(request.get("call-id") or "")
         passing = _Passing(
             method=request.method,
-            call_id=call_id,
+            call_id=SipCallId(request.get("call-id") or ""),
             party=Party(arrived.source.side.value),
             initial=initial,
             offered=request.method in CARRIES_OFFERS and find_sdp(request) is not None,
-            dialog=self._dialog(call_id, request) if arrived.in_dialog else None,
             arrived=arrived,
             hops=hops,
         )
         self._passing[arrived.context] = passing
-        if request.method == "BYE" and passing.dialog is not None and self._engine.is_current(call_id, passing.dialog):
-            self._engine.ending(call_id)
         return passing
+
+    async def _tell_request(self, request: Request, passing: _Passing) -> None:
+        """Everything that the engine has to do with a request, before it goes on."""
+        arrived, call_id = passing.arrived, passing.call_id
+        if passing.initial:
+            passing.new = self._identity.new_call(request, arrived.source.side)
+            self._replaces(request)
+        elif arrived.in_dialog:
+            passing.dialog = self._dialog(call_id, request)
+        strip_private_headers(request)
+        if request.method == "BYE" and self._engine.is_current(call_id, passing.dialog):
+            self._engine.ending(call_id)
+        if passing.new is not None:
+            ref = self._engine.begin(passing.new)
+            if arrived.to_side is self._identity.pbx_side:
+                request.set("X-Fairtap-Call", ref)
+        await self._show(request, passing, passing.new)
+
+    def _fault(self, what: str) -> None:
+        """A bug of ours costs the recording, never the message."""
+        self.counters["faults"] += 1
+        log.exception(what)
 
     async def _show(self, message: Message, passing: _Passing, new: NewCall | None) -> None:
         """SDP of a request: an offer, but for a PRACK that answers a reliable response's offer."""
@@ -220,15 +239,13 @@ class SipProxy:
 
     async def _ack(self, arrived: AckArrived) -> None:
         request = arrived.request
-        call_id = SipCallId(request.get("call-id") or "")
-        part, dialog = find_sdp(request), self._dialog(call_id, request)
-        if part is not None and call_id in self._delayed and dialog is not None:
-            self._delayed.discard(call_id)
-            sdp = SdpMessage(Party(arrived.source.side.value), dialog, "answer", part.data)
-            body = await self._engine.answer(call_id, sdp)
-            if body is not part.data:
-                replace_sdp(request, part, body)
         strip_private_headers(request)
+        call_id = SipCallId(request.get("call-id") or "")
+        try:
+            dialog = await self._show_ack(arrived, call_id)
+        except Exception:
+            self._fault("an ACK is passed on without the engine")
+            dialog = None
         hop = next(self._hops[arrived.to_side].candidates(arrived.target, request.uri), None)
         if hop is None:
             self.counters["no_next_hop"] += 1
@@ -236,6 +253,16 @@ class SipProxy:
         self._act(self._core.forward_ack(arrived, hop))
         if dialog is not None and self._engine.is_current(call_id, dialog):
             self._engine.confirmed(call_id)
+
+    async def _show_ack(self, arrived: AckArrived, call_id: SipCallId) -> DialogTag | None:
+        part, dialog = find_sdp(arrived.request), self._dialog(call_id, arrived.request)
+        if part is not None and call_id in self._delayed and dialog is not None:
+            self._delayed.discard(call_id)
+            sdp = SdpMessage(Party(arrived.source.side.value), dialog, "answer", part.data)
+            body = await self._engine.answer(call_id, sdp)
+            if body is not part.data:
+                replace_sdp(arrived.request, part, body)
+        return dialog
 
     def _options(self, context: ContextId) -> None:
         ready = not self.draining and any(hops.configured or hops.config.peers for hops in self._hops.values())
@@ -252,9 +279,12 @@ class SipProxy:
             self.counters["next_hop_failed"] += 1
             self._act(self._core.forward(passing.arrived, passing.hops.pop(0), self._clock.now()))
             return
-        await self._show_response(response, passing)
         strip_private_headers(response)
-        self._conclude(response, passing)
+        try:
+            await self._show_response(response, passing)
+            self._conclude(response, passing)
+        except Exception:
+            self._fault("a response is passed on without the engine")
         self._act(self._core.forward_response(arrived, self._clock.now()))
 
     async def _show_response(self, response: Response, passing: _Passing) -> None:
@@ -279,9 +309,9 @@ class SipProxy:
             dialog = self._dialog(call_id, response)
             if success and dialog is not None:
                 passing.answered = True
-                self._engine.answered(call_id, dialog)
-            elif not success and not passing.answered:
-                self._end(call_id)
+                self._engine.answered(call_id, dialog, passing.new)
+            elif not success:
+                self._branch_over(passing)
         elif passing.method == "BYE" and passing.dialog is not None:
             passing.answered = True
             if self._engine.is_current(call_id, passing.dialog) and response.status not in (401, 407):
@@ -291,6 +321,14 @@ class SipProxy:
         elif passing.method == "REFER" and success:
             self._engine.referred(call_id)
 
+    def _branch_over(self, passing: _Passing) -> None:
+        """A call that was forked before us goes on while another of its INVITEs may still be answered."""
+        passing.over = True
+        branches = (other for other in self._passing.values() if other.initial and other.call_id == passing.call_id)
+        if not passing.answered and all(branch.over for branch in branches):
+            self._delayed.discard(passing.call_id)
+            self._engine.abandon_unanswered(passing.call_id)
+
     def _end(self, call_id: SipCallId) -> None:
         self._delayed.discard(call_id)
         self._engine.hang_up(call_id)
@@ -298,10 +336,15 @@ class SipProxy:
     def _finished(self, context: ContextId) -> None:
         """A request is over without more to come; an INVITE that nobody answered takes its call along."""
         passing = self._passing.pop(context, None)
-        if passing is None:
-            return
-        if passing.initial and not passing.answered:
-            self._engine.abandon_unanswered(passing.call_id)
+        try:
+            if passing is not None:
+                self._unanswered(passing)
+        except Exception:
+            self._fault("the end of a request wasn't told to the engine")
+
+    def _unanswered(self, passing: _Passing) -> None:
+        if passing.initial and passing.method == "INVITE":
+            self._branch_over(passing)
         unanswered_bye = passing.method == "BYE" and passing.dialog is not None and not passing.answered
         if unanswered_bye and self._engine.is_current(passing.call_id, passing.dialog):
             self._end(passing.call_id)

@@ -1,7 +1,8 @@
 """Route, Record-Route and Via work of a two-sided proxy (RFC 3261 §16.4–16.6, RFC 5658 double Record-Route).
 
-Each Record-Route of ours names the side in a URI parameter, so an in-dialog request tells by its Route set where it
-goes, also after a restart. Loops are told from spirals by a hash in the branch (RFC 5393 §4.2).
+A request goes on at the side across from where it arrived. Each Record-Route of ours names its side in a URI parameter,
+by which our own entry is known again, also after a restart. Loops are told from spirals by a hash in the branch
+(RFC 5393 §4.2).
 """
 
 from __future__ import annotations
@@ -78,9 +79,10 @@ class Routing:
 
     def work_off(self, request: Request, arrived_at: Side, in_dialog: bool) -> Routed:
         """Take our own Routes off `request`, undo and do strict routing, and find the next hop."""
-        marks = self._undo_strict(request) + self._take_own_routes(request)
-        last = marks[-1] if marks else None
-        to_side = last if last is not None and (last is not arrived_at or len(marks) > 1) else arrived_at.other
+        self._undo_strict(request)
+        self._take_own_routes(request)
+        # always across, whatever a preloaded Route says: nobody may have us call the carrier in the PBX's name
+        to_side = arrived_at.other
         following = _route_uri(first_value(request, "route"))
         if following is not None:
             if not following.loose:
@@ -112,22 +114,16 @@ class Routing:
         suffix = "" if transport is Transport.UDP else f";transport={transport.value.lower()}"
         return f"<sip:{bracketed(host)}:{port}{suffix};lr;{SIDE_PARAM}={side.value}>"
 
-    def _undo_strict(self, request: Request) -> list[Side]:
+    def _undo_strict(self, request: Request) -> None:
         """RFC 3261 §16.4: a strict router put our Record-Route into the request-URI."""
         uri = _sip_uri(request.uri)
         if uri is None or not self.is_ours(uri) or _mark(uri) is None or first_value(request, "route") is None:
-            return []
+            return
         request.set_uri(parse_name_addr(pop_last(request, "route")).uri)
-        return [mark for mark in (_mark(uri),) if mark is not None]
 
-    def _take_own_routes(self, request: Request) -> list[Side]:
-        marks = []
+    def _take_own_routes(self, request: Request) -> None:
         while (uri := _route_uri(first_value(request, "route"))) is not None and self.is_ours(uri):
             pop_first(request, "route")
-            mark = _mark(uri)
-            if mark is not None:
-                marks.append(mark)
-        return marks
 
 
 def loop_hash(request: Request, arrived_at: Side) -> str:

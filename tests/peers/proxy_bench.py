@@ -1,0 +1,113 @@
+"""The inline way in over an engine bench: messages in as text, what would have been sent out as parsed messages."""
+
+import asyncio
+import itertools
+from pathlib import Path
+
+from gateway.config import Config
+from gateway.ingress.identity import Identity
+from gateway.ingress.next_hop import NextHops
+from gateway.ingress.sip_proxy import SipProxy
+from gateway.sip.hop import Hop, Side, Transport
+from gateway.sip.message import Request, Response, parse_datagram
+from gateway.sip.proxy_core import ProxyCore
+from gateway.sip.proxy_events import Transmit
+from gateway.sip.routing import SideAddresses
+from gateway.sip.timers import SipTimers
+from tests.peers.engine_bench import EngineBench, sdp
+
+PBX, PHONES = ("127.15.2.11", 5060), ("127.15.2.12", 5060)
+TRUNK_SIDE, PHONE_SIDE = ("127.15.2.1", 5060), ("127.15.2.2", 5060)
+
+
+class ProxyBench:
+    """`pbx` is on the caller side, one next hop with all phones on the agent side."""
+
+    def __init__(self, engine: EngineBench, root: Path) -> None:
+        sides = {
+            "caller_side": {"listen": ["udp:127.15.2.1:5060"], "peers": [PBX[0]], "next_hops": [f"{PBX[0]}:5060"]},
+            "agent_side": {"listen": ["udp:127.15.2.2:5060"], "peers": [PHONES[0]], "next_hops": [f"{PHONES[0]}:5060"]},
+        }
+        config = Config.model_validate({"site": {"data_dir": root}, "sip": sides})
+        numbers = itertools.count(1)
+        places = {Side.CALLER: TRUNK_SIDE, Side.AGENT: PHONE_SIDE}
+        core = ProxyCore(
+            {side: SideAddresses({Transport.UDP: place}, frozenset({place})) for side, place in places.items()},
+            SipTimers.TESTING,
+            lambda: f"{next(numbers):016x}",
+        )
+        hops = {side: NextHops.of(side, part) for side, part in (
+            (Side.CALLER, config.sip.caller_side), (Side.AGENT, config.sip.agent_side))}  # fmt: skip
+        self.engine = engine.engine
+        self.proxy = SipProxy(core, engine.engine, Identity(config.sip.identity), hops, engine.clock)
+        self.proxy.transport = self
+        self.sent: list[tuple[Hop, Request | Response]] = []
+        self._branches = itertools.count(1)
+
+    def send(self, event: Transmit) -> None:
+        message = parse_datagram(event.data)
+        assert isinstance(message, Request | Response)
+        self.sent.append((event.hop, message))
+
+    async def settle(self) -> None:
+        """Until every message that came in was passed on or answered."""
+        for _ in range(20):
+            await asyncio.sleep(0)
+        while self.proxy._tasks:
+            await asyncio.wait(tuple(self.proxy._tasks))
+        await self.engine.finished()
+
+    def requests(self, method: str, to: tuple[str, int] = PHONES) -> list[Request]:
+        found = [message for hop, message in self.sent if (hop.host, hop.port) == to]
+        return [message for message in found if isinstance(message, Request) and message.method == method]
+
+    def statuses(self, to: tuple[str, int] = PBX) -> list[int]:
+        found = [message for hop, message in self.sent if (hop.host, hop.port) == to]
+        return [message.status for message in found if isinstance(message, Response)]
+
+    async def request(
+        self, method: str, user: str = "200", *, call_id: str = "call-1", to_tag: str = "", cseq: int = 1,
+        extra: tuple[str, ...] = (), body: bytes = b"", source: tuple[str, int] = PBX,
+    ) -> None:  # fmt: skip
+        """A request of the PBX's (or from `source`)."""
+        caller = source == PBX
+        tags = (";tag=uac", f";tag={to_tag}" if to_tag else "")
+        lines = [
+            f"{method} sip:{user}@{PHONE_SIDE[0]} SIP/2.0",
+            f"Via: SIP/2.0/UDP {source[0]}:{source[1]};branch=z9hG4bKb{next(self._branches)}",
+            "Max-Forwards: 70",
+            f"From: <sip:+4940111222@example.com>{tags[0]}",
+            f"To: <sip:200@example.com>{tags[1]}",
+            f"Call-ID: {call_id}",
+            f"CSeq: {cseq} {method}",
+            f"Contact: <sip:x@{source[0]}:{source[1]}>",
+            *extra,
+            *(["Content-Type: application/sdp"] if body else []),
+            f"Content-Length: {len(body)}",
+        ]
+        message = parse_datagram("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+        assert isinstance(message, Request)
+        side, number = (Side.CALLER, 1) if caller else (Side.AGENT, 2)
+        self.proxy.received(message, Hop(side, Transport.UDP, *source, number))
+        await self.settle()
+
+    async def invite(self, user: str = "200", **more: object) -> Request:
+        """An INVITE with SDP; what went on to the phones."""
+        await self.request("INVITE", user, body=sdp(), **more)  # type: ignore[arg-type]  # passed through
+        return self.requests("INVITE")[-1]
+
+    async def respond(self, to: Request, status: int, tag: str = "uas", body: bytes = b"") -> None:
+        """A phone's response."""
+        via = "\r\n".join(f"Via: {value}" for value in to.all("via"))
+        kind = "Content-Type: application/sdp\r\n" if body else ""
+        text = (
+            f"SIP/2.0 {status} Said\r\n{via}\r\nFrom: {to.get('from')}\r\nTo: {to.get('to')};tag={tag}\r\n"
+            f"Call-ID: {to.get('call-id')}\r\nCSeq: {to.get('cseq')}\r\n{kind}Content-Length: {len(body)}\r\n\r\n"
+        )
+        message = parse_datagram(text.encode() + body)
+        assert isinstance(message, Response)
+        self.proxy.received(message, Hop(Side.AGENT, Transport.UDP, *PHONES, 2))
+        await self.settle()
+
+    async def answer(self, to: Request, tag: str = "uas") -> None:
+        await self.respond(to, 200, tag, sdp("127.15.1.12", 5000))

@@ -1,0 +1,76 @@
+"""What signalling means for a call: who is on it, when it is over, and that no fault of ours swallows a message."""
+
+import pytest
+
+from gateway.media.plane import Remove
+from gateway.sip.message import Response
+from tests.peers.proxy_bench import PBX, PHONES
+
+FORKED = "X-Fairtap-Extension: 201"
+
+
+async def test_a_call_from_invite_to_bye(sip, bench):
+    invite = await sip.invite(extra=("X-Fairtap-Extension: 200",))
+    assert invite.get("x-fairtap-extension") is None
+    await sip.answer(invite)
+    await sip.request("ACK", to_tag="uas")
+    assert bench.ledger.entered
+    await sip.request("BYE", to_tag="uas", cseq=2)
+    await sip.respond(sip.requests("BYE")[-1], 200)
+    assert not bench.engine.calls
+    assert isinstance(bench.worker.orders[-1], Remove)
+
+
+async def test_the_agent_is_who_was_called_by_the_branch_that_answered(sip, bench):
+    """A PBX that forks before us sends the same call to several phones: the one that answers is on the leg."""
+    await sip.invite(extra=("X-Fairtap-Extension: 200",))
+    second = await sip.invite("201", extra=(FORKED,))
+    await sip.answer(second, "b")
+    assert not bench.ledger.entered, "200 has a seat but 201 answered"
+    assert bench.ledger.x
+
+
+async def test_a_branch_that_is_refused_ends_no_call_that_another_answered(sip, bench):
+    first = await sip.invite(extra=(FORKED,))
+    second = await sip.invite(extra=("X-Fairtap-Extension: 200",))
+    await sip.answer(second, "b")
+    await sip.respond(first, 487, "a")
+    assert list(bench.engine.calls) == ["call-1"]
+    assert not any(isinstance(order, Remove) for order in bench.worker.orders)
+
+
+async def test_a_branch_that_is_refused_ends_no_call_while_another_rings(sip, bench):
+    first = await sip.invite(extra=(FORKED,))
+    second = await sip.invite(extra=("X-Fairtap-Extension: 200",))
+    await sip.respond(first, 486, "a")
+    assert list(bench.engine.calls) == ["call-1"]
+    await sip.respond(second, 486, "b")
+    assert not bench.engine.calls
+
+
+@pytest.mark.parametrize("verb", ["offer", "answer", "begin", "answered", "dialog", "is_current"])
+async def test_no_fault_of_the_engine_swallows_a_message(sip, bench, monkeypatch, verb):
+    def broken(*args, **more):
+        raise RuntimeError("bug")
+
+    monkeypatch.setattr(bench.engine, verb, broken)
+    invite = await sip.invite(extra=("X-Fairtap-Extension: 200",))
+    assert invite.get("x-fairtap-extension") is None
+    await sip.answer(invite)
+    await sip.request("ACK", to_tag="uas")
+    await sip.request("BYE", to_tag="uas", cseq=2)
+    assert sip.statuses() == [100, 200]
+    assert [request.method for hop, request in sip.sent if not isinstance(request, Response)] == [
+        "INVITE",
+        "ACK",
+        "BYE",
+    ]
+    assert sip.proxy.counters["faults"] > 0
+
+
+async def test_nobody_is_sent_back_to_the_side_they_came_from(sip, bench):
+    """A preloaded Route of two of our own names must not make us call the carrier in the PBX's name."""
+    routes = "Route: <sip:127.15.2.2;lr;fairtap=agent>, <sip:127.15.2.1;lr;fairtap=caller>"
+    await sip.request("INVITE", "+49900123", extra=(routes,))
+    assert not sip.requests("INVITE", PBX)
+    assert len(sip.requests("INVITE", PHONES)) == 1
