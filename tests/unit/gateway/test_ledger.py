@@ -18,7 +18,7 @@ from storage.errors import EntryState, StorageUnavailable
 from storage.legs import EpochSecrets, Out, XKind
 from storage.roster import Agent
 from storage.tables import legs
-from tests.peers.stored import Folder, add_agent, open_folder
+from tests.peers.stored import Folder, add_agent
 from tests.unit.policy.green import agreement
 
 ORIGIN = "hamburg/fairtap"
@@ -29,13 +29,6 @@ RATES = [
     {"group": "team-a", "phase": "onboarding", "percent": "50", "max_days": 42},
     {"group": "team-a", "phase": "regular", "percent": "20"},
 ]
-
-
-@pytest.fixture
-async def folder(tmp_path):
-    opened = await open_folder(tmp_path)
-    yield opened
-    await opened.database.close()
 
 
 @pytest.fixture

@@ -1,0 +1,335 @@
+"""What the site knows is what its database holds, verified anew; what it can't be sure of is missing or no."""
+
+from datetime import date, timedelta
+
+import pytest
+from sqlalchemy import update
+
+from crypto.errors import CryptoError
+from crypto.ssh_key import SigningKey
+from crypto.sshsig import sign
+from crypto.x25519 import Identity
+from gateway.call.model import NewCall, Private, SipCallId
+from gateway.engine.protected import ProtectedParties, protect
+from gateway.engine.site import ACT_NAMESPACE, agreement_of, verify_act
+from policy.agreement.load import load
+from policy.decision import ConsentState, Facts, Outcome, Phase, Purpose, Reason, Side, StandingAnswer
+from policy.errors import PolicyError
+from policy.evaluate import evaluate
+from storage.acts import Act, Anchor
+from storage.tables import acts
+from tests.peers.enacted import ANCHORS, DEMO, KEYS, House
+from tests.unit.policy.green import edited
+
+OTHER = edited({"demo": "yes", "lanes/campaigns": [], "version": 4})
+
+
+@pytest.fixture
+def house(folder) -> House:
+    protect(folder.root, ["+4940998877"])
+    return House.over(folder, protected=ProtectedParties.load(folder.root))
+
+
+def call(
+    extension: str | None = "200", outside: str | None = "+4940111", queue: str | None = "service-strom"
+) -> NewCall:
+    def private(text: str | None) -> Private | None:
+        return Private(text) if text is not None else None
+
+    return NewCall(SipCallId("c"), "t", Side.CALLER, private(extension), queue, private(outside))
+
+
+def facts(house: House, agent: str, new: NewCall | None = None) -> Facts:
+    return house.site.gather(agent, new or call(), 1, house.clock.now(), house.at).facts
+
+
+# --- the agreement ---------------------------------------------------------------------------------------------------
+
+
+async def test_without_an_agreement_nothing_is_permitted(house):
+    await house.site.load()
+    assert house.site.agreement is None and not house.site.signatures_valid
+    assert house.site.reasons(house.at) == [Reason.NO_AGREEMENT]
+    agent = await house.hire("200", key=Identity.generate())
+    decision = evaluate(facts(house, agent))
+    assert decision.outcome is Outcome.NO and Reason.NO_AGREEMENT in decision.reasons
+
+
+async def test_an_agreement_that_both_parties_signed_is_in_force(house):
+    await house.enact()
+    assert house.site.agreement is not None and house.site.signatures_valid
+    assert house.site.agreement.digest == load(DEMO).digest
+    assert house.site.reasons(house.at) == []
+    assert set(house.site.texts) == set(house.site.agreement.purposes)
+
+
+@pytest.mark.parametrize("signers", [("employer",), ("council",), (), ("employer", "dpo")])
+async def test_a_missing_signature_leaves_it_out_of_force(house, signers):
+    await house.enact(signers=signers)
+    assert house.site.agreement is None
+    assert house.site.reasons(house.at) == [Reason.NO_AGREEMENT]
+
+
+@pytest.mark.parametrize(
+    "anchors",
+    [
+        [anchor for anchor in ANCHORS if anchor.role != "council"],
+        [Anchor("council", SigningKey.generate().verify_key.line()), *[a for a in ANCHORS if a.role != "council"]],
+        [Anchor("council", KEYS["employer"].verify_key.line()), *[a for a in ANCHORS if a.role != "council"]],
+    ],
+    ids=["no anchor", "another key", "the other party's key"],
+)
+async def test_a_signature_by_no_anchored_key_leaves_it_out_of_force(house, anchors):
+    await house.enact(anchors=anchors)
+    assert house.site.agreement is None
+
+
+@pytest.mark.parametrize("column", ["document", "act", "signatures"])
+async def test_what_somebody_changed_in_the_database_is_no_agreement(house, column):
+    await house.enact()
+    changed = {
+        "document": OTHER,
+        "act": (await house.acts.history())[0].act.replace(load(DEMO).digest.encode(), load(OTHER).digest.encode()),
+        "signatures": dict.fromkeys(("employer", "council"), sign(KEYS["employer"], ACT_NAMESPACE, b"{}")),
+    }[column]
+    await house.folder.database.write(
+        lambda connection: connection.execute(update(acts).values({column: changed})).rowcount
+    )
+    await house.site.load_agreement()
+    assert house.site.agreement is None and not house.site.signatures_valid
+
+
+async def test_an_agreement_that_falls_away_takes_the_mirror_with_it(house):
+    await house.enact()
+    agent = await house.hire("200", key=Identity.generate())
+    await house.folder.database.write(
+        lambda connection: connection.execute(update(acts).values(signatures={})).rowcount
+    )
+    await house.site.load_agreement()
+    assert facts(house, agent).agreements == () and facts(house, agent).signatures_valid is False
+
+
+async def act_of(house: House) -> Act:
+    await house.enact()
+    return (await house.acts.history())[0]
+
+
+async def test_a_signature_counts_in_its_own_namespace_only(house):
+    act = await act_of(house)
+    verify_act(act, ANCHORS)
+    wrong = {role: sign(KEYS[role], "fairtap-consent@v1", act.act) for role in ("employer", "council")}
+    with pytest.raises(CryptoError):
+        verify_act(Act(act.seq, act.type, act.agreement, act.digest, act.act, wrong, act.document, act.at), ANCHORS)
+
+
+async def test_another_document_under_a_signed_act_is_refused(house):
+    act = await act_of(house)
+    assert agreement_of(act).digest == load(DEMO).digest
+    with pytest.raises(PolicyError):
+        agreement_of(Act(act.seq, act.type, act.agreement, act.digest, act.act, act.signatures, OTHER, act.at))
+    with pytest.raises(PolicyError):
+        agreement_of(Act(act.seq, act.type, "another", act.digest, act.act, act.signatures, act.document, act.at))
+
+
+async def test_only_a_demo_s_agreement_is_drawn_under(house):
+    await house.enact(edited({"lanes/campaigns": []}))
+    assert house.site.agreement is not None and not house.site.draws(house.site.agreement)
+    assert house.site.reasons(house.at) == [Reason.EPOCH_DARK]
+    assert facts(house, await house.hire("200")).draw_authority_ready is False
+
+
+async def test_the_site_says_why_nothing_is_recorded_whoever_calls(house):
+    await house.enact()
+    house.site.storage_available = False
+    assert house.site.reasons(house.at) == [Reason.STORAGE_UNAVAILABLE]
+    house.site.storage_available, house.site.draw_ready = True, False
+    assert house.site.reasons(house.at) == [Reason.EPOCH_DARK]
+    house.site.draw_ready = True
+    assert house.site.reasons(house.at + timedelta(days=100)) == [Reason.EVALUATION_OVERDUE]
+    assert Reason.OUTSIDE_VALIDITY in house.site.reasons(house.at + timedelta(days=400))
+    assert Reason.OUTSIDE_VALIDITY in house.site.reasons(house.at - timedelta(days=400))
+
+
+# --- seats -----------------------------------------------------------------------------------------------------------
+
+
+async def test_an_extension_is_its_claimant_s_for_twelve_hours(house):
+    agent = await house.hire("200")
+    assert house.site.holder(Private("200")) == agent
+    assert house.site.holder(Private("201")) is None
+    assert house.site.holder(None) is None
+    house.clock.advance(12 * 3600 - 1)
+    assert house.site.holder(Private("200")) == agent
+    house.clock.advance(1)
+    assert house.site.holder(Private("200")) is None
+
+
+async def test_a_new_claim_moves_the_seat(house):
+    agent = await house.hire("200")
+    await house.sit(agent, "300", seq=2)
+    await house.site.load_agent(agent)
+    assert (house.site.holder(Private("200")), house.site.holder(Private("300"))) == (None, agent)
+
+
+async def test_everything_is_there_again_after_a_restart(house):
+    await house.enact()
+    agent = await house.hire("200", key=Identity.generate())
+    await house.say(agent, Purpose.COACHING, ConsentState.YES)
+    again = House(house.folder, house.clock, house.acts, house.consents, house.site)
+    again.site = type(house.site)(
+        house.clock, house.folder.roster, house.consents, house.acts, house.site.sounds, house.site.protected
+    )
+    await again.site.load()
+    assert facts(again, agent) == facts(house, agent)
+    assert again.site.agreement == house.site.agreement
+
+
+# --- facts -----------------------------------------------------------------------------------------------------------
+
+
+async def test_an_agent_s_facts(house):
+    await house.enact()
+    key = Identity.generate()
+    agent = await house.hire("200", key=key)
+    others = [await house.hire() for _ in range(2)]
+    await house.hire(group="team-b")
+    await house.folder.roster.disable(others[0])
+    await house.site.load_agent(others[0])
+    found = facts(house, agent)
+    assert (found.site, found.group, found.queue, found.phase) == ("hamburg", "team-a", "service-strom", Phase.REGULAR)
+    assert (found.group_size, found.campaign_agents) == (2, 3)
+    assert found.seat_bound and found.key_available and found.clock_trusted and found.storage_available
+    assert found.blackout is False and found.home_office is False and found.agent_informed is False
+    assert (found.protected_party, found.party_internal) == (False, False)
+    assert house.site.gather(agent, call(), 1, house.clock.now(), house.at).recipients == (str(key.recipient),)
+
+
+async def test_what_the_leg_itself_must_say_is_left_open(house):
+    await house.enact()
+    found = facts(house, await house.hire("200", key=Identity.generate()))
+    assert {found.rule, found.drawn, found.ceiling_ok, found.caller, found.ack_age_ms, found.paused} == {None}
+    assert evaluate(found).outcome is Outcome.NO
+
+
+async def test_a_seat_that_isn_t_this_agent_s_doesn_t_bind(house):
+    agent, other = await house.hire("200"), await house.hire("201")
+    assert facts(house, agent).seat_bound is True
+    assert facts(house, agent, call("201")).seat_bound is False
+    assert facts(house, other, call("200")).seat_bound is False
+    assert facts(house, agent, call(None)).seat_bound is False
+    house.clock.advance(12 * 3600)
+    assert facts(house, agent).seat_bound is False
+
+
+async def test_a_disabled_agent_is_bound_to_nothing(house):
+    agent = await house.hire("200")
+    await house.folder.roster.disable(agent)
+    await house.site.load_agent(agent)
+    assert facts(house, agent).seat_bound is False
+
+
+async def test_without_a_key_there_is_nobody_to_encrypt_to(house):
+    agent = await house.hire("200")
+    given = house.site.gather(agent, call(), 1, house.clock.now(), house.at)
+    assert given.facts.key_available is False and given.recipients == ()
+
+
+async def test_somebody_unknown_has_no_facts(house):
+    await house.enact()
+    given = house.site.gather("ab" * 16, call(), 1, house.clock.now(), house.at)
+    assert given.recipients == () and given.prompt is None
+    assert {given.facts.group, given.facts.seat_bound, given.facts.key_available, given.facts.blackout} == {None}
+
+
+async def test_a_blackout_counts_as_soon_as_it_is_mirrored(house):
+    agent = await house.hire("200")
+    await house.folder.roster.set_blackout(agent, True)
+    await house.site.load_agent(agent)
+    assert facts(house, agent).blackout is True
+
+
+async def test_a_yes_counts_to_the_text_in_force_only(house):
+    await house.enact()
+    agent = await house.hire("200")
+    await house.say(agent, Purpose.COACHING, ConsentState.YES)
+    await house.say(agent, Purpose.PROCESS_QUALITY, ConsentState.YES, text="another text")
+    await house.say(agent, Purpose.DISPUTE, ConsentState.NO)
+    found = facts(house, agent)
+    assert found.agent_standing == {
+        Purpose.COACHING: StandingAnswer(ConsentState.YES),
+        Purpose.PROCESS_QUALITY: StandingAnswer(ConsentState.UNSET),
+        Purpose.DISPUTE: StandingAnswer(ConsentState.NO),
+    }
+    assert found.agent_informed is True
+
+
+async def test_a_yes_to_another_text_informs_nobody(house):
+    await house.enact()
+    agent = await house.hire("200")
+    await house.say(agent, Purpose.COACHING, ConsentState.YES, text="another text")
+    assert facts(house, agent).agent_informed is False
+
+
+async def test_a_yes_without_an_agreement_is_unset(house):
+    agent = await house.hire("200")
+    await house.say(agent, Purpose.COACHING, ConsentState.YES)
+    standing = facts(house, agent).agent_standing
+    assert standing is not None and standing[Purpose.COACHING] == StandingAnswer(ConsentState.UNSET)
+
+
+async def test_a_no_counts_as_soon_as_it_is_mirrored(house):
+    await house.enact()
+    agent = await house.hire("200")
+    await house.say(agent, Purpose.COACHING, ConsentState.YES)
+    await house.say(agent, Purpose.COACHING, ConsentState.NO, seq=2)
+    standing = facts(house, agent).agent_standing
+    assert standing is not None and standing[Purpose.COACHING] == StandingAnswer(ConsentState.NO)
+
+
+async def test_onboarding_lasts_for_whole_epochs(house):
+    await house.enact()
+    began = house.at.date()
+    agent = await house.hire("200", onboarding_from=began)
+    assert house.site.phase(agent, house.at) is Phase.ONBOARDING
+    assert house.site.phase(agent, house.at + timedelta(days=60)) is Phase.REGULAR
+    assert house.site.phase(await house.hire(), house.at) is Phase.REGULAR
+    assert (
+        house.site.phase(await house.hire(group="team-b", onboarding_from=date(2026, 3, 1)), house.at) is Phase.REGULAR
+    )
+
+
+async def test_the_other_party_is_told_apart(house):
+    agent = await house.hire("200")
+    await house.hire("201")
+    assert facts(house, agent, call(outside="004940998877")).protected_party is True
+    assert facts(house, agent, call(outside=None)).protected_party is None
+    assert facts(house, agent, call(outside="201")).party_internal is True
+    assert facts(house, agent, call(outside=None)).party_internal is False
+
+
+async def test_without_a_list_everybody_may_be_protected(house):
+    agent = await house.hire("200")
+    house.site.protected = None
+    assert facts(house, agent).protected_party is None
+
+
+async def test_only_a_prompt_that_is_really_there_is_played(house):
+    await house.enact()
+    agent = await house.hire("200")
+    (prompt,) = load(DEMO).consent.prompts
+    assert house.site.gather(agent, call(), 1, 1000.0, house.at).prompt == prompt
+    house.site.sounds = {prompt.id: "0" * 64}
+    assert house.site.gather(agent, call(), 1, 1000.0, house.at).prompt is None
+
+
+async def test_a_clock_that_was_set_back_is_told(house):
+    agent = await house.hire("200")
+    assert facts(house, agent).clock_trusted is True
+    house.clock.step(-3)
+    assert facts(house, agent).clock_trusted is False
+
+
+async def test_a_storage_that_failed_is_told(house):
+    agent = await house.hire("200")
+    house.site.storage_available = False
+    assert facts(house, agent).storage_available is False
