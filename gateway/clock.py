@@ -61,7 +61,9 @@ class ClockWatch:
         if any(abs(offset - earlier) > self.tolerance_s for _, earlier in self._offsets):
             self._distrusted_until = now + self.window_s
             self._offsets.clear()
-        self._offsets.append((now, offset))
+        # every reading is judged, but one a second is kept: each decision of each call is a reading
+        if not self._offsets or now >= self._offsets[-1][0] + 1.0:
+            self._offsets.append((now, offset))
         if self.last_entry is not None and wallclock < self.last_entry - timedelta(seconds=self.tolerance_s):
             return False
         return now >= self._distrusted_until

@@ -20,7 +20,7 @@ from gateway.engine.engine import Engine, format_time
 from gateway.engine.errors import Refused
 from gateway.engine.live_call import LiveCall
 from gateway.engine.site import agreement_of, verify_act
-from gateway.events import LightState, Snapshot
+from gateway.events import Snapshot
 from gateway.media.plane import CallRef
 from policy.decision import ConsentState, Purpose, Reason, fold
 from policy.errors import PolicyError
@@ -44,6 +44,7 @@ __all__ = ["Commands"]
 
 _SNAPSHOT: TypeAdapter[Snapshot] = TypeAdapter(Snapshot)
 Answer = dict[str, Any]
+FOR_OTHERS = "whether this call was recorded is told to its agent alone; the answer is the same either way"
 
 
 class Commands:
@@ -103,7 +104,7 @@ class Commands:
             command.agent, command.page, command.call, command.seq, command.nonce, command.state
         )
         if counted:
-            self._engine.counters[f"light_{command.shown}"] += 1
+            self._engine.figures[f"light_{command.shown}"] += 1
             live = self._engine.by_ref.get(CallRef(command.call))
             if live is not None:
                 self._engine.reconsider(live)
@@ -203,6 +204,10 @@ class Commands:
             self._own(said.agent, command.agent)
             if (said.call, said.purpose, said.answer) != (command.call, purpose, command.answer):
                 raise Refused("statement_differs", "the signed statement says something else", 422)
+            if purpose in live.said_yes and leg.per_call[purpose].answer is ConsentState.NO:
+                # the statement carries no number: it can't be told from the one that was taken back
+                raise Refused("no_is_final", "a yes that was taken back in this call can't be given again", 409)
+            live.said_yes.add(purpose)
         leg.answer_in_call(purpose, answer)
         self._engine.reconsider(live)
         return {}
@@ -212,9 +217,10 @@ class Commands:
         leg = live.call.leg if live is not None else None
         if live is None or leg is None or (command.by != "pbx" and command.by != f"agent:{leg.agent}"):
             raise Refused("call_unknown", "no such running call", 404)
-        leg.paused_by_call = command.on
+        live.pausers = live.pausers | {command.by} if command.on else live.pausers - {command.by}
+        leg.paused_by_call = bool(live.pausers)
         self._engine.reconsider(live)
-        return {}
+        return {"paused": leg.paused_by_call}
 
     # --- reading and administration ----------------------------------------------------------------------------------
 
@@ -261,7 +267,7 @@ class Commands:
             raise Refused("call_unknown", "no such call, or it ended more than a day ago", 404)
         answer: Answer = {"call": past.call, "running": False}
         if command.agent is None:
-            return answer | {"reasons": _folded(past.reasons)}
+            return answer | _for_others(past.reasons)
         return answer | {
             "outcome": past.told_as,
             "reasons": list(past.reasons),
@@ -275,7 +281,7 @@ class Commands:
             raise Refused("call_unknown", "no such call of yours", 404)
         reasons = list(self._engine.reasons(live))
         if agent is None or leg is None:
-            return answer | {"reasons": _folded(reasons)}
+            return answer | _for_others(reasons)
         lit = leg.stage in (Stage.OPEN, Stage.PAUSED)
         drawn = leg.entry.drawn if leg.entry is not None else None
         return answer | {"outcome": "recording" if lit else "not_recorded", "reasons": reasons, "drawn": drawn}
@@ -287,13 +293,11 @@ class Commands:
     async def _status(self, command: p.Status) -> Answer:
         engine, site = self._engine, self._engine.site
         agreement = site.agreement
-        lights = [light.state for light in engine.lights.lit()]
         return {
             "agreement": agreement and {"id": agreement.id, "version": agreement.version, "demo": agreement.demo},
             "site_state": [reason.value for reason in site.reasons(engine.clock.wallclock())],
             "workers": len(engine.workers.connected),
             "calls": len(engine.calls),
-            "lights_on": sum(1 for state in lights if state is not LightState.OFF),
             "storage_available": site.storage_available,
             "clock_trusted": site.watch.observe(engine.clock.now(), engine.clock.wallclock()),
             "counters": {**engine.counters, "decided_not_stored": engine.custody.failures},
@@ -344,8 +348,10 @@ def _date(text: str | None) -> date | None:
         raise Refused("date_invalid", "onboarding_from is not a date such as 2026-03-01", 422) from None
 
 
-def _folded(reasons: list[str] | tuple[str, ...]) -> list[str]:
-    return [reason.value for reason in fold(Reason(reason) for reason in reasons)]
+def _for_others(reasons: list[str] | tuple[str, ...]) -> Answer:
+    """What everybody but the agent is told: the same of a leg that is recorded as of one that isn't."""
+    folded = fold(Reason(reason) for reason in reasons) or (Reason.NOT_SELECTED_OR_NOT_PERMITTED,)
+    return {"reasons": [reason.value for reason in folded], "note": FOR_OTHERS}
 
 
 def _code(error: Exception) -> str:

@@ -48,6 +48,7 @@ from gateway.journal import CallJournal
 from gateway.media import plane
 from gateway.media.plane import CallRef
 from gateway.sdp.errors import SdpError
+from policy.agreement.schema import Agreement
 from policy.decision import Reason, Side
 from policy.retention import erase_receipt_at, erase_recording_at
 from storage.errors import StorageError
@@ -85,6 +86,9 @@ class Engine:
         self.lights = Lights()
         self.memory = Memory()
         self.counters: Counter[str] = Counter()
+        """Technical ones, for admins."""
+        self.figures: Counter[str] = Counter()
+        """Of answers and lights: for the council's statistics alone, since one step of one tells of one call."""
         self.calls: dict[SipCallId, LiveCall] = {}
         self.by_ref: dict[CallRef, LiveCall] = {}
         self.idle = asyncio.Event()
@@ -279,7 +283,7 @@ class Engine:
                 case Publish(event):
                     self.bus.publish(event)
                 case CountEvent(name):
-                    self.counters[name] += 1
+                    self.figures[name] += 1
                 case EnterLeg(agent):
                     self._do(live, partial(self._enter, live, agent))
                 case WriteReceipt():
@@ -311,6 +315,9 @@ class Engine:
         wallclock = self.clock.wallclock()
         agreement = self.site.agreement
         if agreement is None or not self.site.draws(agreement):
+            return
+        if self.site.is_protected(live.call.new.outside):
+            await self._write_x(agreement, XKind.PROTECTED)  # no entry may tie an agent to who was called
             return
         try:
             live.entered = await self.ledger.enter(
@@ -562,14 +569,14 @@ class Engine:
         if agreement is None or not self.site.draws(agreement):
             return
 
-        async def enter() -> None:
-            kind = XKind.UNKNOWN if live.call.new.extension is None else XKind.UNCLAIMED
-            try:
-                await self.ledger.enter_x(agreement, kind, self.clock.wallclock())
-            except StorageError as error:
-                self._storage_failed("a leg could not be counted", error)
+        kind = XKind.UNKNOWN if live.call.new.extension is None else XKind.UNCLAIMED
+        self._do(live, partial(self._write_x, agreement, kind))
 
-        self._do(live, enter)
+    async def _write_x(self, agreement: Agreement, kind: XKind) -> None:
+        try:
+            await self.ledger.enter_x(agreement, kind, self.clock.wallclock())
+        except StorageError as error:
+            self._storage_failed("a leg could not be counted", error)
 
     def _remember(self, live: LiveCall, told_as: str, reasons: tuple[str, ...], recording: str | None = None) -> None:
         call = live.call

@@ -10,6 +10,7 @@ from gateway.call.core import Call
 from gateway.call.effects import LeaveLeg
 from gateway.engine.ledger import Entered
 from gateway.media.plane import RecordingId, SideName
+from policy.decision import Purpose
 
 __all__ = ["LiveCall", "SideKey"]
 
@@ -32,6 +33,10 @@ class LiveCall:
     """Digests of the manifests of this leg, for its `out`."""
     consents: list[str] = field(default_factory=list)
     """Digests of the receipts this leg's recording stands on."""
+    pausers: frozenset[str] = frozenset()
+    """Who paused it; each of them must resume."""
+    said_yes: set[Purpose] = field(default_factory=set)
+    """Purposes for which the agent signed a yes in this call."""
     interrupted: bool = False
     over: bool = False
     leaving: LeaveLeg | None = None

@@ -139,7 +139,7 @@ class Site:
             log_unwitnessed=False,
             storage_available=self.storage_available,
             queue=new.queue,
-            protected_party=self._is_protected(new.outside),
+            protected_party=self.is_protected(new.outside),
             party_internal=new.outside is not None and new.outside.value in self.seats,
         )
         if line is None:
@@ -214,7 +214,7 @@ class Site:
         prompts = agreement.consent.prompts
         return next((prompt for prompt in prompts if self.sounds.get(prompt.id) == prompt.sha256), None)
 
-    def _is_protected(self, outside: Private | None) -> bool | None:
+    def is_protected(self, outside: Private | None) -> bool | None:
         """None, which denies, where the list can't be read or the number is withheld."""
         if self.protected is None or outside is None:
             return None

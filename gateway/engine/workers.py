@@ -5,6 +5,7 @@ connection it first tells what it carries (`Hello`), so that a restarted gateway
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,7 +90,10 @@ class _Worker:
             report = decode_report(line)
             if isinstance(report, Hello):
                 self._writer = writer
-            self._told(self.index, report)
+            try:
+                self._told(self.index, report)
+            except Exception:  # a bug of ours in one report must not cost this worker's calls their recorder
+                log.exception("a worker's report could not be taken", worker=self.index, kind=report.kind)
 
 
 class Workers:
@@ -100,7 +104,8 @@ class Workers:
     ) -> None:
         self._told = told
         self._workers = [_Worker(index, run_dir / f"worker-{index}.sock", self._report, lost) for index in range(count)]
-        self._waiting: dict[CallRef, asyncio.Future[dict[FlowId, Address]]] = {}
+        self._waiting: dict[CallRef, deque[asyncio.Future[dict[FlowId, Address]]]] = {}
+        """By call, in the order of the orders: a worker answers in that order."""
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -136,19 +141,24 @@ class Workers:
     async def reserve(self, worker: int, call: CallRef, flows: tuple[FlowSpec, ...]) -> dict[FlowId, Address]:
         """Ports for the flows of a call; raises `WorkerAway`, `NoPorts`."""
         future: asyncio.Future[dict[FlowId, Address]] = asyncio.get_running_loop().create_future()
-        self._waiting[call] = future
+        if not self.send(worker, Reserve(call, flows)):
+            raise WorkerAway("the call's media worker is away")
+        waiting = self._waiting.setdefault(call, deque())
+        waiting.append(future)
         try:
-            if not self.send(worker, Reserve(call, flows)):
-                raise WorkerAway("the call's media worker is away")
             return await asyncio.wait_for(future, RESERVE_TIMEOUT_S)
         except TimeoutError:
             raise WorkerAway("the call's media worker doesn't answer") from None
         finally:
-            self._waiting.pop(call, None)
+            if future in waiting:
+                waiting.remove(future)
+            if not waiting:
+                self._waiting.pop(call, None)
 
     def _report(self, worker: int, report: Report) -> None:
         if isinstance(report, Reserved | ReserveFailed):
-            future = self._waiting.get(report.call)
+            waiting = self._waiting.get(report.call)
+            future = waiting.popleft() if waiting else None
             if future is not None and not future.done():
                 if isinstance(report, Reserved):
                     future.set_result(report.ports)

@@ -1,0 +1,104 @@
+"""What the control port gets out of the engine: nothing of one leg for anybody but its agent, no statement twice."""
+
+import pytest
+
+from crypto.ssh_key import SigningKey
+from crypto.sshsig import sign
+from gateway.call.stage import Stage
+from gateway.control import protocol as p
+from gateway.engine.commands import Commands
+from gateway.engine.errors import Refused
+from policy.decision import Purpose, Side
+from policy.statements import CALL_CONSENT_NAMESPACE, CallConsent
+
+
+@pytest.fixture
+def commands(bench) -> Commands:
+    return Commands(bench.engine)
+
+
+async def told_to_others(bench, commands, how) -> list[dict]:
+    """What `explain` says to everybody else of a leg that went that way: while it runs, and afterwards."""
+    live = await bench.opened()
+    how(bench, live)
+    running = await commands.command(p.Explain(live.call.ref))
+    bench.engine.hang_up(live.call.new.call_id)
+    await bench.engine.finished()
+    past = await commands.command(p.Explain(live.call.ref))
+    return [{key: value for key, value in said.items() if key != "call"} for said in (running, past)]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        lambda bench, live: None,
+        lambda bench, live: live.call.leg.withdraw(Side.AGENT) or bench.engine.reconsider(live),
+        lambda bench, live: bench.engine.referred(live.call.new.call_id),
+    ],
+    ids=["recorded", "stopped by the agent", "transferred"],
+)
+async def test_others_cannot_tell_a_recorded_leg_from_any_other(bench, commands, how):
+    bench.custody.expect_discarded("0" * 32)
+    running, past = await told_to_others(bench, commands, how)
+    assert running["reasons"] == past["reasons"] == ["NOT_SELECTED_OR_NOT_PERMITTED"]
+    assert set(running) == set(past) == {"running", "reasons", "note"}
+
+
+async def test_the_status_for_admins_has_no_figure_of_answers_or_lights(bench, commands):
+    before = await commands.command(p.Status())
+    await bench.opened()
+    after = await commands.command(p.Status())
+    assert {key for key in after if after[key] != before[key]} == {"calls"}
+    assert bench.engine.figures["caller_yes"] == 1
+
+
+async def test_who_paused_must_resume(bench, commands):
+    live = await bench.opened()
+    ref = live.call.ref
+    await commands.command(p.PauseCall(ref, "pbx", True))
+    await commands.command(p.PauseCall(ref, f"agent:{bench.agent}", True))
+    assert await commands.command(p.PauseCall(ref, f"agent:{bench.agent}", False)) == {"paused": True}
+    assert bench.stage(live) is Stage.PAUSED
+    assert await commands.command(p.PauseCall(ref, "pbx", False)) == {"paused": False}
+    assert bench.stage(live) is Stage.LIT
+
+
+async def test_a_yes_that_was_taken_back_cannot_be_replayed(bench, commands):
+    live = await bench.answered()
+    key = SigningKey.generate()
+    object.__setattr__(bench.site.agents[bench.agent], "signing_key", key.verify_key.line())
+    said = CallConsent(bench.agent, live.call.ref, Purpose.COACHING, "yes").canonical()
+    signed = p.Signed(said.decode(), sign(key, CALL_CONSENT_NAMESPACE, said))
+    yes = p.ConsentInCall(bench.agent, live.call.ref, "coaching", "yes", signed)
+    no = p.ConsentInCall(bench.agent, live.call.ref, "coaching", "no")
+    await commands.command(no)
+    await commands.command(yes)
+    await commands.command(yes)
+    await commands.command(no)
+    with pytest.raises(Refused) as refused:
+        await commands.command(yes)
+    assert refused.value.refusal.code == "no_is_final"
+
+
+@pytest.mark.parametrize("by", ["somebody", "agent:somebody"])
+async def test_only_its_agent_or_the_pbx_pauses_a_call(bench, commands, by):
+    live = await bench.answered()
+    with pytest.raises(Refused):
+        await commands.command(p.PauseCall(live.call.ref, by, True))
+
+
+async def test_another_agents_page_acknowledges_nothing(bench, commands):
+    live = await bench.lit()
+    shown = live.call.leg.indicator.shown
+    other = "f" * 32
+    await commands.command(p.PageOpened(other, "page-2"))
+    for agent, page in ((other, "page-2"), (other, "page-1"), (bench.agent, "page-2"), (bench.agent, "page-3")):
+        ack = p.Acknowledge(agent, page, live.call.ref, shown.seq, shown.nonce, shown.state.value, "visible")
+        assert await commands.command(ack) == {"counted": False}
+    assert bench.stage(live) is Stage.LIT
+
+
+async def test_a_call_with_a_protected_party_leaves_no_entry_of_its_agent(bench):
+    bench.site.protected = type("Everybody", (), {"__contains__": lambda self, number: True})()
+    await bench.answered()
+    assert (bench.ledger.entered, [kind.value for kind in bench.ledger.x]) == ([], ["protected"])
