@@ -15,6 +15,7 @@ from typing import Final, Self, TypeVar
 from policy.agreement.faults import Fault, FaultCode, printable
 from policy.agreement.tree import WHOLE, Kind, ListNode, MapNode, Node, ScalarNode, in_quotes, join
 from policy.errors import PeriodError
+from policy.percent import parse_percent
 from policy.period import Period, parse_period
 
 E = TypeVar("E", bound=StrEnum)
@@ -25,11 +26,9 @@ HEX_SHA256: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 NO_DATE: Final = date(1970, 1, 1)
 NO_INSTANT: Final = datetime(1970, 1, 1, tzinfo=UTC)
 NO_PERIOD: Final = Period(0, 0, "")
-PPM_PER_PERCENT: Final = 10_000
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _LOCAL_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}", re.ASCII)
-_PERCENT = re.compile(r"(100|[1-9]?[0-9])(?:\.([0-9]{1,4}))?", re.ASCII)
 
 PERSON_FIELDS: Final = frozenset(
     {
@@ -268,11 +267,10 @@ class Section:
         text = self.text(name)
         if not text:
             return 0
-        match = _PERCENT.fullmatch(text)
-        if match is None or (match[1] == "100" and int(match[2] or "0")):
+        ppm = parse_percent(text)
+        if ppm is None:
             self.refuse(FaultCode.WRONG_VALUE, name, f'`{text[:40]}` is not a percentage such as "5" or "2.5"')
-            return 0
-        return int(match[1]) * PPM_PER_PERCENT + int((match[2] or "0").ljust(4, "0"))
+        return ppm or 0
 
     def period(self, name: str) -> Period:
         """A duration."""

@@ -12,9 +12,10 @@ from itertools import pairwise
 from typing import Final
 
 from policy.agreement.faults import FaultCode
-from policy.agreement.reader import PPM_PER_PERCENT, Report
+from policy.agreement.reader import Report
 from policy.agreement.schema import KEEP_AGENT_SIDE, Agreement, Campaign, Instrument
 from policy.agreement.sections import PROHIBITED
+from policy.percent import PPM_PER_PERCENT
 from policy.period import Period, parse_period
 from policy.profiles import profile_of
 from policy.terms import Gate, Mode, Phase, Purpose
