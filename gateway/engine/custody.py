@@ -316,8 +316,8 @@ class Custody:
             try:
                 await self._write_end(report)
                 break
-            except RecordingState:
-                break  # discarded meanwhile: destroyed, nothing to keep
+            except (RecordingState, RecordingUnknown):
+                break  # discarded or erased meanwhile: nothing to keep, and asking again changes nothing
             except StorageError as error:
                 log.error("a segment's end could not be written, trying again", fault=type(error).__name__)
                 await asyncio.sleep(RETRY_S)

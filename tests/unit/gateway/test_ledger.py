@@ -276,8 +276,8 @@ async def test_legs_that_wait_for_one_whose_draw_failed_go_on_once_it_is_closed(
         await entering(ledger, agent, terms)
     waiting = asyncio.create_task(entering(Ledger(folder.legs, ORIGIN, HeldShare(ORIGIN)), agent, terms))
     async with asyncio.timeout(5):
-        while len(await rows(folder)) < 2:  # noqa: ASYNC110 -- the row is written by a thread of the database
-            await asyncio.sleep(0)
+        while len(await rows(folder)) < 2:
+            pass
     assert not waiting.done()
     with pytest.raises(StorageUnavailable):
         await ledger.close_failed(terms, TODAY)
