@@ -103,9 +103,12 @@ class Workers:
         self, run_dir: Path, count: int, told: Callable[[int, Report], None], lost: Callable[[int], None]
     ) -> None:
         self._told = told
-        self._workers = [_Worker(index, run_dir / f"worker-{index}.sock", self._report, lost) for index in range(count)]
-        self._waiting: dict[CallRef, deque[asyncio.Future[dict[FlowId, Address]]]] = {}
-        """By call, in the order of the orders: a worker answers in that order."""
+        self._lost = lost
+        self._workers = [
+            _Worker(index, run_dir / f"worker-{index}.sock", self._report, self._gone) for index in range(count)
+        ]
+        self._waiting: dict[tuple[int, CallRef], deque[asyncio.Future[dict[FlowId, Address]]]] = {}
+        """By worker and call, in the order of the orders: a worker answers in that order."""
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -143,7 +146,7 @@ class Workers:
         future: asyncio.Future[dict[FlowId, Address]] = asyncio.get_running_loop().create_future()
         if not self.send(worker, Reserve(call, flows)):
             raise WorkerAway("the call's media worker is away")
-        waiting = self._waiting.setdefault(call, deque())
+        waiting = self._waiting.setdefault((worker, call), deque())
         waiting.append(future)
         try:
             return await asyncio.wait_for(future, RESERVE_TIMEOUT_S)
@@ -153,11 +156,11 @@ class Workers:
             if future in waiting:
                 waiting.remove(future)
             if not waiting:
-                self._waiting.pop(call, None)
+                self._waiting.pop((worker, call), None)
 
     def _report(self, worker: int, report: Report) -> None:
         if isinstance(report, Reserved | ReserveFailed):
-            waiting = self._waiting.get(report.call)
+            waiting = self._waiting.get((worker, report.call))
             future = waiting.popleft() if waiting else None
             if future is not None and not future.done():
                 if isinstance(report, Reserved):
@@ -166,3 +169,11 @@ class Workers:
                     future.set_exception(NoPorts(report.reason))
             return
         self._told(worker, report)
+
+    def _gone(self, worker: int) -> None:
+        """A connection broke: who waits for ports over it needn't wait any longer."""
+        for (asked, _), waiting in self._waiting.items():
+            for future in waiting if asked == worker else ():
+                if not future.done():
+                    future.set_exception(WorkerAway("the call's media worker went away"))
+        self._lost(worker)
