@@ -34,6 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
         return _complain(error, WRONG_USE)
     except (GatewayError, StorageError) as error:
         return _complain(error, FAILED)
+    except OSError as error:
+        why = (error.strerror or "the system refused").lower()
+        return _complain(GatewayError(f"`{error.filename}`: {why}" if error.filename else why), FAILED)
     except KeyboardInterrupt:
         return FAILED
 

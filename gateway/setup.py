@@ -20,6 +20,7 @@ from policy.consent import RECEIPT_NAMESPACE
 from storage import durable, manifest
 from storage.acts import Acts, Anchor
 from storage.database import Database
+from storage.durable import declared
 from storage.gateway_key import load_or_create
 from storage.lock import WriterLock
 
@@ -44,8 +45,11 @@ class Made:
 async def initialise(config: Config, anchors: dict[str, Path], numbers: Iterable[str]) -> Made:
     """Make what is missing; raises `AnchorError`, `StorageError`."""
     read = [_read(role, path) for role, path in sorted(anchors.items())]
+    if len({anchor.key for anchor in read}) < len(read):
+        raise AnchorError("--anchor: two parties have the same key, so one hand could sign for both")
     data_dir = config.site.data_dir.absolute()
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with declared("make the data folder"):
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with WriterLock(data_dir):
         key = load_or_create(data_dir)
         protect(data_dir, (*EMERGENCY, *numbers))
