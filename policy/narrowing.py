@@ -39,7 +39,7 @@ class Business(StrEnum):
     RATE = "rate"
     COUNT = "count"
     CAP = "cap"
-    END = "end"
+    VALIDITY = "validity"
     BOTH = "both"
 
 
@@ -111,6 +111,10 @@ def _earlier(old: object, new: object) -> Kind:
     return _by(new < old) if isinstance(old, datetime) and isinstance(new, datetime) else Kind.OTHER
 
 
+def _later(old: object, new: object) -> Kind:
+    return _earlier(new, old)
+
+
 def _subset(old: object, new: object) -> Kind | None:
     """Fewer entries are narrower; the same ones in another order are no change."""
     if not is_texts(old) or not is_texts(new):
@@ -148,7 +152,8 @@ TABLE: Final[tuple[tuple[re.Pattern[str], Compare, Business], ...]] = tuple(
         ("lanes.sample.caps.per_agent.P1W", _less, Business.CAP),
         ("lanes.customer_request.per_agent.P1W", _less, Business.CAP),
         ("evaluations.per_agent_per_year", _less, Business.CAP),
-        ("validity.end", _earlier, Business.END),
+        ("validity.start", _later, Business.VALIDITY),
+        ("validity.end", _earlier, Business.VALIDITY),
         ("version", _newer, Business.BOTH),
         ("lanes.sample.rates.order", _order, Business.BOTH),
         ("lanes.campaigns.order", _order, Business.BOTH),
@@ -205,7 +210,7 @@ def who_may(found: Comparison, powers: CouncilPowers | None) -> frozenset[str]:
     alone = set()
     if powers is not None and powers.lower and businesses <= LOWERED:
         alone.add(COUNCIL)
-    if businesses == {Business.END} or (found.one_factor and Business.BOTH not in businesses):
+    if businesses == {Business.VALIDITY} or (found.one_factor and Business.BOTH not in businesses):
         alone.add(EMPLOYER)
     return frozenset(alone)
 

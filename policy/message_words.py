@@ -1,0 +1,328 @@
+"""The words of `messages`: one line per reason and language. Names in braces are filled in; no rules here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from policy.agreement.faults import FaultCode as F
+from policy.endings import Ends
+from policy.errors import ActFault as A
+
+PARTIES: Final[Mapping[str, Mapping[str, str]]] = {
+    "de": {
+        "and": "und",
+        "employer": "Arbeitgeber",
+        "council": "Betriebsrat",
+        "council2": "Betriebsrat (zweiter Schlüssel)",
+        "council3": "Betriebsrat (dritter Schlüssel)",
+        "dpo": "Datenschutzbeauftragte",
+    },
+    "en": {
+        "and": "and",
+        "employer": "the employer",
+        "council": "the works council",
+        "council2": "the works council (second key)",
+        "council3": "the works council (third key)",
+        "dpo": "the data-protection officer",
+    },
+    "nb": {
+        "and": "og",
+        "employer": "arbeidsgiveren",
+        "council": "de tillitsvalgte",
+        "council2": "de tillitsvalgte (andre nøkkel)",
+        "council3": "de tillitsvalgte (tredje nøkkel)",
+        "dpo": "personvernombudet",
+    },
+}
+
+
+def _three(de: str, en: str, nb: str) -> Mapping[str, str]:
+    return {"de": de, "en": en, "nb": nb}
+
+
+ACTS: Final[Mapping[str, Mapping[str, str]]] = {
+    A.MALFORMED: _three(
+        "Dieser Vorgang ist nicht lesbar: „{field}“ hat nicht die vorgeschriebene Form. Es hat sich nichts geändert.",
+        "This act can't be read: `{field}` doesn't have the prescribed form. Nothing has changed.",
+        "Denne handlingen kan ikke leses: «{field}» har ikke riktig form. Ingenting er endret.",
+    ),
+    A.SIGNATURE: _three(
+        "Die Unterschrift von „{role}“ passt nicht zu diesem Text und zum hinterlegten Schlüssel.",
+        "The signature of `{role}` doesn't fit this text and the anchored key.",
+        "Signaturen til «{role}» passer ikke til denne teksten og den registrerte nøkkelen.",
+    ),
+    A.STALE: _three(
+        "Seit dieser Vorgang unterschrieben wurde, ist ein anderer in Kraft getreten. Der nächste hat die Nummer {next}: "
+        "bitte den heutigen Stand holen und neu unterschreiben.",
+        "Another act has taken effect since this one was signed. The next one has number {next}: "
+        "please fetch the present state and sign again.",
+        "En annen handling har trådt i kraft siden denne ble signert. Den neste har nummer {next}: "
+        "hent dagens stand og signer på nytt.",
+    ),
+    A.CLOCK_BACK: _three(
+        "Die Uhr des Servers steht vor dem letzten Vorgang. Bis sie stimmt, wird nichts angenommen.",
+        "The server's clock stands before the last act. Nothing is accepted until it is right.",
+        "Serverens klokke står før den forrige handlingen. Ingenting godtas før den stemmer.",
+    ),
+    A.UNKNOWN_AGREEMENT: _three(
+        "Eine Vereinbarung „{agreement}“ ist hier nicht in Kraft und nicht vorgemerkt.",
+        "No agreement `{agreement}` is in force or signed ahead here.",
+        "Ingen avtale «{agreement}» gjelder eller er signert på forhånd her.",
+    ),
+    A.DOCUMENT_MISSING: _three(
+        "Es fehlt die Vereinbarung selbst, auf die sich die Unterschriften beziehen.",
+        "The agreement itself, which the signatures are about, is missing.",
+        "Selve avtalen som signaturene gjelder, mangler.",
+    ),
+    A.DOCUMENT_DIFFERS: _three(
+        "Unterschrieben wurde ein anderes Dokument als das, das mitgeschickt wurde.",
+        "Another document was signed than the one that came with it.",
+        "Det ble signert et annet dokument enn det som fulgte med.",
+    ),
+    A.NARROWS_ANOTHER: _three(
+        "Das Dokument, das hier eingeschränkt werden soll, gilt nicht (mehr).",
+        "The document that this is to narrow is not in force (any more).",
+        "Dokumentet som skal innskrenkes, gjelder ikke (lenger).",
+    ),
+    A.ANCHOR_UNKNOWN: _three(
+        "Die Vereinbarung nennt den Schlüssel „{role}“; für diese Partei ist keiner dieses Namens hinterlegt.",
+        "The agreement names the key `{role}`; none of that name is anchored for this party.",
+        "Avtalen nevner nøkkelen «{role}»; ingen med det navnet er registrert for denne parten.",
+    ),
+    A.NOBODY_SIGNED: _three(
+        "Der Vorgang trägt keine Unterschrift.",
+        "The act carries no signature.",
+        "Handlingen har ingen signatur.",
+    ),
+    A.MUST_SIGN_TOO: _three(
+        "Das geht nicht mit diesen Unterschriften allein. Es muss noch unterschreiben: {missing}. Es geht um: {fields}.",
+        "These signatures alone are not enough. Still to sign: {missing}. It is about: {fields}.",
+        "Disse signaturene er ikke nok. Det mangler signatur fra: {missing}. Det gjelder: {fields}.",
+    ),
+    "must_sign_all": _three(
+        "Das geht nicht mit diesen Unterschriften allein. Es muss noch unterschreiben: {missing}.",
+        "These signatures alone are not enough. Still to sign: {missing}.",
+        "Disse signaturene er ikke nok. Det mangler signatur fra: {missing}.",
+    ),
+    A.NOT_ALONE: _three(
+        "Aussetzen kann nach dieser Vereinbarung allein nur: {missing}.",
+        "Under this agreement only {missing} may suspend alone.",
+        "Etter denne avtalen kan bare {missing} stanse alene.",
+    ),
+    A.NOT_NARROWER: _three(
+        "Das ist keine reine Einschränkung: {fields}. Dafür braucht es eine neue, von beiden unterschriebene Vereinbarung.",
+        "This doesn't only narrow: {fields}. That takes a new agreement signed by both.",
+        "Dette er ikke bare en innskrenkning: {fields}. Da trengs en ny avtale som begge har signert.",
+    ),
+    A.VERSION_NOT_NEWER: _three(
+        "Version {version} gibt es schon oder sie ist älter als die geltende. Bitte eine höhere Versionsnummer eintragen.",
+        "Version {version} exists already or is older than the one in force. Please enter a higher version number.",
+        "Versjon {version} finnes allerede eller er eldre enn den som gjelder. Skriv inn et høyere versjonsnummer.",
+    ),
+    A.ENDED: _three(
+        "Die Laufzeit dieser Vereinbarung ist schon vorbei.",
+        "This agreement has ended already.",
+        "Denne avtalen er allerede utløpt.",
+    ),
+    A.UNCHANGED: _three(
+        "Das ändert nichts: es gilt schon so.",
+        "This changes nothing: it is so already.",
+        "Dette endrer ingenting: slik er det allerede.",
+    ),
+    A.UNKNOWN_RULE: _three(
+        "Die Vereinbarung kennt keinen Anteil „{rule}“.",
+        "The agreement has no rate `{rule}`.",
+        "Avtalen har ingen andel «{rule}».",
+    ),
+    A.RATE_REFUSED: _three(
+        "Dieser Anteil liegt über dem, was eine Vereinbarung erlauben kann: {fields}.",
+        "This rate is above what any agreement can permit: {fields}.",
+        "Denne andelen er høyere enn noen avtale kan tillate: {fields}.",
+    ),
+    A.RESOLUTION_MISSING: _three(
+        "Für eine Erhöhung braucht es einen Beschluss des Betriebsrats mit Datum und Protokoll. Es geht um: {fields}.",
+        "A raise needs a resolution of the works council, with date and minutes. It is about: {fields}.",
+        "En økning krever et vedtak fra de tillitsvalgte, med dato og protokoll. Det gjelder: {fields}.",
+    ),
+    A.RESOLUTION_OLD: _three(
+        "Auf diesen Beschluss stützt sich schon ein früherer Vorgang; es braucht einen neuen. Es geht um: {fields}.",
+        "An earlier act rests on this resolution already; a new one is needed. It is about: {fields}.",
+        "En tidligere handling bygger alt på dette vedtaket; det trengs et nytt. Det gjelder: {fields}.",
+    ),
+    A.OPINION_MISSING: _three(
+        "Für eine Erhöhung braucht es eine Stellungnahme der Datenschutzbeauftragten. Es geht um: {fields}.",
+        "A raise needs an opinion of the data-protection officer. It is about: {fields}.",
+        "En økning krever en uttalelse fra personvernombudet. Det gjelder: {fields}.",
+    ),
+    A.NOT_SUSPENDED: _three(
+        "Es ist nichts ausgesetzt.",
+        "Nothing is suspended.",
+        "Ingenting er stanset.",
+    ),
+    A.SUSPENDED_BY_OTHERS: _three(
+        "Wieder aufnehmen kann nur, wer ausgesetzt hat, und der Betriebsrat: {missing}.",
+        "Only whoever suspended, and the works council, can resume: {missing}.",
+        "Bare den som stanset, og de tillitsvalgte kan gjenoppta: {missing}.",
+    ),
+    A.DAY_AHEAD: _three(
+        "Der Tag der Auswertung liegt in der Zukunft: {day}.",
+        "The day of the evaluation lies ahead: {day}.",
+        "Dagen for evalueringen ligger i framtiden: {day}.",
+    ),
+    A.DAY_NOT_NEWER: _three(
+        "Eine Auswertung vom {day} ist schon bestätigt; eine neue muss jünger sein.",
+        "An evaluation of {day} is signed off already; a new one must be later.",
+        "En evaluering fra {day} er alt bekreftet; en ny må være senere.",
+    ),
+    A.KEY_KNOWN: _three(
+        "Dieser Schlüssel gehört schon einer anderen Partei: jede hat ihren eigenen.",
+        "This key is another party's already: each has its own.",
+        "Denne nøkkelen tilhører alt en annen part: hver har sin egen.",
+    ),
+    A.KEY_UNKNOWN_ROLE: _three(
+        "Für „{role}“ ist kein Schlüssel hinterlegt, der ersetzt werden könnte.",
+        "No key is anchored for {role} that could be replaced.",
+        "Det er ikke registrert noen nøkkel for {role} som kan byttes.",
+    ),
+    A.KEY_NEEDS_RECIPIENT: _three(
+        "Für „{role}“ braucht es auch einen Empfängerschlüssel (age1…).",
+        "{role} needs a recipient (age1…) too.",
+        "{role} trenger også en mottakernøkkel (age1…).",
+    ),
+}
+
+ENDS: Final[Mapping[Ends, Mapping[str, tuple[str, str]]]] = {
+    Ends.AGREEMENT: {
+        "de": (
+            "Morgen endet die Vereinbarung „{name}“. Danach wird nichts mehr aufgezeichnet.",
+            "In {days} Tagen endet die Vereinbarung „{name}“. Danach wird nichts mehr aufgezeichnet.",
+        ),
+        "en": (
+            "The agreement `{name}` ends in one day. Nothing is recorded after that.",
+            "The agreement `{name}` ends in {days} days. Nothing is recorded after that.",
+        ),
+        "nb": (
+            "Avtalen «{name}» utløper om én dag. Etter det tas ingenting opp.",
+            "Avtalen «{name}» utløper om {days} dager. Etter det tas ingenting opp.",
+        ),
+    },
+    Ends.EVALUATION: {
+        "de": (
+            "Noch einen Tag Zeit für die gemeinsame Auswertung von „{name}“. Ohne sie wird die Aufzeichnung ausgesetzt.",
+            "Noch {days} Tage für die gemeinsame Auswertung von „{name}“. Ohne sie wird die Aufzeichnung ausgesetzt.",
+        ),
+        "en": (
+            "One day left for both parties' evaluation of `{name}`. Without it recording is suspended.",
+            "{days} days left for both parties' evaluation of `{name}`. Without it recording is suspended.",
+        ),
+        "nb": (
+            "Én dag igjen til partenes evaluering av «{name}». Uten den stanses opptak.",
+            "{days} dager igjen til partenes evaluering av «{name}». Uten den stanses opptak.",
+        ),
+    },
+    Ends.CAMPAIGN: {
+        "de": ("Morgen endet die Aktion „{name}“.", "In {days} Tagen endet die Aktion „{name}“."),
+        "en": ("The campaign `{name}` ends in one day.", "The campaign `{name}` ends in {days} days."),
+        "nb": ("Kampanjen «{name}» slutter om én dag.", "Kampanjen «{name}» slutter om {days} dager."),
+    },
+}
+"""One day, several days."""
+
+FIRST_LINE: Final = {"de": "Zeile {line}, Feld „{field}“: {what}", "nb": "Linje {line}, felt «{field}»: {what}"}
+
+
+def _two(de: str, nb: str) -> Mapping[str, str]:
+    return {"de": de, "nb": nb}
+
+
+FAULTS: Final[Mapping[F, Mapping[str, str]]] = {
+    F.TOO_LARGE: _two("Die Datei ist größer als 256 KiB.", "Filen er større enn 256 KiB."),
+    F.NOT_UTF8: _two("Die Datei ist kein UTF-8-Text.", "Filen er ikke UTF-8-tekst."),
+    F.NOT_YAML: _two("Die Datei ist kein lesbares YAML 1.2.", "Filen er ikke lesbar YAML 1.2."),
+    F.TOO_DEEP: _two("Die Datei ist zu tief verschachtelt.", "Filen er nøstet for dypt."),
+    F.TOO_MANY_VALUES: _two("Die Datei hat zu viele Werte.", "Filen har for mange verdier."),
+    F.ANCHOR_OR_ALIAS: _two("YAML-Anker und -Verweise sind nicht zulässig.", "YAML-ankre og -alias godtas ikke."),
+    F.TAG: _two("YAML-Tags sind nicht zulässig.", "YAML-tagger godtas ikke."),
+    F.DUPLICATE_KEY: _two("Das Feld steht zweimal da.", "Feltet står to ganger."),
+    F.BOOLEAN: _two(
+        "Das liest sich als Wahr/Falsch; bitte in Anführungszeichen setzen.",
+        "Dette leses som sant/usant; sett det i anførselstegn.",
+    ),
+    F.UNKNOWN_FIELD: _two(
+        "Dieses Feld gibt es hier nicht; nichts darin würde durchgesetzt.",
+        "Dette feltet finnes ikke her; ingenting i det ville bli håndhevet.",
+    ),
+    F.MISSING_FIELD: _two("Die Angabe fehlt.", "Opplysningen mangler."),
+    F.WRONG_TYPE: _two("Hier steht eine andere Art von Angabe als verlangt.", "Her står en annen type enn ventet."),
+    F.WRONG_VALUE: _two("Dieser Wert ist hier nicht zulässig.", "Denne verdien godtas ikke her."),
+    F.NO_END: _two("Eine Vereinbarung braucht ein Ende.", "En avtale trenger en sluttdato."),
+    F.END_BEFORE_START: _two("Das Ende muss nach dem Anfang liegen.", "Slutten må komme etter starten."),
+    F.VALIDITY_TOO_LONG: _two(
+        "Die Laufzeit ist länger als zulässig (24 Monate, bei formlosen Absprachen 6).",
+        "Avtalen varer lenger enn tillatt (24 måneder, uformelle avtaler 6).",
+    ),
+    F.RATE_TOO_HIGH: _two("Der Anteil liegt über der Obergrenze.", "Andelen er over taket."),
+    F.RATE_SUM_TOO_HIGH: _two(
+        "Stichprobe und Aktion liegen zusammen über der Obergrenze.", "Stikkprøve og kampanje er sammen over taket."
+    ),
+    F.PURPOSE_PROHIBITED: _two(
+        "Diesen Zweck kann keine Vereinbarung erlauben.", "Ingen avtale kan tillate dette formålet."
+    ),
+    F.PROHIBITION_MISSING: _two(
+        "In der Liste der Verbote fehlt ein Pflichteintrag.", "Et påbudt punkt mangler i listen over forbud."
+    ),
+    F.PERSON_SELECTOR: _two(
+        "Nach Personen darf nicht ausgewählt werden, nur nach Gruppen.",
+        "Man kan ikke velge ut personer, bare grupper.",
+    ),
+    F.MIN_AGENTS_TOO_LOW: _two(
+        "Weniger als 5 Personen: Einzelne wären erkennbar.", "Under 5 personer: enkeltpersoner ville bli synlige."
+    ),
+    F.ANCHOR_MISSING: _two(
+        "Für diese Partei ist kein eigener hinterlegter Schlüssel genannt.",
+        "Det er ikke oppgitt noen egen registrert nøkkel for denne parten.",
+    ),
+    F.SIGNATURES_MISSING: _two(
+        "Eine Erhöhung braucht die Unterschriften beider Parteien.", "En økning krever signatur fra begge parter."
+    ),
+    F.RESOLUTION_MISSING: _two("Es fehlt der Beschluss des Betriebsrats.", "Vedtaket fra de tillitsvalgte mangler."),
+    F.AGENT_GATE_TOO_WEAK: _two(
+        "Bei dieser Form der Absprache braucht jedes Gespräch das Ja der Person am Telefon.",
+        "Med denne avtaleformen trenger hver samtale et ja fra den ansatte.",
+    ),
+    F.CAMPAIGN_NOTICE_TOO_SHORT: _two(
+        "Eine Aktion muss mindestens 7 Tage vorher angekündigt sein.", "En kampanje må varsles minst 7 dager før."
+    ),
+    F.CAMPAIGN_OPEN_ENDED: _two("Eine Aktion braucht Anfang und Ende.", "En kampanje trenger start og slutt."),
+    F.CAMPAIGN_WITHOUT_COUNT: _two("Eine Aktion braucht eine Höchstzahl.", "En kampanje trenger et høyeste antall."),
+    F.OPT_OUT: _two("Schweigen gilt nie als Ja: opt_in eintragen.", "Taushet er aldri et ja: skriv opt_in."),
+    F.PER_LEG_WITHOUT_OPINION: _two(
+        "Einseitige Aufzeichnung braucht hier ein Gutachten (legal.per_leg_opinion).",
+        "Ensidig opptak krever her en juridisk vurdering (legal.per_leg_opinion).",
+    ),
+    F.NOT_MANDATORY: _two("Das ist verpflichtend und nicht abwählbar.", "Dette er påbudt og kan ikke velges bort."),
+    F.LIGHT_AGE_TOO_LONG: _two("Die Anzeige darf höchstens 5000 ms alt sein.", "Lyset kan være høyst 5000 ms gammelt."),
+    F.PERIOD_TOO_LONG: _two("Die Dauer liegt über dem Höchstwert.", "Varigheten er over det høyeste som er tillatt."),
+    F.PURPOSE_WITHOUT_GROUNDS: _two(
+        "Ein Zweck braucht Rechtsgrundlage, Erforderlichkeit und mildere Mittel.",
+        "Et formål trenger rettslig grunnlag, nødvendighet og mildere midler.",
+    ),
+    F.DPIA_MISSING: _two(
+        "Es fehlt der Verweis auf die Datenschutz-Folgenabschätzung.",
+        "Henvisningen til vurderingen av personvernkonsekvenser mangler.",
+    ),
+    F.POWERS_WITHOUT_CLAUSE: _two(
+        "Befugnisse des Betriebsrats brauchen den Verweis auf ihre Klausel.",
+        "De tillitsvalgtes fullmakter må vise til sin bestemmelse.",
+    ),
+    F.CAP_LONGER_THAN_EPOCH: _two(
+        "Eine Grenze für länger als den Ziehungszeitraum ist nicht prüfbar.",
+        "En grense for mer enn trekningsperioden kan ikke kontrolleres.",
+    ),
+    F.NO_QUORUM: _two(
+        "Es fehlt, wer die Aufnahme auf Wunsch der Kundschaft außerdem öffnen darf (role: quorum).",
+        "Det mangler hvem andre som kan åpne opptak på kundens ønske (role: quorum).",
+    ),
+}
+"""English is the loader's own sentence, which knows the values."""
