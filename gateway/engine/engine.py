@@ -234,6 +234,7 @@ class Engine:
     def beat(self) -> None:
         """Each second: a heartbeat for every light that is on, and one look at every leg."""
         now = self.clock.now()
+        self.site.watch.observe(now, self.clock.wallclock())  # while nobody calls, too: no step goes unseen
         for light in tuple(self.lights.lit()):
             beat = light.heartbeat(now)
             if beat is not None:
