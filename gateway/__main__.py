@@ -13,11 +13,8 @@ from pathlib import Path
 
 import structlog
 
-from gateway import assembly, setup
 from gateway.config import Config, ConfigError, load_config
-from gateway.engine.protected import protect
-from gateway.errors import GatewayError
-from gateway.media import worker_process
+from gateway.errors import AnchorError, GatewayError
 from storage.errors import StorageError, StorageUrlError
 
 FAILED, WRONG_USE = 1, 2
@@ -30,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         config = load_config(args.config)
         return _run(args, config)
-    except (ConfigError, setup.AnchorError, StorageUrlError) as error:
+    except (ConfigError, AnchorError, StorageUrlError) as error:
         return _complain(error, WRONG_USE)
     except (GatewayError, StorageError) as error:
         return _complain(error, FAILED)
@@ -42,17 +39,26 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace, config: Config) -> int:
+    # each command imports its own: a media worker that was killed has two seconds to carry its calls again
     if args.command == "serve":
+        from gateway import assembly
+
         assembly.serve(config)
     elif args.command == "worker":
+        from gateway.media import worker_process
+
         if not 0 <= args.index < worker_process.worker_count(config):
             raise ConfigError(f"--index: there are {worker_process.worker_count(config)} workers")
         worker_process.serve(config, args.index)
     elif args.command == "protect":
+        from gateway.engine.protected import protect
+
         data_dir = config.site.data_dir.absolute()
         added = protect(data_dir, (line.strip() for line in sys.stdin))
         sys.stdout.write(f"{json.dumps({'added': added})}\n")
     else:
+        from gateway import setup
+
         made = asyncio.run(setup.initialise(config, _anchors(args.anchor), ()))
         sys.stdout.write(json.dumps({"gateway": made.gateway, "anchors": made.anchors}) + "\n")
     return 0
@@ -77,7 +83,7 @@ def _anchors(texts: list[str]) -> dict[str, Path]:
     for text in texts:
         role, separator, path = text.partition("=")
         if not separator or not path:
-            raise setup.AnchorError(f"--anchor {text}: write ROLE=KEYFILE")
+            raise AnchorError(f"--anchor {text}: write ROLE=KEYFILE")
         found[role] = Path(path)
     return found
 

@@ -3,3 +3,7 @@
 
 class GatewayError(Exception):
     """Anything the gateway declares as going wrong."""
+
+
+class AnchorError(GatewayError):
+    """A KEYFILE that can't be anchored."""

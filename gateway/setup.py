@@ -15,7 +15,7 @@ from crypto.x25519 import Recipient
 from gateway.clock import SystemClock
 from gateway.config import Config
 from gateway.engine.protected import EMERGENCY, protect
-from gateway.errors import GatewayError
+from gateway.errors import AnchorError
 from policy.consent import RECEIPT_NAMESPACE
 from storage import durable, manifest
 from storage.acts import Acts, Anchor
@@ -28,10 +28,6 @@ __all__ = ["AnchorError", "Made", "initialise"]
 
 ROLES = ("employer", "council", "council2", "council3", "dpo")
 NEEDS_RECIPIENT = frozenset({"council", "dpo"})
-
-
-class AnchorError(GatewayError):
-    """A KEYFILE that can't be anchored."""
 
 
 @dataclass(frozen=True, slots=True)
