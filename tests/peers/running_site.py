@@ -30,6 +30,7 @@ from demo.link import Hop
 from demo.opening import read_stereo
 from demo.phone import Call, Phone
 from demo.staff import Office
+from demo.talk import THINK_S
 from gateway.clock import SystemClock
 from gateway.control.protocol import MAX_LINE, Answer, Command, Request, Status, decode, encode
 from gateway.media.prompts.sounds import Catalogue
@@ -236,6 +237,7 @@ class RunningSite:
         talk = await self.drawn_call(desk, **how)
         async with asyncio.timeout(30):
             await talk.caller.hears(self.prompt_end)
+            await asyncio.sleep(THINK_S)
             talk.caller.press(CONSENT_KEY, ms=120)
             await desk.light("recording_both")
         await self.tapped(desk, talk.ref)
@@ -288,6 +290,7 @@ class RunningSite:
         with (self.folder / "fairtap.toml").open("a") as file:
             file.write(self._more)
         await self.house.init(parties)
+        self._prepare()
         await self._stack.enter_async_context(self.house)
         http = await self._stack.enter_async_context(httpx.AsyncClient(base_url=self.at.base_url, timeout=20))
         self.office = Office(http, self.house.admin_token, parties, self._clock)
@@ -297,6 +300,9 @@ class RunningSite:
         await self.office.sign_in_council()
         await self.office.activate(PROMPT, Catalogue().sounds[PROMPT].sha256)
         await self._seat_agents()
+
+    def _prepare(self) -> None:
+        """Room for what has to stand before the gateway starts."""
 
     async def _seat_agents(self) -> None:
         names = [f"Test agent {number}" for number in range(1, max(SMALLEST_GROUP, self._wanted) + 1)]
