@@ -46,20 +46,6 @@ def test_init_tells_fingerprints_and_protect_adds_to_the_list(tmp_path):
     assert (done.returncode, json.loads(done.stdout)) == (0, {"added": 2})
 
 
-def test_a_wrong_configuration_is_one_line_and_rc_2(tmp_path):
-    (tmp_path / "fairtap.toml").write_text("[ng]\nlisten = ['udp:127.0.0.1:2223']\n")
-    done = gateway(tmp_path, "serve", "--config", "fairtap.toml")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "ng.listen" in one_line(done.stderr)
-
-
-def test_a_second_gateway_is_one_line_and_rc_1(tmp_path):
-    with WriterLock(tmp_path / "var"):
-        done = gateway(tmp_path, "serve")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "stop it first" in one_line(done.stderr)
-
-
 def test_a_listener_that_is_taken_is_one_line_and_rc_2(tmp_path):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
@@ -119,6 +105,19 @@ def run(tmp_path, monkeypatch, capfd):
 def test_wrong_use_is_rc_2(run, words, said):
     rc, stderr = run(*words)
     assert rc == 2 and said in one_line(stderr)
+
+
+def test_a_wrong_configuration_is_one_line_and_rc_2(run, tmp_path):
+    path = tmp_path / "fairtap.toml"
+    path.write_text("[ng]\nlisten = ['udp:127.0.0.1:2223']\n")
+    rc, stderr = run("serve", "--config", str(path))
+    assert rc == 2 and "ng.listen" in one_line(stderr)
+
+
+def test_a_second_gateway_is_one_line_and_rc_1(run, tmp_path):
+    with WriterLock(tmp_path / "var"):
+        rc, stderr = run("serve")
+    assert rc == 1 and "stop it first" in one_line(stderr)
 
 
 def test_a_database_of_another_kind_is_rc_2(run, monkeypatch):
