@@ -9,7 +9,10 @@ import asyncio
 import json
 import logging
 import sys
+import traceback
+from collections.abc import MutableMapping
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -18,6 +21,8 @@ from gateway.errors import AnchorError, GatewayError
 from storage.errors import StorageError, StorageUrlError
 
 FAILED, WRONG_USE = 1, 2
+PLACES = 12
+"""Innermost frames of a fault that the log names."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -95,12 +100,23 @@ def _configure_log() -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            _tell_where,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+def _tell_where(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Of an exception its kind and its places in the code: its text may quote a message, and with it a person."""
+    given = line.pop("exc_info", None)
+    error = given if isinstance(given, BaseException) else sys.exc_info()[1] if given else None
+    if error is not None:
+        frames = traceback.extract_tb(error.__traceback__)[-PLACES:]
+        line["fault"] = type(error).__name__
+        line["at"] = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+    return line
 
 
 def _complain(error: Exception, rc: int) -> int:

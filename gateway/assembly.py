@@ -98,9 +98,10 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
         lambda worker, report: engines[0].report(worker, report),
         lambda worker: engines[0].worker_lost(worker),
     )
+    decisions = Decisions(database)
     custody = Custody(
         recordings=recordings,
-        decisions=Decisions(database),
+        decisions=decisions,
         consents=consents,
         key=key,
         origin=origin,
@@ -122,6 +123,7 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
     engines.append(engine)
     await custody.resume()
     await site.load()
+    site.watch.last_entry = await decisions.newest()
     control = ControlServer(config.run_dir / "control.sock", Commands(engine), bus)
     jobs = Jobs(engine, consents, config.run_dir)
     return _Parts(engine, workers, control, jobs, Inline(config, engine, clock))
@@ -138,6 +140,10 @@ async def _run(config: Config, parts: _Parts) -> None:
     parts.jobs.start()
     await parts.inline.start()
     _say_state(parts.engine, adopted)
+    if config.sip.identity.placement == "trunk":
+        log.warning(
+            "nothing is recorded: at placement `trunk` a leg has an agent only while the PBX says so; not built"
+        )
     await over.wait()
     parts.inline.drain()
     await _drained(parts.engine, config.drain_s)

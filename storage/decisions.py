@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, func, insert, select
 
 from policy.decision import Outcome, Reason
 from policy.terms import Lane, Purpose, Side
@@ -57,6 +57,11 @@ class Decisions:
         }
         statement = insert(decisions).values(**values).returning(decisions.c.id)
         return await self._database.write(lambda connection: int(connection.execute(statement).scalar_one()))
+
+    async def newest(self) -> datetime | None:
+        """When the last decision was written, by the wall clock of then: an earlier clock isn't to be trusted."""
+        query = select(func.max(decisions.c.at))
+        return await self._database.read(lambda connection: connection.execute(query).scalar_one())
 
     async def of_recording(self, recording: str) -> list[DecisionRow]:
         """The decisions behind a recording, oldest first."""

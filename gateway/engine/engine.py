@@ -40,6 +40,7 @@ from gateway.engine.ledger import Ledger
 from gateway.engine.lights import Lights
 from gateway.engine.live_call import LiveCall
 from gateway.engine.memory import Memory, Remembered
+from gateway.engine.silence import OVER_AFTER_S, RECORDING_OVER_AFTER_S, UNANCHORED_AFTER_S, SilentCalls
 from gateway.engine.site import Site
 from gateway.engine.workers import NoPorts, WorkerAway, Workers
 from gateway.event_bus import EventBus
@@ -94,10 +95,13 @@ class Engine:
         self.idle = asyncio.Event()
         """Set while there is no call."""
         self.idle.set()
+        self._silent = SilentCalls()
         self._owing: set[int] = set()
         self._working: set[asyncio.Task[None]] = set()
         self._ids = ids
         self._journal = journal
+        self._agents_known = config.sip.identity.placement == "phones"
+        """A PBX between us and the phones hides transfers: who is on a leg could change unseen."""
         sides = {Side.CALLER: config.sip.caller_side, Side.AGENT: config.sip.agent_side}
         self._hosts = {side: part.media_address for side, part in sides.items()}
         self._networks = {
@@ -129,7 +133,7 @@ class Engine:
             return
         if new is not None:
             live.call.identify(new)
-        live.agent = self.site.holder(live.call.new.extension)
+        live.agent = self.site.holder(live.call.new.extension) if self._agents_known else None
         self.apply(live, live.call.answered(dialog, live.agent))
         if live.agent is None:
             self._enter_x(live)
@@ -191,6 +195,7 @@ class Engine:
         if not self.calls:
             self.idle.set()
         call = live.call
+        self._silent.forget(call.ref)
         self.by_ref.pop(call.ref, None)
         self._journal.erase(call.ref)
         if call.worker is not None:
@@ -240,6 +245,33 @@ class Engine:
             if beat is not None:
                 self.bus.publish(beat)
         self.reconsider_all()
+
+    def survey(self) -> None:
+        """Now and then: count the calls that fell silent, forget those of which nothing can ever be heard."""
+        for ref in self._silent.calls():
+            live = self.by_ref.get(ref)
+            if live is not None:
+                self._order(live, plane.Query(ref))
+        for live in tuple(self.calls.values()):
+            if live.call.worker is None and self.clock.now() - live.began_at > UNANCHORED_AFTER_S:
+                self._lost(live)
+
+    def _counted(self, report: plane.Counted) -> None:
+        live = self.by_ref.get(report.call)
+        if live is None:
+            return
+        silent_s = self._silent.counted(report, self.clock.now())
+        leg = live.call.leg
+        if silent_s >= OVER_AFTER_S:
+            self._lost(live)
+        elif silent_s >= RECORDING_OVER_AFTER_S and leg is not None and leg.stage is Stage.OPEN:
+            now, wallclock = self.clock.now(), self.clock.wallclock()
+            self._step(live, partial(leg.abandon, now, wallclock, (Reason.NO_MEDIA,)))
+
+    def _lost(self, live: LiveCall) -> None:
+        self.counters["calls_without_end"] += 1
+        log.warning("a call that nobody ended is forgotten", call=live.call.ref)
+        self.hang_up(live.call.new.call_id)
 
     def reasons(self, live: LiveCall) -> tuple[str, ...]:
         """Why a call's leg isn't recorded, in full: for its agent's eyes, folded for everybody else's."""
@@ -438,6 +470,10 @@ class Engine:
                 self.custody.take(worker, report)
                 if isinstance(report, plane.SegmentFailed):
                     self._side_failed(report)
+            case plane.MediaTimeout(flow=flow, silent_s=silent_s):
+                self._silent.suspect(CallRef(flow.split("/", 1)[0]), self.clock.now() - silent_s)
+            case plane.Counted(final=False):
+                self._counted(report)
             case plane.Counted(flows=flows, final=True):
                 for count in flows.values():
                     self.counters["packets_relayed"] += count.forwarded
@@ -494,6 +530,7 @@ class Engine:
                 continue
             call = restore(kept, self._hosts, self._networks, partial(self._make_leg, kept.ref))
             self._hold(call)
+            self._silent.suspect(call.ref, self.clock.now())  # its end may have passed while nobody listened
         return len(self.calls)
 
     async def finished(self, within_s: float = FINISH_S) -> bool:
@@ -523,7 +560,7 @@ class Engine:
         return self._hold(Call(ref, new, media, worker, since, partial(self._make_leg, ref)))
 
     def _hold(self, call: Call) -> LiveCall:
-        live = LiveCall(call)
+        live = LiveCall(call, began_at=self.clock.now())
         self.idle.clear()
         self.calls[call.new.call_id] = live
         self.by_ref[call.ref] = live

@@ -22,6 +22,7 @@ TICK_S = 0.05
 BEAT_S = 1.0
 RETENTION_S = 600.0
 PROBE_S = 2.0
+SURVEY_S = 30.0
 WORKERS_REPORT_S = 3.0
 """How long workers of an earlier run get to tell what they sealed."""
 
@@ -42,6 +43,7 @@ class Jobs:
             (BEAT_S, self._beat),
             (RETENTION_S, self._retention),
             (PROBE_S, self._probe),
+            (SURVEY_S, self._survey),
         )
         self._tasks = [asyncio.create_task(self._every(period, job)) for period, job in jobs]
         self._tasks.append(asyncio.create_task(self._leftovers()))
@@ -65,6 +67,9 @@ class Jobs:
 
     async def _beat(self) -> None:
         self._engine.beat()
+
+    async def _survey(self) -> None:
+        self._engine.survey()
 
     async def _retention(self) -> None:
         with contextlib.suppress(StorageError):

@@ -24,6 +24,8 @@ class LiveCall:
     """See the module. Durable work runs in its own task, so that no SIP message ever waits for a disk."""
 
     call: Call
+    began_at: float = 0.0
+    """Monotonic seconds."""
     agent: str | None = None
     entered: Entered | None = None
     unsettled: set[SideKey] = field(default_factory=set)

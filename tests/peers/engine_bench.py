@@ -20,6 +20,7 @@ from gateway.engine.ledger import Entered
 from gateway.engine.live_call import LiveCall
 from gateway.engine.protected import ProtectedParties
 from gateway.engine.site import Site
+from gateway.engine.workers import WorkerAway
 from gateway.event_bus import EventBus
 from gateway.journal import CallJournal
 from gateway.media.plane import (
@@ -30,6 +31,10 @@ from gateway.media.plane import (
     FlowSpec,
     Order,
     PlayEnded,
+    Report,
+    SegmentFailed,
+    SideName,
+    Stop,
 )
 from policy.decision import ConsentState, Purpose, Side
 from storage.acts import Acts
@@ -43,6 +48,7 @@ from tests.peers.stored import Folder, enter, open_folder
 from tests.unit.policy.green import SAMPLE_RULE, agreement
 
 EXTENSION, OUTSIDE, PAGE = "200", "+4940111222", "page-1"
+SIDES: tuple[SideName, SideName] = ("agent", "caller")
 SDP = b"\r\n".join(
     [b"v=0", b"o=- 1 1 IN IP4 %s", b"s=-", b"c=IN IP4 %s", b"t=0 0", b"m=audio %d RTP/AVP 8 101",
      b"a=rtpmap:8 PCMA/8000", b"a=rtpmap:101 telephone-event/8000", b"a=%s", b""]
@@ -59,6 +65,7 @@ class WorkerDouble:
     def __init__(self) -> None:
         self.orders: list[Order] = []
         self.away = False
+        self.told: Callable[[int, Report], None] = lambda worker, report: None
         self._expected: list[tuple[type, asyncio.Event]] = []
         self._ports = itertools.count(30000, 2)
 
@@ -67,15 +74,24 @@ class WorkerDouble:
         return () if self.away else (0,)
 
     def choose(self) -> int:
+        if self.away:
+            raise WorkerAway("no media worker is connected")
         return 0
 
     def send(self, worker: int, order: Order) -> bool:
         if not self.away:
             self.orders.append(order)
+            if isinstance(order, Stop):
+                asyncio.get_running_loop().call_soon(self._end, order)
             for kind, event in self._expected:
                 if isinstance(order, kind):
                     event.set()
         return not self.away
+
+    def _end(self, stop: Stop) -> None:
+        """Nothing was said: both sides end without media."""
+        for side in SIDES:
+            self.told(0, SegmentFailed(stop.call, stop.recording, stop.seg, side, "no_media"))
 
     def expect(self, kind: type) -> asyncio.Event:
         """Set once an order of that kind comes."""
@@ -152,6 +168,7 @@ class EngineBench:
             config=config, clock=self.clock, ids=Ids(), site=self.site, ledger=self.ledger,  # type: ignore[arg-type]  # a double
             custody=self.custody, workers=self.worker, bus=self.bus, journal=CallJournal(config.run_dir),  # type: ignore[arg-type]  # a double
         )  # fmt: skip
+        self.worker.told = self.engine.report
         await self._agree()
         return self
 

@@ -38,7 +38,6 @@ async def told_to_others(bench, commands, how) -> list[dict]:
     ids=["recorded", "stopped by the agent", "transferred"],
 )
 async def test_others_cannot_tell_a_recorded_leg_from_any_other(bench, commands, how):
-    bench.custody.expect_discarded("0" * 32)
     running, past = await told_to_others(bench, commands, how)
     assert running["reasons"] == past["reasons"] == ["NOT_SELECTED_OR_NOT_PERMITTED"]
     assert set(running) == set(past) == {"running", "reasons", "note"}

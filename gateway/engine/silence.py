@@ -1,0 +1,57 @@
+"""Calls that may be over though nobody said so: their BYE was lost, or both ends are gone.
+
+A worker tells once that a flow fell silent; from then on its call is counted now and then until something comes again.
+First the recording ends, much later the call, so that no port, light or journal entry outlives what it stands for. A
+call on hold, or of people who say nothing, must not be cut off: hence the long times, and RTCP counts as life.
+"""
+
+from dataclasses import dataclass
+
+from gateway.media.plane import CallRef, Counted
+
+__all__ = ["OVER_AFTER_S", "RECORDING_OVER_AFTER_S", "UNANCHORED_AFTER_S", "SilentCalls"]
+
+RECORDING_OVER_AFTER_S = 120.0
+"""A leg that is being recorded and hears nothing from either party is given up."""
+OVER_AFTER_S = 2 * 3600.0
+"""A call of which nothing at all was heard is over."""
+UNANCHORED_AFTER_S = 12 * 3600.0
+"""A call without ports, of which nothing can be heard, is forgotten."""
+
+
+@dataclass(slots=True)
+class _Silent:
+    since: float
+    heard: int = -1
+    """Packets at the last count."""
+
+
+class SilentCalls:
+    """By call reference. Times are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._silent: dict[CallRef, _Silent] = {}
+
+    def suspect(self, call: CallRef, since: float) -> None:
+        """A flow of the call fell silent, or nobody knows whether it isn't."""
+        self._silent.setdefault(call, _Silent(since))
+
+    def forget(self, call: CallRef) -> None:
+        """The call is over."""
+        self._silent.pop(call, None)
+
+    def calls(self) -> tuple[CallRef, ...]:
+        """Calls to count."""
+        return tuple(self._silent)
+
+    def counted(self, report: Counted, now: float) -> float:
+        """A count; for how long nothing has been heard of the call from anybody."""
+        silent = self._silent.get(report.call)
+        if silent is None:
+            return 0.0
+        heard = sum(count.received + count.rtcp for count in report.flows.values())
+        if heard != silent.heard:
+            # the first count has nothing to be compared with: the silence is known from now on
+            silent.since = now
+            silent.heard = heard
+        return now - silent.since
