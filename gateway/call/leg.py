@@ -263,7 +263,7 @@ class Leg:
     def receipt_written(self, purpose: Purpose, now: float) -> list[Effect]:
         """The yes is proven: tell the caller and the agent that recording is about to start."""
         self.proven.add(purpose)
-        if self.stage is not Stage.NOTICING:
+        if self.left or self.stage is not Stage.NOTICING:
             return list(self._withdrawal_receipts(now))
         self.answers[purpose] = CallerAnswer(ConsentState.YES, "dtmf", receipt=True)
         return list(self._notice(now))
@@ -341,7 +341,7 @@ class Leg:
     def decision_failed(self, now: float, wallclock: datetime) -> list[Effect]:
         """The decision could not be made durable: the tap stays closed."""
         self._writing = False
-        return list(self._close(now, wallclock, (Reason.STORAGE_UNAVAILABLE,)))
+        return self.abandon(now, wallclock, (Reason.STORAGE_UNAVAILABLE,))
 
     def abandon(self, now: float, wallclock: datetime, reasons: tuple[Reason, ...]) -> list[Effect]:
         """Give the leg up for recording: something it needs is gone."""

@@ -144,3 +144,27 @@ async def test_a_disk_that_hangs_keeps_no_gateway_from_ending(bench, monkeypatch
     assert not await bench.engine.finished(within_s=0.0)
     write.go.set()
     assert await bench.engine.finished()
+
+
+async def test_a_receipt_that_is_written_after_the_call_plays_nothing(bench, monkeypatch):
+    write = Held(monkeypatch, bench.custody, "receipt")
+    with pytest.raises(AssertionError):
+        reaching = asyncio.ensure_future(bench.lit())
+        await write.reached.wait()
+        (live,) = bench.engine.calls.values()
+        bench.engine.ending(live.call.new.call_id)
+        before = bench.worker.kinds()
+        write.go.set()
+        await reaching
+    assert bench.worker.kinds() == before
+
+
+async def test_a_decision_that_fails_after_the_leg_closed_is_no_fault(bench, monkeypatch):
+    live = await bench.lit()
+    mend = bench.break_database()
+    bench.acknowledge(live)
+    bench.engine.referred(live.call.new.call_id)
+    await bench.engine.finished()
+    mend()
+    assert bench.engine.counters["evaluation_errors"] == 0
+    assert not records(bench)
