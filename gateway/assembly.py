@@ -122,6 +122,7 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
     )
     engines.append(engine)
     await custody.resume()
+    await engine.ledger.note_leftovers()
     await site.load()
     site.watch.last_entry = await decisions.newest()
     control = ControlServer(config.run_dir / "control.sock", Commands(engine), bus)

@@ -26,7 +26,7 @@ from policy.retention import erase_recording_at
 from storage import consents as stored
 from storage.consents import Consents
 from storage.decisions import DecisionRow, Decisions
-from storage.errors import RecordingState, RecordingUnknown, StorageError
+from storage.errors import BlobStateError, ManifestError, RecordingState, RecordingUnknown, StorageError
 from storage.names import SegmentKey
 from storage.recordings import Begin, Recordings, SealFacts, State
 from storage.recovery import interrupt_open, resume_discards
@@ -277,7 +277,13 @@ class Custody:
             log.warning("a recording was interrupted")
 
     async def _interrupt(self, worker: int, gone: list[SideKey]) -> None:
-        await interrupt_open(self.recordings, self._clock.wallclock(), carried=self._carried(worker))
+        while True:
+            try:
+                await interrupt_open(self.recordings, self._clock.wallclock(), carried=self._carried(worker))
+                break
+            except StorageError as error:
+                log.error("a lost recording could not be ended, trying again", fault=type(error).__name__)
+                await asyncio.sleep(RETRY_S)
         for key in gone:
             self._over(key)
 
@@ -318,6 +324,9 @@ class Custody:
                 break
             except (RecordingState, RecordingUnknown):
                 break  # discarded or erased meanwhile: nothing to keep, and asking again changes nothing
+            except (BlobStateError, ManifestError) as error:
+                log.error("a segment can't be sealed as it lies there", fault=type(error).__name__)
+                report = SegmentFailed(report.call, report.recording, report.seg, report.side, "unsealable")
             except StorageError as error:
                 log.error("a segment's end could not be written, trying again", fault=type(error).__name__)
                 await asyncio.sleep(RETRY_S)

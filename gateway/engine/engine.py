@@ -96,7 +96,6 @@ class Engine:
         """Set while there is no call."""
         self.idle.set()
         self._silent = SilentCalls()
-        self._owing: set[int] = set()
         self._working: set[asyncio.Task[None]] = set()
         self._ids = ids
         self._journal = journal
@@ -364,7 +363,6 @@ class Engine:
         except StorageError as error:
             self._storage_failed("a leg could not be entered", error)
             return
-        self._owing.add(live.entered.entry.entry)
         self.site.watch.last_entry = wallclock
         live.call.entered(live.entered.result)
         self.reconsider(live)
@@ -442,7 +440,6 @@ class Engine:
             return
         try:
             await self.ledger.leave(live.entered, told, reasons, tuple(live.manifests))
-            self._owing.discard(live.entered.entry.entry)
         except StorageError as error:
             self._storage_failed("an out could not be written", error)
 
@@ -543,10 +540,6 @@ class Engine:
                 return False
             await asyncio.wait(self._working, timeout=left)
         return True
-
-    def open_entries(self) -> frozenset[int]:
-        """Entries of legs that still owe their `out`."""
-        return frozenset(self._owing)
 
     def _begin(self, new: NewCall) -> LiveCall:
         ref = self._ids.call()

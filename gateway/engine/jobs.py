@@ -100,8 +100,7 @@ class Jobs:
         try:
             await self._engine.custody.interrupt_leftovers()
             today = self._engine.clock.wallclock().date()
-            agreement, running = self._engine.site.agreement, self._engine.open_entries()
-            left = await self._engine.ledger.close_leftovers(agreement, today, running)
+            left = await self._engine.ledger.close_leftovers(self._engine.site.agreement, today)
         except StorageError as error:
             log.error("what an earlier run left open could not be closed", fault=type(error).__name__)
             return

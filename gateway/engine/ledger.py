@@ -60,6 +60,7 @@ class Ledger:
         self._legs = legs
         self._origin = origin
         self._share = share
+        self._leftovers: tuple[LegEntry, ...] = ()
         self._failed: list[LegEntry] = []
         """Entered, and then the draw or the disk failed."""
 
@@ -105,16 +106,22 @@ class Ledger:
         }
         return await self._legs.out(entered.entry, commitment("out", said, new_salt()))
 
-    async def close_leftovers(self, agreement: Agreement | None, today: date, running: frozenset[int]) -> int:
-        """Close what an earlier run entered and never closed, but not what runs now; how many.
+    async def note_leftovers(self) -> None:
+        """On start, before anything is entered: remember what an earlier run entered and never closed."""
+        self._leftovers = tuple(await self._legs.without_out())
+
+    async def close_leftovers(self, agreement: Agreement | None, today: date) -> int:
+        """Close what was noted; how many. Raises `StorageError`, and may be called again then.
 
         An entry that was not admitted yet is drawn now, from the same epoch, pseudonym and counter: a crash must not
         turn a hit into a miss.
         """
-        left = [entry for entry in await self._legs.without_out() if entry.entry not in running]
+        left, closed = self._leftovers, 0
         for entry in left:
             await self._close(agreement, today, entry)
-        return len(left)
+            closed += 1
+            self._leftovers = left[closed:]
+        return closed
 
     async def close_failed(self, agreement: Agreement | None, today: date) -> None:
         """Close the legs that `enter` left behind: those after them wait for their admission. Raises `StorageError`."""
@@ -124,7 +131,7 @@ class Ledger:
             try:
                 await self._close(agreement, today, entry)
             except EntryState:
-                pass  # closed as a leftover meanwhile
+                pass  # closed meanwhile
             except BaseException:
                 self._failed.append(entry)
                 raise

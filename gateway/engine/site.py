@@ -80,6 +80,8 @@ class Site:
     watch: ClockWatch = field(default_factory=ClockWatch)
     agreement: Agreement | None = None
     signatures_valid: bool = False
+    unreadable: bool = False
+    """There is an act, but its signatures or its document don't hold."""
     agents: dict[str, Agent] = field(default_factory=dict)
     seats: dict[str, Seat] = field(default_factory=dict)
     """By extension."""
@@ -94,21 +96,17 @@ class Site:
             await self.load_agent(agent.id)
 
     async def load_agreement(self) -> None:
-        """Read the agreement in force anew."""
-        self.agreement, self.signatures_valid = None, False
+        """Read the agreement in force anew; what held before holds until that is done."""
+        agreement, unreadable = None, False
         try:
             act = await self.acts.in_force(verify_act)
+            agreement = agreement_of(act) if act is not None else None
         except (CryptoError, PolicyError, StorageError) as error:
-            log.error("the agreement's signatures don't hold", fault=type(error).__name__)
+            unreadable = True
+            log.error("the agreement in force doesn't hold", fault=type(error).__name__)
+        self.agreement, self.signatures_valid, self.unreadable = agreement, agreement is not None, unreadable
+        if agreement is None:
             return
-        if act is None:
-            return
-        try:
-            agreement = agreement_of(act)
-        except (CryptoError, PolicyError) as error:
-            log.error("the agreement in force can't be read", fault=type(error).__name__)
-            return
-        self.agreement, self.signatures_valid = agreement, True
         self.texts = {purpose: current_texts(agreement, purpose) for purpose in agreement.purposes}
 
     async def load_agent(self, agent: str) -> None:
@@ -155,8 +153,9 @@ class Site:
     def reasons(self, wallclock: datetime) -> list[Reason]:
         """Why nothing is recorded at this site now, whoever calls."""
         if self.agreement is None:
-            return [Reason.NO_AGREEMENT]
+            return [Reason.SIGNATURE_INVALID if self.unreadable else Reason.NO_AGREEMENT]
         found = {
+            Reason.CLOCK_UNTRUSTED: not self.watch.observe(self.clock.now(), self.clock.wallclock()),
             Reason.OUTSIDE_VALIDITY: not in_validity(self.agreement, wallclock),
             Reason.EVALUATION_OVERDUE: evaluation_overdue(self.agreement, wallclock),
             Reason.EPOCH_DARK: not self.draws(self.agreement),

@@ -1,7 +1,6 @@
 """The inline way in as a whole: sockets, proxy core and the glue between them, made from the configuration."""
 
 import secrets
-from collections import Counter
 
 from gateway.clock import Clock
 from gateway.config import Config, ConfigError
@@ -18,7 +17,7 @@ __all__ = ["Inline"]
 
 
 class Inline:
-    """Both sides' SIP. Without listeners it does nothing."""
+    """Both sides' SIP. Without listeners it does nothing; what it counts is told with the engine's own counters."""
 
     def __init__(self, config: Config, engine: Engine, clock: Clock, timers: SipTimers = SipTimers.RFC3261) -> None:
         self._sides = {Side.CALLER: config.sip.caller_side, Side.AGENT: config.sip.agent_side}
@@ -27,6 +26,7 @@ class Inline:
         self._timers = timers
         self._identity = Identity(config.sip.identity)
         self._transport = SipTransport(self._sides)
+        self._transport.counters = engine.counters
         self._proxy: SipProxy | None = None
 
     async def start(self) -> None:
@@ -39,13 +39,8 @@ class Inline:
         core = ProxyCore(self._transport.addresses(), self._timers, lambda: secrets.token_hex(8))
         self._proxy = SipProxy(core, self._engine, self._identity, hops, self._clock)
         self._proxy.transport = self._transport
+        self._proxy.counters = self._engine.counters
         await self._transport.serve(self._proxy)
-
-    @property
-    def counters(self) -> Counter[str]:
-        """Of transport and proxy."""
-        proxy = self._proxy.counters if self._proxy is not None else Counter[str]()
-        return self._transport.counters + proxy
 
     def drain(self) -> None:
         """Take no new calls."""

@@ -33,14 +33,14 @@ class NextHops:
     def candidates(self, target: Target | None, uri: str) -> Iterator[Hop]:
         """The hops to try, in order; none where the request names only strangers."""
         if target is not None:
-            if self._knows(target):
+            if self._knows(target) and self._may_go(target):
                 yield self._hop(target)
             return
         for place in self.configured:
             yield self._hop(place)
         if not self.configured:
             named = _uri_target(uri)
-            if named is not None and self._knows(named):
+            if named is not None and self._knows(named) and self._may_go(named):
                 yield self._hop(named)
 
     def _hop(self, target: Target) -> Hop:
@@ -51,6 +51,10 @@ class NextHops:
         """A transport this side listens on: a URI that names none may still mean a phone behind TCP."""
         offered = {Transport(listener.transport.upper()) for listener in self.config.listeners}
         return target.transport if target.transport in offered or not offered else min(offered)
+
+    def _may_go(self, target: Target) -> bool:
+        """What asks for TLS never goes in the clear."""
+        return target.transport is not Transport.TLS
 
     def _knows(self, target: Target) -> bool:
         if any(place.host == target.host for place in self.configured):

@@ -67,7 +67,7 @@ async def test_an_agreement_that_both_parties_signed_is_in_force(house):
 async def test_a_missing_signature_leaves_it_out_of_force(house, signers):
     await house.enact(signers=signers)
     assert house.site.agreement is None
-    assert house.site.reasons(house.at) == [Reason.NO_AGREEMENT]
+    assert house.site.reasons(house.at) == [Reason.SIGNATURE_INVALID]
 
 
 @pytest.mark.parametrize(
