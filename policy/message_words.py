@@ -53,7 +53,7 @@ ACTS: Final[Mapping[str, Mapping[str, str]]] = {
         "Signaturen til «{role}» passer ikke til denne teksten og den registrerte nøkkelen.",
     ),
     A.STALE: _three(
-        "Seit dieser Vorgang unterschrieben wurde, ist ein anderer in Kraft getreten. Der nächste hat die Nummer {next}: "
+        "Seit dieser Unterschrift ist ein anderer Vorgang in Kraft getreten. Der nächste hat die Nummer {next}: "
         "bitte den heutigen Stand holen und neu unterschreiben.",
         "Another act has taken effect since this one was signed. The next one has number {next}: "
         "please fetch the present state and sign again.",
@@ -96,12 +96,12 @@ ACTS: Final[Mapping[str, Mapping[str, str]]] = {
         "Handlingen har ingen signatur.",
     ),
     A.MUST_SIGN_TOO: _three(
-        "Das geht nicht mit diesen Unterschriften allein. Es muss noch unterschreiben: {missing}. Es geht um: {fields}.",
+        "Diese Unterschriften allein genügen nicht. Es muss noch unterschreiben: {missing}. Es geht um: {fields}.",
         "These signatures alone are not enough. Still to sign: {missing}. It is about: {fields}.",
         "Disse signaturene er ikke nok. Det mangler signatur fra: {missing}. Det gjelder: {fields}.",
     ),
     "must_sign_all": _three(
-        "Das geht nicht mit diesen Unterschriften allein. Es muss noch unterschreiben: {missing}.",
+        "Diese Unterschriften allein genügen nicht. Es muss noch unterschreiben: {missing}.",
         "These signatures alone are not enough. Still to sign: {missing}.",
         "Disse signaturene er ikke nok. Det mangler signatur fra: {missing}.",
     ),
@@ -111,12 +111,12 @@ ACTS: Final[Mapping[str, Mapping[str, str]]] = {
         "Etter denne avtalen kan bare {missing} stanse alene.",
     ),
     A.NOT_NARROWER: _three(
-        "Das ist keine reine Einschränkung: {fields}. Dafür braucht es eine neue, von beiden unterschriebene Vereinbarung.",
+        "Das schränkt nicht nur ein: {fields}. Dafür braucht es eine neue Vereinbarung, die beide unterschreiben.",
         "This doesn't only narrow: {fields}. That takes a new agreement signed by both.",
         "Dette er ikke bare en innskrenkning: {fields}. Da trengs en ny avtale som begge har signert.",
     ),
     A.VERSION_NOT_NEWER: _three(
-        "Version {version} gibt es schon oder sie ist älter als die geltende. Bitte eine höhere Versionsnummer eintragen.",
+        "Die Version {version} ist nicht neuer als die vorhandenen. Bitte eine höhere Versionsnummer eintragen.",
         "Version {version} exists already or is older than the one in force. Please enter a higher version number.",
         "Versjon {version} finnes allerede eller er eldre enn den som gjelder. Skriv inn et høyere versjonsnummer.",
     ),
@@ -209,7 +209,7 @@ ENDS: Final[Mapping[Ends, Mapping[str, tuple[str, str]]]] = {
     },
     Ends.EVALUATION: {
         "de": (
-            "Noch einen Tag Zeit für die gemeinsame Auswertung von „{name}“. Ohne sie wird die Aufzeichnung ausgesetzt.",
+            "Noch ein Tag für die gemeinsame Auswertung von „{name}“. Ohne sie wird die Aufzeichnung ausgesetzt.",
             "Noch {days} Tage für die gemeinsame Auswertung von „{name}“. Ohne sie wird die Aufzeichnung ausgesetzt.",
         ),
         "en": (

@@ -237,7 +237,7 @@ def _rule(path: str) -> tuple[Compare, Business]:
 def _one_factor(before: dict[str, object], after: dict[str, object]) -> bool:
     """One factor under 1 takes every rate (to a ppm) and count (rounded down) of the old document to the new one's.
 
-    A cap may follow by the same factor or stay. No single number may be rounded to nothing: that would drop its line.
+    A cap may follow by the same factor or stay. Counts and caps stop at 1: rounded to nothing, a line would be dropped.
     """
     pairs = [
         (business, old, new)
@@ -248,10 +248,18 @@ def _one_factor(before: dict[str, object], after: dict[str, object]) -> bool:
         and old
         and not (business is Business.CAP and old == new)
     ]
-    fallen = [new < old for business, old, new in pairs if business is not Business.CAP]
+    fallen = [new < old or (business is Business.COUNT and old == 1) for business, old, new in pairs]
     numbers = [new for _, _, new in pairs]
-    if not fallen or not all(fallen) or (0 in numbers and any(numbers)):
+    concerned = any(business is not Business.CAP for business, _, _ in pairs)
+    if not concerned or not all(fallen) or (0 in numbers and any(numbers)):
         return False
-    low = max(Fraction(new - (business is Business.RATE), old) for business, old, new in pairs)
+    low = max(_least(business, old, new) for business, old, new in pairs)
     high = min(Fraction(new + 1, old) for _, old, new in pairs)
     return low < high and low < 1
+
+
+def _least(business: Business, old: int, new: int) -> Fraction:
+    """What the factor must be above, or at: see `_one_factor`."""
+    if business is Business.RATE:
+        return Fraction(new - 1, old)
+    return Fraction(0 if new == 1 else new, old)

@@ -1,0 +1,305 @@
+"""The council's statistics of one month: figures by rule and group, none about few calls or few agents (agreement.md §6).
+
+What is published is a function of whole, disjoint parts that each reach the limits, and of nothing else: a part that
+doesn't enters no total, so there is nothing to subtract it from. Within a part a figure stands only if what lies between
+it and the figure before it reaches the limits too. How many callers were asked isn't counted anywhere: subtracted from
+the legs to be recorded it would tell how many agents refuse, so silence and refusal are one remainder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from policy.agreement.schema import Agreement, StatisticsTerms
+from policy.decision import Rule
+from policy.terms import Lane
+
+__all__ = [
+    "AnswerCount",
+    "Bin",
+    "CampaignFigures",
+    "ChannelFigures",
+    "Funnel",
+    "GroupFigures",
+    "LegCount",
+    "MonthCounts",
+    "RuleFigures",
+    "Statistics",
+    "publish",
+    "rule_name",
+    "rule_names",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LegCount:
+    """Legs of one agent in one epoch under one rule that had the same `out`."""
+
+    rule: str
+    epoch: str
+    agent: str
+    """The pseudonym, another one in each epoch; nobody turns it into an agent here."""
+    out: str
+    """`no`, `cap` or `hit`."""
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCount:
+    """Callers' answers: `answer` is `yes` or `no`."""
+
+    rule: str
+    site: str
+    channel: str
+    answer: str
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class MonthCounts:
+    """Everything that was counted in a month; not for anybody's eyes."""
+
+    legs: tuple[LegCount, ...] = ()
+    answers: tuple[AnswerCount, ...] = ()
+    kept: Mapping[str, int] = field(default_factory=dict)
+    """By rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """How many legs came how far; None: withheld."""
+
+    legs: int | None = None
+    drawn: int | None = None
+    capped: int | None = None
+    """Drawn, and not to be recorded because of ceiling or caps."""
+    selected: int | None = None
+    """Drawn and under ceiling and caps: to be recorded if both sides agree."""
+    yes: int | None = None
+    """The caller agreed, with a receipt."""
+    kept: int | None = None
+    """A recording was there when the leg ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFigures:
+    """One sample rate's."""
+
+    phase: str
+    funnel: Funnel
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFigures:
+    """One group's, over all its sample rates, and each rate's."""
+
+    group: str
+    funnel: Funnel
+    rules: tuple[RuleFigures, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignFigures:
+    """One campaign's."""
+
+    campaign: str
+    funnel: Funnel
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelFigures:
+    """How many of a hundred callers who answered said yes; whole percent, None: withheld."""
+
+    site: str
+    channel: str
+    yes_percent: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """So many times an agent had `least` to `most` hits in an epoch."""
+
+    least: int
+    most: int
+    agents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What council, DPO and employer get of a month."""
+
+    groups: tuple[GroupFigures, ...]
+    campaigns: tuple[CampaignFigures, ...]
+    channels: tuple[ChannelFigures, ...]
+    hits_per_agent: tuple[Bin, ...]
+    """By epoch, without names; empty: withheld."""
+
+
+# --- names of rules ---------------------------------------------------------------------------------------------------
+
+
+def rule_name(agreement: Agreement, rule: Rule) -> str:
+    """What the statistics call a rule, the same in every version of the agreement."""
+    return rule_names(agreement)[rule.index]
+
+
+def rule_names(agreement: Agreement) -> tuple[str, ...]:
+    """Names in the order of `draw_rules.rules`: `campaign/ID`, then `sample/PHASE/GROUP`."""
+    sample = agreement.lanes.sample
+    campaigns = [f"{Lane.CAMPAIGN.value}/{one.id}" for one in agreement.lanes.campaigns]
+    rates = sample.rates if sample is not None else ()
+    return (*campaigns, *(f"{Lane.SAMPLE.value}/{rate.phase.value}/{rate.group}" for rate in rates))
+
+
+# --- publishing -------------------------------------------------------------------------------------------------------
+
+
+def publish(
+    counts: MonthCounts, limits: StatisticsTerms, *, rules: Sequence[str], channels: Sequence[tuple[str, str]]
+) -> Statistics:
+    """What may be told. `rules` (names) and `channels` (site, channel) are listed whether anything was counted or not.
+
+    Legs under a rule that isn't among `rules` stand in no figure.
+    """
+    parts = {name: _part(counts, (name,)) for name in rules}
+    funnels = {name: _funnel(part, limits) for name, part in parts.items()}
+    shown = [(part, funnels[name]) for name, part in parts.items() if funnels[name].legs is not None]
+    groups = []
+    for group, names in _by_group(rules).items():
+        funnel = _sum([funnels[name] for name in names])
+        if len(names) > 1 and all(funnels[name].legs is None for name in names):
+            merged = _part(counts, names)
+            funnel = _funnel(merged, limits)
+            shown.append((merged, funnel))
+        figures = tuple(RuleFigures(_phase(name), funnels[name]) for name in names)
+        groups.append(GroupFigures(group, funnel, figures))
+    campaigns = tuple(CampaignFigures(_last(name), funnels[name]) for name in rules if _is_campaign(name))
+    answered = [part for part, funnel in shown if funnel.yes is not None]
+    drawn = [part for part, funnel in shown if funnel.selected is not None]
+    return Statistics(tuple(groups), campaigns, _channels(answered, limits, channels), _histogram(drawn, limits))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The counts of some rules together."""
+
+    legs: tuple[LegCount, ...]
+    answers: tuple[AnswerCount, ...]
+    kept: int
+
+    def total(self, outs: Collection[str]) -> int:
+        return sum(one.total for one in self.legs if one.out in outs)
+
+    def agents(self, outs: Collection[str]) -> int:
+        return _agents((one.epoch, one.agent) for one in self.legs if one.out in outs)
+
+    def answered(self, answer: str, place: tuple[str, str] | None = None) -> int:
+        places = (one for one in self.answers if place is None or (one.site, one.channel) == place)
+        return sum(one.total for one in places if one.answer == answer)
+
+
+_ALL, _DRAWN, _HIT = frozenset({"no", "cap", "hit"}), frozenset({"cap", "hit"}), frozenset({"hit"})
+
+
+def _part(counts: MonthCounts, rules: Collection[str]) -> _Part:
+    return _Part(
+        tuple(one for one in counts.legs if one.rule in rules),
+        tuple(one for one in counts.answers if one.rule in rules),
+        sum(counts.kept.get(name, 0) for name in rules),
+    )
+
+
+def _agents(seen: Iterable[tuple[str, str]]) -> int:
+    """At least so many agents: the most pseudonyms in one epoch, since those of two epochs can't be compared."""
+    by_epoch: dict[str, set[str]] = {}
+    for epoch, agent in seen:
+        by_epoch.setdefault(epoch, set()).add(agent)
+    return max((len(agents) for agents in by_epoch.values()), default=0)
+
+
+def _funnel(part: _Part, limits: StatisticsTerms) -> Funnel:
+    """Each figure that reaches the limits, and whose distance from the last one told does too."""
+    steps = (
+        ("legs", part.total(_ALL), _ALL),
+        ("drawn", part.total(_DRAWN), _DRAWN),
+        ("selected", part.total(_HIT), _HIT),
+        ("yes", part.answered("yes"), _HIT),
+        ("kept", part.kept, _HIT),
+    )
+    told: dict[str, int] = {}
+    last, outs_of_last = 0, _ALL
+    for name, total, outs in steps:
+        enough = total >= limits.min_calls and part.agents(outs) >= limits.min_agents
+        if told:
+            between = outs_of_last - outs
+            enough = enough and last - total >= limits.min_calls
+            enough = enough and (not between or part.agents(between) >= limits.min_agents)
+        elif name != "legs":
+            return Funnel()
+        if enough:
+            told[name], last, outs_of_last = total, total, outs
+    if "selected" in told and "drawn" in told:
+        told["capped"] = told["drawn"] - told["selected"]
+    return Funnel(**told)
+
+
+def _sum(funnels: Sequence[Funnel]) -> Funnel:
+    """Each figure that all of them tell."""
+    names = ("legs", "drawn", "capped", "selected", "yes", "kept")
+    told = {name: [getattr(funnel, name) for funnel in funnels] for name in names}
+    return Funnel(**{name: None if None in figures else sum(figures) for name, figures in told.items()})
+
+
+def _channels(
+    parts: Sequence[_Part], limits: StatisticsTerms, places: Sequence[tuple[str, str]]
+) -> tuple[ChannelFigures, ...]:
+    # A rate tells the count of refusals nearly: what is then left of the selected legs must reach the limit as well.
+    unanswered = sum(part.total(_HIT) - part.answered("yes") - part.answered("no") for part in parts)
+    found = []
+    for place in places:
+        yes, no = (sum(part.answered(answer, place) for part in parts) for answer in ("yes", "no"))
+        enough = min(yes, no, unanswered) >= limits.min_calls
+        found.append(ChannelFigures(*place, (200 * yes + yes + no) // (2 * (yes + no)) if enough else None))
+    return tuple(found)
+
+
+def _histogram(parts: Sequence[_Part], limits: StatisticsTerms) -> tuple[Bin, ...]:
+    """Agents by hits in an epoch; neighbouring numbers share a bin until each bin has enough agents."""
+    hits: dict[tuple[str, str], int] = {}
+    for one in (one for part in parts for one in part.legs):
+        who = (one.epoch, one.agent)
+        hits[who] = hits.get(who, 0) + (one.total if one.out in _HIT else 0)
+    bins: list[Bin] = []
+    waiting: list[tuple[str, str]] = []
+    least = 0
+    for number in sorted(set(hits.values())):
+        least = number if not waiting else least
+        waiting += [who for who, of in hits.items() if of == number]
+        if _agents(waiting) >= limits.min_agents:
+            bins.append(Bin(least, number, len(waiting)))
+            waiting = []
+    if waiting and bins:
+        last = bins.pop()
+        bins.append(Bin(last.least, max(hits.values()), last.agents + len(waiting)))
+    return tuple(bins)
+
+
+def _is_campaign(name: str) -> bool:
+    return name.startswith(f"{Lane.CAMPAIGN.value}/")
+
+
+def _by_group(rules: Sequence[str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for name in rules:
+        if not _is_campaign(name):
+            groups.setdefault(_last(name), []).append(name)
+    return groups
+
+
+def _phase(name: str) -> str:
+    return name.split("/")[1]
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]
