@@ -1,9 +1,9 @@
-"""The council's statistics of one month: figures by rule and group, none about few calls or few agents (agreement.md §6).
+"""The council's statistics of one month: figures by rule and group, none about few calls or agents (agreement.md §6).
 
 What is published is a function of whole, disjoint parts that each reach the limits, and of nothing else: a part that
-doesn't enters no total, so there is nothing to subtract it from. Within a part a figure stands only if what lies between
-it and the figure before it reaches the limits too. How many callers were asked isn't counted anywhere: subtracted from
-the legs to be recorded it would tell how many agents refuse, so silence and refusal are one remainder.
+doesn't enters no total, so there is nothing to subtract it from. Within a part a figure stands only if what lies
+between it and the figure before it reaches the limits too. How many callers were asked isn't counted anywhere: the legs
+to be recorded less those would tell how many agents refuse, so silence and refusal are one remainder.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from policy.agreement.schema import Agreement
 from policy.decision import Reason, Rule
 from storage.database import Database
 from storage.errors import EntryState, EntryUnknown
+from storage.figures import Answered, count_answer
 from storage.tables import campaigns, epochs, legs
 
 COMMITMENT_BYTES: Final = 32
@@ -128,13 +129,23 @@ class Legs:
         return await self._database.write(work)
 
     async def enter(
-        self, *, epoch: str, pseudonym: str, rule: int | None, queue: str, commitment: bytes, day: date
+        self,
+        *,
+        epoch: str,
+        pseudonym: str,
+        rule: int | None,
+        queue: str,
+        commitment: bytes,
+        day: date,
+        rule_name: str | None = None,
     ) -> LegEntry:
         """Write a leg's `call` entry with the agent's next counter; durable on return. Raises StorageUnavailable.
 
-        `day` is the local day, `queue` its code. Every entry must be admitted afterwards, drawn or not.
+        `day` is the local day, `queue` its code, `rule_name` what statistics call the rule. Every entry must be
+        admitted afterwards, drawn or not.
         """
         row = {"e": epoch, "a": _pseudonym(pseudonym), "r": rule, "q": queue, "c": _commitment(commitment), "day": day}
+        row["rule"] = rule_name
         return await self._database.write(lambda connection: _enter(connection, EntryKind.CALL, row))
 
     async def enter_wish(self, *, epoch: str, pseudonym: str, commitment: bytes, day: date) -> LegEntry:
@@ -182,9 +193,10 @@ class Legs:
         if not turns:
             self._turns.pop(admitted.epoch, None)
 
-    async def out(self, entry: LegEntry, commitment: bytes) -> Out:
+    async def out(self, entry: LegEntry, commitment: bytes, answered: Answered | None = None) -> Out:
         """Close an entry, once, with the commitment to what came of it; durable on return.
 
+        What the caller `answered` is counted for a hit only, and not kept with the entry.
         Raises EntryState for a second `out` or a leg that wasn't admitted yet, EntryUnknown.
         """
         m = _commitment(commitment)
@@ -197,6 +209,8 @@ class Legs:
             if said is None:
                 raise EntryState("leg isn't admitted yet")
             connection.execute(update(legs).where(legs.c.id == entry.entry).values(o=said, m=m))
+            if answered is not None and said == Out.HIT:
+                count_answer(connection, row, answered)
             return Out(said)
 
         return await self._database.write(work)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select,
 
 from storage.database import Database
 from storage.errors import RecordingState, RecordingUnknown
+from storage.figures import count_kept
 from storage.manifest import End, Manifest, Payload, Private, Side
 from storage.names import SegmentKey, check_id
 from storage.recording import (
@@ -328,6 +329,8 @@ def _close(connection: Connection, recording: str, at: datetime, *, crashed: boo
     cut = crashed or any(segment.end == "interrupted" for segment in sealed)
     kept = State.INTERRUPTED if cut else State.KEPT
     _move(connection, recording, State.OPEN, kept if sealed else State.FAILED, at)
+    if sealed:
+        count_kept(connection, row)
 
 
 def _discarded(connection: Connection, recording: str, at: datetime) -> None:

@@ -191,9 +191,17 @@ legs = _numbered(
     _text("admission", null=True),
     _text("o", null=True),
     Column("m", LargeBinary, nullable=True),
+    _text("rule", null=True),
     UniqueConstraint("e", "kind", "a", "n"),
     Index(None, "e", "kind", "r", "admission"),
     Index(None, "kind", "o"),
+    Index(None, "day"),
+)
+figures = Table(
+    "figures",
+    metadata,
+    *(Column(name, Text, primary_key=True) for name in ("month", "site", "rule", "channel", "what")),
+    _whole("total"),
 )
 campaigns = Table("campaigns", metadata, Column("id", Text, primary_key=True), _whole("hits"))
 decisions = _numbered(

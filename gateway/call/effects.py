@@ -6,7 +6,7 @@ from gateway.events import LegLight
 from gateway.media import plane
 from gateway.media.plane import CallRef, RecordingId
 from policy.agreement.schema import Prompt
-from policy.decision import Decision, Purpose
+from policy.decision import CallerAnswer, Decision, Purpose
 
 __all__ = [
     "CountEvent",
@@ -94,6 +94,8 @@ class LeaveLeg:
     """`recorded`, `recorded (cut)`, `discarded`, `interrupted` or `not_recorded`."""
     reasons: tuple[str, ...]
     recording: RecordingId | None
+    answer: CallerAnswer | None = None
+    """The caller's last word on the purpose the leg was drawn for: counted, never kept with the leg."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -451,7 +451,8 @@ class Leg:
         if self.entry is not None:
             reasons = tuple(reason.value for reason in self.told_reasons())
             recording = self.recording if self.opened else None
-            effects.append(LeaveLeg(self.call, self.entry.entry, self._told_as(), reasons, recording))
+            answer = self.answers.get(self.entry.rule.purpose) if self.entry.rule is not None else None
+            effects.append(LeaveLeg(self.call, self.entry.entry, self._told_as(), reasons, recording, answer))
         return effects
 
     def told_reasons(self) -> tuple[Reason, ...]:

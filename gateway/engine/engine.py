@@ -439,7 +439,7 @@ class Engine:
         if live.entered is None:
             return
         try:
-            await self.ledger.leave(live.entered, told, reasons, tuple(live.manifests))
+            await self.ledger.leave(live.entered, told, reasons, tuple(live.manifests), effect.answer)
         except StorageError as error:
             self._storage_failed("an out could not be written", error)
 

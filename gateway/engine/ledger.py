@@ -13,11 +13,13 @@ from crypto.commitment import commitment, new_salt, pseudonym
 from crypto.draw import agent_key, combine, draw_output, drawn
 from gateway.call.model import EntryResult
 from policy.agreement.schema import Agreement
-from policy.decision import Reason, Rule
+from policy.decision import CallerAnswer, ConsentState, Reason, Rule
 from policy.draw_rules import epoch_of, rule_for, rules
+from policy.statistics import rule_name
 from policy.terms import Phase
 from policy.validity import local_time
 from storage.errors import EntryState
+from storage.figures import Answered, What
 from storage.legs import Admission, EntryKind, EpochSecrets, LegEntry, Legs, Out, XKind
 from storage.roster import Agent
 
@@ -82,6 +84,7 @@ class Ledger:
             queue=queue if queue in agreement.scope.queues and queue is not None else "other",
             commitment=commitment("call", about, new_salt()),
             day=day,
+            rule_name=rule_name(agreement, rule) if rule is not None else None,
         )
         try:
             await self.close_failed(agreement, day)
@@ -96,7 +99,14 @@ class Ledger:
         """Count a leg that has no agent."""
         await self._legs.enter_x(epoch_of(agreement, wallclock).name, kind)
 
-    async def leave(self, entered: Entered, told_as: str, reasons: tuple[str, ...], manifests: tuple[str, ...]) -> Out:
+    async def leave(
+        self,
+        entered: Entered,
+        told_as: str,
+        reasons: tuple[str, ...],
+        manifests: tuple[str, ...],
+        answer: CallerAnswer | None = None,
+    ) -> Out:
         """The leg's single `out`, kept or not; its commitment is of equal size whatever came of it."""
         said: dict[str, object] = {
             "outcome": told_as,
@@ -104,7 +114,8 @@ class Ledger:
             "reason": list(reasons),
             "manifests": list(manifests),
         }
-        return await self._legs.out(entered.entry, commitment("out", said, new_salt()))
+        answered = _answered(self._origin, answer)
+        return await self._legs.out(entered.entry, commitment("out", said, new_salt()), answered)
 
     async def note_leftovers(self) -> None:
         """On start, before anything is entered: remember what an earlier run entered and never closed."""
@@ -155,6 +166,12 @@ class Ledger:
 def _rule_at(agreement: Agreement | None, index: int | None) -> Rule | None:
     listed = rules(agreement) if agreement is not None else ()
     return listed[index] if index is not None and index < len(listed) else None
+
+
+def _answered(origin: str, answer: CallerAnswer | None) -> Answered | None:
+    if answer is None or answer.channel is None or answer.answer is ConsentState.UNSET:
+        return None
+    return Answered(origin, answer.channel, What(answer.answer.value))
 
 
 def _result(entry: LegEntry, rule: Rule | None, hit: bool, admission: Admission) -> EntryResult:

@@ -36,7 +36,7 @@ from gateway.media.plane import (
     SideName,
     Stop,
 )
-from policy.decision import ConsentState, Purpose, Side
+from policy.decision import CallerAnswer, ConsentState, Purpose, Side
 from storage.acts import Acts
 from storage.consents import Consents, StandingConsent, Statement
 from storage.decisions import Decisions
@@ -117,6 +117,7 @@ class LedgerDouble:
     x: list[XKind] = field(default_factory=list)
     entered: list[str] = field(default_factory=list)
     outs: list[str] = field(default_factory=list)
+    answers: list[CallerAnswer | None] = field(default_factory=list)
     hold: asyncio.Event | None = None
 
     async def enter(self, agent, agreement, phase, *, queue, call, wallclock) -> Entered:
@@ -128,8 +129,9 @@ class LedgerDouble:
     async def enter_x(self, agreement, kind: XKind, wallclock) -> None:
         self.x.append(kind)
 
-    async def leave(self, entered: Entered, told_as: str, reasons: tuple[str, ...], manifests: tuple[str, ...]) -> Out:
+    async def leave(self, entered: Entered, told_as: str, reasons, manifests, answer: CallerAnswer | None) -> Out:
         self.outs.append(told_as)
+        self.answers.append(answer)
         return Out.HIT
 
 

@@ -243,7 +243,7 @@ async def test_the_table_has_room_for_nothing_else(folder):
     columns = await folder.database.read(
         lambda connection: {column["name"] for column in inspect(connection).get_columns("legs")}
     )
-    assert columns == {"id", "kind", "e", "a", "n", "r", "q", "c", "k", "day", "admission", "o", "m"}
+    assert columns == {"id", "kind", "e", "a", "n", "r", "q", "c", "k", "day", "admission", "o", "m", "rule"}
     await folder.legs.enter_x(EPOCH, XKind.PROTECTED)
     rows = await folder.database.read(lambda connection: connection.execute(select(legs_table)).all())
     assert [value for value in rows[0] if value is not None] == [1, "x", EPOCH, "protected"]
