@@ -152,6 +152,7 @@ async def _run(config: Config, parts: _Parts) -> None:
     await parts.jobs.close()
     await parts.control.close()
     await parts.workers.close()
+    await asyncio.to_thread(parts.engine.flush_journal)
 
 
 async def _drained(engine: Engine, drain_s: float) -> None:

@@ -506,7 +506,9 @@ class Engine:
                 self.workers.send(worker, plane.Remove(ref))
         for live in tuple(self.calls.values()):
             if live.call.worker == worker and live.call.ref not in hello.calls:
+                # its ports are gone: the next offer or answer reserves others
                 self.counters["calls_lost_by_worker"] += 1
+                live.call.negotiation.ports.clear()
         self.custody.worker_connected(worker, hello.pid)
 
     def _with_call(self, ref: CallRef, note: Callable[[LiveCall], None]) -> None:
@@ -540,6 +542,10 @@ class Engine:
                 return False
             await asyncio.wait(self._working, timeout=left)
         return True
+
+    def flush_journal(self) -> None:
+        """Before the end: what was queued for the journal is written, or given up after a while."""
+        self._journal.flush()
 
     def _begin(self, new: NewCall) -> LiveCall:
         ref = self._ids.call()

@@ -134,6 +134,7 @@ class Worker:
 
     def stop(self) -> None:
         """Close all ports; the journal stays, so that the next worker takes the calls up."""
+        self.journal_written()
         if self._look is not None:
             self._look.cancel()
         for call in self._calls.values():
@@ -335,17 +336,14 @@ class Worker:
             FlowEntry(state.flow, state.local, call.forwards.get(state.flow), call.latched.get(state.flow, Latched()))
             for state in states
         )
-        try:
-            self._journal.write(ref, entries)
-        except OSError:
-            # the call goes on; only a restart of this worker would lose it
-            self.faults["journal"] += 1
+        self._journal.write(ref, entries)
+
+    def journal_written(self) -> bool:
+        """Wait, for a while, until the journal on disk says what this worker carries."""
+        return self._journal.flush()
 
     def _erase_journal(self, ref: CallRef) -> None:
-        try:
-            self._journal.erase(ref)
-        except OSError:
-            self.faults["journal"] += 1
+        self._journal.erase(ref)
 
     def _restore(self, ref: CallRef, entries: tuple[FlowEntry, ...]) -> None:
         call = Call(tuple(entry.flow for entry in entries))

@@ -220,6 +220,7 @@ async def test_media_is_told_when_it_is_seen_and_counted_at_the_end(house):
     counted = await house.gateway.report(Counted, final=True)
     assert counted.flows[CALLER].forwarded == 5
     assert counted.flows[AGENT].received == 3
+    assert house.worker.journal_written()
     assert not list(house.config.run_dir.glob("*.journal/*"))
 
 

@@ -31,7 +31,7 @@ def compose_configuration() -> Config:
 
 def test_example_is_taken_and_its_media_settings_are_the_defaults() -> None:
     config = load_config(EXAMPLE, {})
-    assert config.sip.identity.placement == "trunk"
+    assert config.sip.identity.placement == "phones"
     assert config.media == Config().media
     assert config.storage == Config().storage
 

@@ -1,6 +1,9 @@
 """One private file a call, replaced whole, gone with the call; a broken disk costs the entry and never the call."""
 
-from gateway.journal import MAX_ENTRY, CallJournal
+import threading
+from functools import partial
+
+from gateway.journal import MAX_ENTRY, CallJournal, WriteBehind
 
 CALL, OTHER = "00112233aabbccdd", "ffeeddcc00112233"
 
@@ -10,6 +13,7 @@ def test_entries_are_what_was_put_last(tmp_path):
     journal.put(CALL, b"one")
     journal.put(CALL, b"two")
     journal.put(OTHER, b"three")
+    assert journal.flush()
     assert CallJournal(tmp_path).entries() == [b"two", b"three"]
 
 
@@ -23,7 +27,9 @@ def test_an_erased_entry_is_gone_and_erasing_again_is_harmless(tmp_path):
 
 
 def test_only_its_owner_can_read_it(tmp_path):
-    CallJournal(tmp_path).put(CALL, b"one")
+    journal = CallJournal(tmp_path)
+    journal.put(CALL, b"one")
+    assert journal.flush()
     assert (tmp_path / "calls").stat().st_mode & 0o077 == 0
     assert (tmp_path / "calls" / f"{CALL}.json").stat().st_mode & 0o077 == 0
 
@@ -45,3 +51,15 @@ def test_what_the_disk_refuses_never_reaches_the_call(tmp_path):
     journal.put(OTHER, b"two")
     journal.erase(OTHER)
     assert journal.entries() == []
+
+
+def test_a_disk_that_hangs_keeps_no_caller_waiting_and_gets_only_the_newest():
+    behind, hangs = WriteBehind(), threading.Event()
+    done: list[int] = []
+    behind.put("hanging", lambda: [hangs.wait()].clear())
+    for number in range(1000):
+        behind.put("call", partial(done.append, number))
+    assert not behind.flush(0.01)
+    hangs.set()
+    assert behind.flush()
+    assert done == [999]
