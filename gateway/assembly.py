@@ -6,6 +6,7 @@ workers report, listeners last. Draining ends the other way round.
 
 import asyncio
 import contextlib
+import ipaddress
 import signal
 from dataclasses import dataclass
 
@@ -90,6 +91,7 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
         acts=Acts(database),
         sounds={sound.id: sound.sha256 for sound in Catalogue().sounds.values()},
         protected=_protected(config),
+        draw_ready=_on_loopback(config),
     )
     engines: list[Engine] = []  # the workers report to the engine that is made with them
     workers = Workers(
@@ -135,6 +137,7 @@ async def _run(config: Config, parts: _Parts) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, over.set)
+    loop.set_exception_handler(_tell_fault)
     adopted = parts.engine.adopt()
     parts.workers.start()
     await parts.control.start()
@@ -155,6 +158,12 @@ async def _run(config: Config, parts: _Parts) -> None:
     await asyncio.to_thread(parts.engine.flush_journal)
 
 
+def _tell_fault(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    """What nobody awaited failed: its kind only, since a text may quote what came over the wire."""
+    error = context.get("exception")
+    log.error("an unattended task failed", fault=type(error).__name__ if error is not None else "unknown")
+
+
 async def _drained(engine: Engine, drain_s: float) -> None:
     """Running calls go on for a while; then their recordings are sealed as they are."""
     with contextlib.suppress(TimeoutError):
@@ -169,10 +178,18 @@ def _say_state(engine: Engine, adopted: int) -> None:
     log.info("gateway serves", calls_adopted=adopted, agreement=agreement.id if agreement else None)
     if agreement is None:
         log.info("nothing is recorded: no agreement is in force")
+    elif not engine.site.draw_ready:
+        log.warning("nothing is recorded: only a demo's agreement is drawn under, and that only on loopback listeners")
     elif not agreement.demo:
         log.warning("nothing is recorded: in this version only a demo's agreement is drawn under")
     if agreement is not None and agreement.lanes.customer_request is not None:
         log.warning("customer_request opens no tap in this version: its quorum object isn't built yet")
+
+
+def _on_loopback(config: Config) -> bool:
+    """Whether only this machine can call: a demo's agreement is for nothing else (agreement.md §1)."""
+    sides = (config.sip.caller_side, config.sip.agent_side)
+    return all(ipaddress.ip_address(entry.host).is_loopback for side in sides for entry in side.listeners)
 
 
 def _protected(config: Config) -> ProtectedParties | None:

@@ -244,6 +244,8 @@ class Commands:
         act = read_act(command.act.encode(), command.signatures, command.document.encode(), at)
         verify_act(act, await self._engine.site.acts.anchors())
         agreement = agreement_of(act)
+        if agreement.demo and not self._engine.site.draw_ready:
+            raise Refused("demo_off_loopback", "an agreement marked `demo` is for loopback listeners only", 409)
         await self._engine.site.acts.activate(
             document=command.document.encode(), act=command.act.encode(), signatures=command.signatures, at=at
         )

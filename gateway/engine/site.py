@@ -76,6 +76,7 @@ class Site:
     sounds: dict[str, str]
     protected: ProtectedParties | None
     draw_ready: bool = True
+    """A demo's draw may be used here: every listener is on loopback."""
     storage_available: bool = True
     watch: ClockWatch = field(default_factory=ClockWatch)
     agreement: Agreement | None = None
