@@ -33,8 +33,10 @@ ROLE_SCOPES: Final[dict[Role, frozenset[str]]] = {
         {"me:read", "me:act", "agreements:read", "recordings:read", "calls:explain", "calls:pause"},
     ),
     Role.ENROLLING: frozenset({"me:read", "me:enrol", "agreements:read"}),
-    Role.COUNCIL: frozenset({"agents:read", "codes:create", "agreements:read", "acts:carry", "calls:explain"}),
-    Role.EMPLOYER: frozenset({"agreements:read", "acts:carry"}),
+    Role.COUNCIL: frozenset(
+        {"agents:read", "codes:create", "agreements:read", "acts:carry", "agreements:suspend", "calls:explain"}
+    ),
+    Role.EMPLOYER: frozenset({"agreements:read", "acts:carry", "agreements:suspend"}),
     Role.DPO: frozenset({"agents:read", "codes:create", "agreements:read", "acts:carry"}),
     Role.ADMIN: frozenset(
         {"agents:read", "agents:create", "agreements:read", "acts:carry", "calls:read", "calls:explain", "site:read"},

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
-from api.reads import AgentRow, AgreementInForce, ConsentText, ObjectKind, RecordingRow
+from api.reads import ActRow, AgentRow, AgreementInForce, ConsentText, ObjectKind, RecordingRow
 from policy.texts import text_sha256
 
 
@@ -46,6 +46,9 @@ class SiteInMemory:
 
     async def agreement(self) -> AgreementInForce | None:
         return self.in_force
+
+    async def acts(self) -> Sequence[ActRow]:
+        return []
 
     async def recordings(self, agent: str, before: str, limit: int) -> Sequence[RecordingRow]:
         own = [row for row in self.recorded if row.agent == agent]
