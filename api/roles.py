@@ -33,9 +33,11 @@ ROLE_SCOPES: Final[dict[Role, frozenset[str]]] = {
         {"me:read", "me:act", "agreements:read", "recordings:read", "calls:explain", "calls:pause"},
     ),
     Role.ENROLLING: frozenset({"me:read", "me:enrol", "agreements:read"}),
-    Role.COUNCIL: frozenset({"agents:read", "codes:create", "agreements:read", "acts:carry", "calls:explain"}),
-    Role.EMPLOYER: frozenset({"agreements:read", "acts:carry"}),
-    Role.DPO: frozenset({"agents:read", "codes:create", "agreements:read", "acts:carry"}),
+    Role.COUNCIL: frozenset(
+        {"agents:read", "codes:create", "agreements:read", "acts:carry", "calls:explain", "statistics:read"},
+    ),
+    Role.EMPLOYER: frozenset({"agreements:read", "acts:carry", "statistics:read"}),
+    Role.DPO: frozenset({"agents:read", "codes:create", "agreements:read", "acts:carry", "statistics:read"}),
     Role.ADMIN: frozenset(
         {"agents:read", "agents:create", "agreements:read", "acts:carry", "calls:read", "calls:explain", "site:read"},
     ),

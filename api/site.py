@@ -14,10 +14,20 @@ from typing import Any, Final, Self, TypeVar
 from sqlalchemy import Connection, Row, and_, or_, select
 
 from api.errors import Problem
-from api.reads import AgentRow, AgreementInForce, ConsentText, ObjectKind, RecordingRow, SideRow
+from api.month_figures import MonthFigures
+from api.reads import (
+    AgentRow,
+    AgreementInForce,
+    ConsentText,
+    MonthStatistics,
+    ObjectKind,
+    RecordingRow,
+    SideRow,
+)
 from gateway.clock import Clock
 from gateway.config import Config
 from policy.agreement.load import Agreement, AgreementRefused, load
+from policy.month import Month
 from policy.statements import LANGUAGES
 from policy.terms import ConsentState, Purpose
 from policy.texts import consent_text, current_texts, text_sha256
@@ -51,6 +61,7 @@ class SiteFolder:
         self._blobs = LocalBlobs(folder)
         self._vault = LocalVault(folder)
         self._loaded: tuple[str, Agreement] | None = None
+        self._figures = MonthFigures(config.site.name, clock)
 
     async def __aenter__(self) -> Self:
         """Nothing is opened before it is needed."""
@@ -118,6 +129,10 @@ class SiteFolder:
             return None
         payload = self._blobs.path(key, Kind.PAYLOAD)
         return _file(header, payload) if await asyncio.to_thread(payload.is_file) else None
+
+    async def statistics(self, month: Month | None) -> MonthStatistics:
+        """Only what the policy lets out."""
+        return await self._figures.of(await self._open(), month)
 
     async def ready(self) -> bool:
         """Whether the database answers."""

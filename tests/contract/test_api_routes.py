@@ -60,6 +60,7 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("GET", "/v1/recordings/{recording}/sides/{side}/{seg}.age"): {Role.AGENT},
     ("GET", "/v1/recordings/{recording}/sides/{side}/{seg}.manifest.json"): {Role.AGENT},
     ("GET", "/v1/recordings/{recording}/sides/{side}/{seg}.manifest.sig"): {Role.AGENT},
+    ("GET", "/v1/statistics"): {Role.COUNCIL, Role.EMPLOYER, Role.DPO},
     ("GET", "/v1/status"): {Role.ADMIN},
     ("GET", "/v1/session"): set(Role),
 }
