@@ -159,6 +159,18 @@ class AgentClient:
         """The caller said no."""
         return await self._call("POST", f"/agents/me/calls/{call}/caller-refused")
 
+    async def pause(self, call: str) -> dict[str, Any]:
+        """Pause the recording, as for card data."""
+        return await self._call("POST", f"/calls/{call}/pause")
+
+    async def resume(self, call: str) -> dict[str, Any]:
+        """Go on after a pause."""
+        return await self._call("POST", f"/calls/{call}/resume")
+
+    async def black_out(self, on: bool) -> dict[str, Any]:
+        """Nothing of this agent's is recorded until further notice."""
+        return await self._call("PUT", "/agents/me/blackout", {"on": on})
+
     async def explain(self, call: str) -> dict[str, Any]:
         """Why that call was (not) recorded."""
         return await self._call("GET", f"/calls/{call}/explain")

@@ -9,7 +9,20 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-__all__ = ["AgentRow", "AgreementInForce", "ConsentText", "ObjectKind", "RecordingRow", "SideRow", "SiteReads"]
+from policy.agreement.schema import StatisticsTerms
+from policy.month import Month
+from policy.statistics import Statistics
+
+__all__ = [
+    "AgentRow",
+    "AgreementInForce",
+    "ConsentText",
+    "MonthStatistics",
+    "ObjectKind",
+    "RecordingRow",
+    "SideRow",
+    "SiteReads",
+]
 
 ObjectKind = Literal["age", "manifest", "signature"]
 
@@ -111,6 +124,18 @@ class RecordingRow:
     sides: Sequence[SideRow]
 
 
+@dataclass(frozen=True, slots=True)
+class MonthStatistics:
+    """A month's figures, after suppression, and by what limits."""
+
+    month: str
+    timezones: Sequence[str]
+    epochs: Sequence[str]
+    """Lengths of the agreements' epochs, such as `P1W`."""
+    limits: StatisticsTerms
+    figures: Statistics
+
+
 class SiteReads(Protocol):
     """Everything the API asks of the site."""
 
@@ -144,6 +169,10 @@ class SiteReads(Protocol):
 
     async def fetch(self, recording: str, side: str, seg: int, kind: ObjectKind) -> AsyncIterator[bytes] | None:
         """An object in pieces: `age` is header and payload in one, as cipher text."""
+        ...
+
+    async def statistics(self, month: Month | None) -> MonthStatistics:
+        """A month's, or the newest one's; raises `Problem` where nothing can be told."""
         ...
 
     async def ready(self) -> bool:

@@ -55,7 +55,8 @@ class Repeats:
         body = first.get("body", b"")
         sender = headers.get("authorization", "") + "\n" + headers.get("cookie", "")
         name = _hash(sender.encode(), scope["path"].encode(), key.encode())
-        kept = await self._claim(name, _hash(body))
+        # by the key, which isn't stored: a password or a name in the body can't be tried out on what is
+        kept = await self._claim(name, _hash(key.encode(), body))
         if kept is not None:
             await kept(scope, receive, send)
             return

@@ -37,8 +37,11 @@ _HEADERS: Final = {
 }
 
 
+_PERSONAL: Final = ("/v1/agents/me", "/v1/recordings")
+
+
 class RequestCounters:
-    """Requests by route and status: no address, no name, no reference."""
+    """Requests by route and status: no address, no name, no reference; of what agents do themselves, only faults."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         labels = ("method", "route", "status")
@@ -106,6 +109,8 @@ class Shield:
         route = getattr(scope.get("route"), "path", "none")
         if scope["path"].startswith("/v1/") and route != "none" and not route.startswith("/v1/"):
             route = "/v1" + route  # an included router's route may know only its own part
+        if route.startswith(_PERSONAL) and status < 500:
+            return  # a count that moves would show when an agent is asked, stops, takes back a yes or listens
         self._counters.requests.labels(scope["method"], route, status).inc()
         self._counters.seconds.labels(route).observe(seconds)
 

@@ -14,7 +14,17 @@ from typing import Any, Final, Self, TypeVar
 from sqlalchemy import Connection, Row, and_, or_, select
 
 from api.errors import Problem
-from api.reads import ActRow, AgentRow, AgreementInForce, ConsentText, ObjectKind, RecordingRow, SideRow
+from api.month_figures import MonthFigures
+from api.reads import (
+    ActRow,
+    AgentRow,
+    AgreementInForce,
+    ConsentText,
+    MonthStatistics,
+    ObjectKind,
+    RecordingRow,
+    SideRow,
+)
 from crypto.errors import CryptoError
 from gateway.clock import Clock
 from gateway.config import Config
@@ -22,6 +32,7 @@ from policy.acts import parse_act
 from policy.agreement.schema import Agreement
 from policy.chain import Posted, fold
 from policy.errors import PolicyError
+from policy.month import Month
 from policy.percent import percent_text
 from policy.state import Anchor, State, Term, rates_of
 from policy.statements import LANGUAGES
@@ -57,6 +68,7 @@ class SiteFolder:
         self._blobs = LocalBlobs(folder)
         self._vault = LocalVault(folder)
         self._folded: tuple[int, State] | None = None
+        self._figures = MonthFigures(config.site.name, clock)
 
     async def __aenter__(self) -> Self:
         """Nothing is opened before it is needed."""
@@ -130,6 +142,10 @@ class SiteFolder:
             return None
         payload = self._blobs.path(key, Kind.PAYLOAD)
         return _file(header, payload) if await asyncio.to_thread(payload.is_file) else None
+
+    async def statistics(self, month: Month | None) -> MonthStatistics:
+        """Only what the policy lets out."""
+        return await self._figures.of(await self._open(), month)
 
     async def ready(self) -> bool:
         """Whether the database answers."""

@@ -99,12 +99,15 @@ class Phone:
         wish: Wish | None = None,
         delayed_offer: bool = False,
         caller: str | None = None,
+        display_name: str = "",
+        call_id: str | None = None,
     ) -> Call:
         """Send an INVITE, to `via` where one is named; returns at once, `answered` and `ringing` tell the rest."""
         line = await Line.open(self.link.host)
+        quoted = f'"{display_name}" ' if display_name else ""
         dialog = Dialog(
-            call_id=secrets.token_hex(12),
-            local=f"<{caller or self.uri}>;tag={secrets.token_hex(6)}",
+            call_id=call_id or secrets.token_hex(12),
+            local=f"{quoted}<{caller or self.uri}>;tag={secrets.token_hex(6)}",
             remote=f"<{uri}>",
             target=uri,
             contact=f"<{self.uri}>",

@@ -31,9 +31,11 @@ async def list_agents(
 
 @router.post("", status_code=201, dependencies=[Depends(need("agents:create"))])
 async def add_agents(body: NewAgents, parts: Parts) -> Done:
-    """Names into the roster. Grants nothing: no account, no code, no consent."""
+    """Names into the roster; their ids, in the same order. Grants nothing: no account, no code, no consent."""
     lines = tuple(NewAgent(**line.model_dump()) for line in body.agents)
-    return Done(**await parts.control.request(AddAgents(lines)))
+    added = await parts.control.request(AddAgents(lines))
+    # without the names: an answer may be kept for repeats, and the roster is the only place for names
+    return Done.model_validate({"agents": [{"id": one["id"]} for one in added["agents"]]})
 
 
 @router.delete("/{agent}", status_code=204, dependencies=[Depends(need("agents:create"))])

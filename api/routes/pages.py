@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -12,7 +12,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from api.catalogue import LANGUAGES, catalogue, choose
 from api.deps import Parts, optional_principal
 from api.errors import Problem
+from api.reads import MonthStatistics
 from api.roles import Principal, Role
+from api.routes.council import MONTH, parse_month
+from policy.month import Month, newest_told
 
 router = APIRouter(include_in_schema=False)
 Visitor = Annotated[Principal | None, Depends(optional_principal)]
@@ -43,20 +46,35 @@ async def agent_page(request: Request, who: Visitor, parts: Parts, lang: Languag
 
 @router.get("/council")
 @router.get("/dpo")
-async def codes_page(request: Request, who: Visitor, parts: Parts, lang: Language = None) -> Response:
-    """Council's and DPO's room: for now, enrolment codes for agents."""
+async def codes_page(
+    request: Request,
+    who: Visitor,
+    parts: Parts,
+    lang: Language = None,
+    month: Annotated[str | None, Query(pattern=MONTH)] = None,
+) -> Response:
+    """Council's and DPO's room: enrolment codes for agents, the figures of a month."""
     if who is None or who.role not in (Role.COUNCIL, Role.DPO):
         return RedirectResponse("/", 303)
-    return await _page("codes.html", request, parts, lang)
+    asked = parse_month(month) or newest_told(parts.clock.wallclock())
+    told = await _told(parts, asked)
+    return await _page("codes.html", request, parts, lang, month=asked, told=told)
 
 
-async def _page(template: str, request: Request, parts: Parts, lang: str | None) -> Response:
+async def _told(parts: Parts, month: Month) -> MonthStatistics | None:
+    try:
+        return await parts.site.statistics(month)
+    except Problem:
+        return None
+
+
+async def _page(template: str, request: Request, parts: Parts, lang: str | None, **more: Any) -> Response:
     wanted = lang or request.cookies.get(_LANGUAGE_COOKIE)
     language = choose(wanted, request.headers.get("accept-language", ""))
     texts = catalogue(language)
     html = _TEMPLATES.get_template(template).render(
         t=texts, language=language, languages=LANGUAGES, site=parts.config.site.name,
-        demo=await _is_demo(parts), path=request.url.path,
+        demo=await _is_demo(parts), path=request.url.path, **more,
     )  # fmt: skip
     response = HTMLResponse(html)
     if lang is not None:

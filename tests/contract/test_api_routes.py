@@ -60,6 +60,7 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("GET", "/v1/recordings/{recording}/sides/{side}/{seg}.age"): {Role.AGENT},
     ("GET", "/v1/recordings/{recording}/sides/{side}/{seg}.manifest.json"): {Role.AGENT},
     ("GET", "/v1/recordings/{recording}/sides/{side}/{seg}.manifest.sig"): {Role.AGENT},
+    ("GET", "/v1/statistics"): {Role.COUNCIL, Role.EMPLOYER, Role.DPO},
     ("GET", "/v1/status"): {Role.ADMIN},
     ("GET", "/v1/session"): set(Role),
 }
@@ -331,8 +332,10 @@ async def test_metrics_count_routes_and_never_name_anybody(api: RunningApi) -> N
     agent = api.site.add("Ada")
     async with await client_of(api, Role.AGENT, agent) as http:
         await http.post("/v1/agents/me/calls/secret-call-9/stop")
+        await http.get("/v1/calls/secret-call-9/explain")
         text = (await http.get("/metrics")).text
-    assert 'fairtap_api_requests_total{method="POST",route="/v1/agents/me/calls/{call}/stop",status="200"} 1.0' in text
+    assert 'fairtap_api_requests_total{method="GET",route="/v1/calls/{call}/explain",status="200"} 1.0' in text
+    assert "/v1/agents/me" not in text  # when somebody stops or takes back a yes is nobody else's matter
     assert 'fairtap_gateway{counter="sip.dropped"} 3.0' in text
     for person in (agent, "Ada", "secret-call-9", "127.11"):
         assert person not in text

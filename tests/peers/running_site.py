@@ -64,13 +64,13 @@ class Talk:
         await asyncio.wait_for(self.agent.ended.wait(), CONNECT_S)
 
 
-async def until(look: Callable[[], Awaitable[_T | None]], seconds: float = SETTLE_S) -> _T:
+async def until(look: Callable[[], Awaitable[_T | None]], seconds: float = SETTLE_S, every: float = 0.03) -> _T:
     """Look again and again at what another process tells, until it tells something (true); raises `TimeoutError`."""
     async with asyncio.timeout(seconds):
         while True:
             if found := await look():
                 return found
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(every)
 
 
 class RunningSite:

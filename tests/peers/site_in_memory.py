@@ -4,7 +4,17 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
-from api.reads import ActRow, AgentRow, AgreementInForce, ConsentText, ObjectKind, RecordingRow
+from api.errors import Problem
+from api.reads import (
+    ActRow,
+    AgentRow,
+    AgreementInForce,
+    ConsentText,
+    MonthStatistics,
+    ObjectKind,
+    RecordingRow,
+)
+from policy.month import Month
 from policy.texts import text_sha256
 
 
@@ -17,6 +27,7 @@ class SiteInMemory:
         self.in_force: AgreementInForce | None = None
         self.recorded: list[RecordingRow] = []
         self.objects: dict[tuple[str, str, int, str], bytes] = {}
+        self.months: dict[str, MonthStatistics] = {}
 
     def add(self, name: str, **more: object) -> str:
         agent = secrets.token_hex(16)
@@ -61,6 +72,12 @@ class SiteInMemory:
     async def fetch(self, recording: str, side: str, seg: int, kind: ObjectKind) -> AsyncIterator[bytes] | None:
         data = self.objects.get((recording, side, seg, kind))
         return None if data is None else _once(data)
+
+    async def statistics(self, month: Month | None) -> MonthStatistics:
+        found = self.months.get(str(month)) if month is not None else next(iter(self.months.values()), None)
+        if found is None:
+            raise Problem("month-not-told", 404, "not told")
+        return found
 
     async def ready(self) -> bool:
         return True

@@ -1,0 +1,280 @@
+"""Offer and answer of one call: whose SDP goes where, what holds when, and which line could be recorded."""
+
+import pytest
+
+from gateway.call.effects import PlaneOrder
+from gateway.call.model import DialogTag, SdpMessage
+from gateway.call.negotiation import Negotiation, NegotiationError
+from gateway.media.plane import Address, CallRef, FlowId, Forward
+from gateway.sdp.errors import SdpError
+from policy.decision import Side
+
+CALL = CallRef("00112233aabbccdd")
+OURS = {Side.CALLER: "198.51.100.1", Side.AGENT: "198.51.100.2"}
+ONE, TWO = DialogTag("one"), DialogTag("two")
+
+
+def sdp(host: str, port: int = 4000, direction: str = "", codecs: str = "8 0 101", more: str = "") -> bytes:
+    lines = ["v=0", f"o=- 1 1 IN IP4 {host}", "s=-", f"c=IN IP4 {host}", "t=0 0", f"m=audio {port} RTP/AVP {codecs}"]
+    if "101" in codecs:
+        lines.append("a=rtpmap:101 telephone-event/8000")
+    lines += [f"a={direction}"] if direction else []
+    lines += more.split("|") if more else []
+    return "".join(f"{line}\r\n" for line in lines).encode()
+
+
+CALLER, AGENT, OTHER = sdp("192.0.2.1"), sdp("192.0.2.2"), sdp("192.0.2.3")
+VIDEO = "m=video 5000 RTP/AVP 96|a=rtpmap:96 VP8/90000"
+SECOND = "m=audio 4100 RTP/AVP 8"
+
+
+class Told:
+    """A negotiation with ports for whatever needs them; `forwards` is what the media plane was told last."""
+
+    def __init__(self) -> None:
+        self.media = Negotiation(CALL, hosts=OURS)
+        self.forwards: dict[FlowId, Forward] = {}
+        self.orders = 0
+
+    def say(self, party: Side, body: bytes, role: str = "offer", dialog: DialogTag | None = ONE) -> str:
+        for spec in self.media.missing(body):
+            self.media.ports[spec.flow] = Address(spec.local_host, 30000 + 2 * len(self.media.ports))
+        sent, effects = self.media.describe(SdpMessage(party, dialog, role, body))  # type: ignore[arg-type]
+        self.take(effects)
+        return sent.decode()
+
+    def fix(self, dialog: DialogTag = ONE) -> None:
+        self.take(self.media.fix(dialog))
+
+    def take(self, effects) -> None:
+        for effect in effects:
+            assert isinstance(effect, PlaneOrder)
+            assert isinstance(effect.order, Forward)
+            self.forwards[effect.order.flow] = effect.order
+            self.orders += 1
+
+    def goes_to(self, party: Side, mline: int = 0) -> str | None:
+        """Where the media plane believes that this party receives."""
+        remote = self.forwards[FlowId(f"{CALL}/{party.value}/{mline}")].remote
+        return remote.host if remote is not None else None
+
+    @property
+    def flowing(self) -> bool | None:
+        line = self.media.line()
+        return None if line is None else line.flowing
+
+
+@pytest.fixture
+def told():
+    return Told()
+
+
+def establish(told: Told, caller: bytes = CALLER, agent: bytes = AGENT) -> None:
+    told.say(Side.CALLER, caller, dialog=None)
+    told.say(Side.AGENT, agent, "answer")
+    told.fix()
+
+
+def test_each_party_gets_our_port_of_its_own_side(told):
+    offer = told.say(Side.CALLER, CALLER, dialog=None)
+    assert "c=IN IP4 198.51.100.2\r\n" in offer  # the agent is told where to send: our agent side
+    assert told.forwards == {}
+    answer = told.say(Side.AGENT, AGENT, "answer")
+    assert "c=IN IP4 198.51.100.1\r\n" in answer
+    assert told.media.line() is None  # early: no 2xx fixed the branch
+    told.fix()
+    line = told.media.line()
+    assert line is not None
+    assert line.flowing
+    assert (told.goes_to(Side.CALLER), told.goes_to(Side.AGENT)) == ("192.0.2.1", "192.0.2.2")
+    assert (line.codec, line.payload_type, line.codecs) == ("PCMA", 8, {8: "PCMA", 0: "PCMU"})
+    assert (line.caller_events, line.ptime_ms) == (101, 20)
+    assert line.caller_flow == f"{CALL}/caller/0"
+
+
+def test_the_agent_may_be_the_one_who_calls(told):
+    told.say(Side.AGENT, AGENT, dialog=None)
+    told.say(Side.CALLER, CALLER, "answer")
+    told.fix()
+    line = told.media.line()
+    assert line is not None
+    assert line.caller_flow == f"{CALL}/caller/0"
+    assert told.goes_to(Side.CALLER) == "192.0.2.1"
+
+
+def test_a_delayed_offer(told):
+    told.say(Side.AGENT, AGENT, "offer")  # in the 2xx
+    told.fix()
+    assert told.media.line() is None
+    told.say(Side.CALLER, CALLER, "answer")  # in the ACK
+    assert told.flowing is True
+    assert told.goes_to(Side.AGENT) == "192.0.2.2"
+
+
+# --- forks ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_2xx_fixes_the_branch(told):
+    told.say(Side.CALLER, CALLER, dialog=None)
+    told.say(Side.AGENT, AGENT, "answer", ONE)
+    told.say(Side.AGENT, OTHER, "answer", TWO)
+    assert told.goes_to(Side.AGENT) == "192.0.2.3"  # early media of whoever spoke last
+    told.fix(ONE)
+    assert told.goes_to(Side.AGENT) == "192.0.2.2"
+    before = told.orders
+    told.fix(TWO)
+    told.say(Side.AGENT, OTHER, "answer", TWO)
+    assert told.orders == before
+    assert told.flowing is True
+
+
+def test_all_branches_are_offered_the_same_port(told):
+    told.say(Side.CALLER, CALLER, dialog=None)
+    ports = dict(told.media.ports)
+    told.say(Side.AGENT, AGENT, "answer", ONE)
+    told.say(Side.AGENT, OTHER, "answer", TWO)
+    assert told.media.ports == ports
+
+
+# --- offers within the dialog -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("party", list(Side))
+@pytest.mark.parametrize("direction", ["sendonly", "inactive", "recvonly"])
+def test_hold_and_its_end(told, party, direction):
+    establish(told)
+    other = Side.AGENT if party is Side.CALLER else Side.CALLER
+    mirror = {"sendonly": "recvonly", "recvonly": "sendonly"}.get(direction, direction)
+    told.say(party, sdp("192.0.2.9", direction=direction))
+    assert told.flowing is True  # it holds with its answer
+    told.say(other, sdp("192.0.2.8", direction=mirror), "answer")
+    assert told.flowing is False
+    told.say(party, sdp("192.0.2.9"))
+    told.say(other, sdp("192.0.2.8"), "answer")
+    assert told.flowing is True
+
+
+def test_the_old_way_to_hold_sends_to_nobody(told):
+    establish(told)
+    told.say(Side.CALLER, sdp("0.0.0.0"))
+    told.say(Side.AGENT, AGENT, "answer")
+    assert told.media.line() is None
+    assert told.goes_to(Side.CALLER) is None
+
+
+def test_an_offer_that_is_refused_changes_nothing(told):
+    establish(told)
+    before = told.orders
+    told.say(Side.CALLER, OTHER)
+    told.media.rolled_back(ONE)
+    assert told.orders == before
+    assert told.goes_to(Side.CALLER) == "192.0.2.1"
+    told.say(Side.AGENT, sdp("192.0.2.7"))  # the other end's own offer comes next
+    told.say(Side.CALLER, CALLER, "answer")
+    assert (told.goes_to(Side.AGENT), told.goes_to(Side.CALLER)) == ("192.0.2.7", "192.0.2.1")
+    told.media.rolled_back(TWO)
+
+
+def test_a_repeated_answer_is_answered_alike(told):
+    establish(told)
+    first = told.say(Side.AGENT, AGENT, "answer")
+    assert first == told.say(Side.AGENT, AGENT, "answer")
+    assert told.flowing is True
+
+
+def test_an_answer_to_nothing(told):
+    with pytest.raises(NegotiationError):
+        told.say(Side.AGENT, AGENT, "answer")
+    with pytest.raises(NegotiationError):
+        told.say(Side.AGENT, AGENT, "answer", None)
+
+
+def test_a_party_does_not_answer_itself(told):
+    told.say(Side.CALLER, CALLER, dialog=None)
+    with pytest.raises(NegotiationError):
+        told.say(Side.CALLER, CALLER, "answer")
+
+
+def test_without_ports_nothing_is_described(told):
+    with pytest.raises(NegotiationError):
+        told.media.describe(SdpMessage(Side.CALLER, None, "offer", CALLER))
+    with pytest.raises(SdpError):
+        told.say(Side.CALLER, b"hello")
+
+
+# --- several m-lines and what can't be recorded -----------------------------------------------------------------------
+
+
+def test_two_audio_lines_are_relayed_and_not_recorded(told):
+    establish(told, sdp("192.0.2.1", more=SECOND), sdp("192.0.2.2", more=SECOND))
+    assert len(told.media.ports) == 4
+    assert told.goes_to(Side.CALLER, 1) == "192.0.2.1"
+    assert told.media.line() is None
+
+
+def test_a_second_line_that_was_refused_counts_for_nothing(told):
+    refused = SECOND.replace("4100", "0")
+    establish(told, sdp("192.0.2.1", more=SECOND), sdp("192.0.2.2", more=refused))
+    assert told.flowing is True
+
+
+def test_a_line_added_later_ends_what_could_be_recorded(told):
+    establish(told)
+    told.say(Side.CALLER, sdp("192.0.2.1", more=SECOND))
+    told.say(Side.AGENT, sdp("192.0.2.2", more=SECOND), "answer")
+    assert told.media.line() is None
+
+
+def test_video_passes_untouched(told):
+    offer = told.say(Side.CALLER, sdp("192.0.2.1", more=VIDEO), dialog=None)
+    assert "m=video 5000 RTP/AVP 96\r\n" in offer
+    told.say(Side.AGENT, sdp("192.0.2.2", more=VIDEO), "answer")
+    told.fix()
+    assert len(told.media.ports) == 2
+    assert told.flowing is True
+
+
+@pytest.mark.parametrize(
+    ("caller", "agent"),
+    [
+        ("9", "9"),  # G.722
+        ("8", "0"),  # nothing in common
+        ("9 8", "9 8"),  # G.722 would be spoken
+    ],
+)
+def test_only_g711_can_be_recorded(told, caller, agent):
+    establish(told, sdp("192.0.2.1", codecs=caller), sdp("192.0.2.2", codecs=agent))
+    assert told.media.line() is None
+    assert told.goes_to(Side.AGENT) == "192.0.2.2"
+
+
+def test_without_telephone_event_on_both_sides_keys_are_heard_in_band(told):
+    establish(told, sdp("192.0.2.1", codecs="8"), sdp("192.0.2.2"))
+    line = told.media.line()
+    assert line is not None
+    assert line.caller_events is None
+
+
+def test_encrypted_media_is_relayed_and_said_to_be(told):
+    secure = sdp("192.0.2.1", more="a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x").replace(b"RTP/AVP", b"RTP/SAVP")
+    establish(told, secure, secure)
+    assert told.media.encrypted
+    assert told.media.line() is None
+    assert told.goes_to(Side.CALLER) == "192.0.2.1"
+
+
+def test_plain_media_isnt_said_to_be_encrypted(told):
+    assert not told.media.encrypted
+    establish(told)
+    assert not told.media.encrypted
+
+
+def test_rtcp_is_muxed_only_where_both_say_so(told):
+    establish(told, sdp("192.0.2.1", more="a=rtcp-mux"), sdp("192.0.2.2", more="a=rtcp:4077"))
+    caller, agent = (told.forwards[FlowId(f"{CALL}/{party.value}/0")] for party in (Side.CALLER, Side.AGENT))
+    assert not caller.rtcp_mux
+    assert not agent.rtcp_mux
+    assert agent.remote_rtcp == Address("192.0.2.2", 4077)
+    told.say(Side.CALLER, sdp("192.0.2.1", more="a=rtcp-mux"))
+    told.say(Side.AGENT, sdp("192.0.2.2", more="a=rtcp-mux"), "answer")
+    assert told.forwards[FlowId(f"{CALL}/agent/0")].rtcp_mux

@@ -1,0 +1,96 @@
+"""Several agreements at once: numbers take the minimum, permissions intersect, prohibitions unite."""
+
+from datetime import date
+
+import pytest
+
+from policy.draw_rules import epoch_of
+from policy.evaluate import evaluate
+from policy.intersection import combined, covering, epoch_for, phase_for
+from policy.terms import Phase, Purpose, WithdrawalEffect
+from tests.unit.policy.green import NOW, agreement, example, green
+
+PROMPT = {"id": "ask-en-1", "language": "en", "sha256": "0" * 64, "consent_key": "1", "refuse_key": "9"}
+
+
+def other(**edits):
+    return agreement(
+        id="bv-konzern",
+        **{
+            "consent__caller__channels": ["dtmf", "ivr:back"],
+            "consent__prompts": [{**PROMPT, "withdraw_code": "*9"}],
+            "indicator__ack_max_age_ms": 2000,
+            "indicator__beep_every": "PT30S",
+            "consent__withdrawal_effect": "stop_only",
+            "pause__triggers": ["api"],
+            "pause__max": "PT5M",
+            "access__1__ttl": "P3D",
+            "access__1__purposes": ["process_quality"],
+            "evaluations__per_agent_per_year": 4,
+            "storage__regions": ["EU", "NO"],
+            "statistics__min_agents": 9,
+            "statistics__min_calls": 10,
+            **edits,
+        },
+    )
+
+
+def test_what_two_agreements_leave():
+    both = combined((example(), other()))
+    assert both == combined((other(), example()))
+    assert both.channels == {"dtmf"} and both.prompts == ()
+    assert both.ack_max_age_ms == 2000 and both.beep_every is not None and both.beep_every.text == "PT30S"
+    assert both.withdrawal_effect is WithdrawalEffect.DISCARD_CALL
+    assert both.pause_triggers == {"dtmf", "api"} and both.pause_max.text == "PT5M"
+    assert ("agent", Purpose.COACHING) in both.access and ("quorum", Purpose.DISPUTE) in both.access
+    assert not [purpose for role, purpose in both.access if role == "coach"]
+    assert both.coach_ttl is not None and both.coach_ttl.text == "P3D" and both.quorum == {"dpo", "council"}
+    assert both.evaluations_per_year == 4 and both.regions == {"EU"}
+    assert (both.min_agents, both.min_calls) == (9, 20)
+
+
+def test_one_agreement_leaves_what_it_says_and_none_leaves_nothing():
+    alone = combined((example(),))
+    assert alone.prompts == example().consent.prompts and alone.beep_every is None
+    assert alone.prohibited == example().prohibited
+    with pytest.raises(ValueError, match="no agreement"):
+        combined(())
+
+
+def test_a_leg_is_covered_by_every_agreement_of_its_scope():
+    wide = other(scope__sites=["hamburg", "bremen"], scope__queues=["service-strom"], lanes__campaigns=[])
+    leg = {"site": "hamburg", "queue": "service-strom", "group": "team-a"}
+    assert covering((example(), wide), **leg) == (example(), wide)
+    assert covering((example(), wide), **{**leg, "queue": "service-gas"}) == (example(),)
+    assert covering((example(), wide), **{**leg, "site": "bremen"}) == (wide,)
+    assert covering((example(), wide), **{**leg, "group": "team-z"}) == ()
+    excluding = other(scope__excluded_queues=["service-gas"], scope__queues=["service-strom"], lanes__campaigns=[])
+    assert covering((example(), excluding), **{**leg, "queue": "service-gas"}) == ()
+
+
+def test_the_decision_agrees_with_the_cover():
+    wide = other(scope__queues=["service-strom"], lanes__campaigns=[], indicator__ack_max_age_ms=100)
+    for agreements in ((example(), wide), (example(),)):
+        for queue in ("service-strom", "service-gas", "gesundheit"):
+            covered = covering(agreements, site="hamburg", queue=queue, group="team-a")
+            together = evaluate(green(agreements=agreements, queue=queue))
+            if covered:
+                assert together == evaluate(green(agreements=covered, queue=queue))
+            else:
+                assert together.sides == frozenset()
+
+
+def test_agreements_with_different_epochs_draw_nothing_together():
+    daily = other(draw__epoch="P1D", lanes__sample__caps__per_agent={"P1D": 2})
+    assert epoch_for((example(),), NOW) == epoch_for((example(), other()), NOW) == epoch_of(example(), NOW)
+    assert epoch_for((example(), daily), NOW) is None and epoch_for((), NOW) is None
+    assert epoch_for((example(), other(validity__timezone="Europe/London")), NOW) is None
+
+
+def test_onboarding_only_while_all_call_it_so():
+    shorter = other(lanes__sample__rates__0__max_days=20)
+    epoch = epoch_of(example(), NOW)
+    for since, together in ((date(2026, 2, 26), Phase.ONBOARDING), (date(2026, 2, 10), Phase.REGULAR)):
+        assert phase_for((example(), shorter), "team-a", Phase.ONBOARDING, since, epoch) is together
+        assert phase_for((example(),), "team-a", Phase.ONBOARDING, since, epoch) is Phase.ONBOARDING
+    assert phase_for((), "team-a", Phase.ONBOARDING, date(2026, 2, 26), epoch) is Phase.REGULAR
