@@ -81,8 +81,9 @@ class SiteFolder:
             self._database = None
 
     async def anchors(self, role: str) -> Sequence[str]:
-        """Public acting keys of a role; the council may have up to three."""
-        found = await Acts(await self._open()).anchors()
+        """Public acting keys of a role as acts have left them; the council may have up to three."""
+        state, _ = await self._chain()
+        found = state.anchors_at(self._clock.wallclock())
         return [anchor.key for anchor in found if anchor.role.rstrip("0123456789") == role]
 
     async def agents(self, after: str, limit: int) -> Sequence[AgentRow]:
