@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 PHONE = 60
 """The number of a phone of sipp's, within the agent side's network."""
 MANY = 50
+MISCOUNTED = 10
+"""sipp's threads count what they send without a lock: of twelve thousand packets it may miss some."""
 AT_ONCE = 8
 ROUNDS = 3
 PRESS_S, TALK_S = 10.5, 15.5
@@ -58,6 +61,32 @@ def phone(site, program, tmp_path):
 
 def place(site, transport):
     return f"{site.at.phone(PHONE)}:5060" + (";transport=tcp" if transport == "tcp" else "")
+
+
+async def test_fifty_calls_at_once_lose_nothing(site, caller, phone):
+    await site.quiet()
+    before = (await site.counters())["packets_relayed"]
+    each = MANY * count_packets(SPEECH)
+    how = {"calls": MANY, "rate": MANY}
+    async with phone("phone", **how) as end, caller("caller", place(site, "udp"), pause_ms=9500, **how) as beginning:
+
+        async def all_up() -> bool:
+            return (await site.status())["calls"] == MANY
+
+        await until(all_up)
+        sent = await asyncio.gather(*(one.rtp_sent(each - MISCOUNTED) for one in (beginning, end)))
+        drops = dropped(site.at.gateway_caller) + dropped(site.at.gateway_agent)
+        await asyncio.gather(beginning.done(), end.done())
+    await site.quiet()
+
+    async def counted() -> int | None:
+        relayed = (await site.counters())["packets_relayed"] - before
+        return relayed if relayed >= 2 * each else None
+
+    assert max(sent) <= each
+    assert await until(counted) == 2 * each
+    assert len(drops) >= 4 * MANY
+    assert set(drops) == {0}
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
@@ -112,26 +141,6 @@ async def test_sipp_hears_a_phone_but_not_while_it_holds_it(site, caller, transp
         await calling.done()
 
 
-async def test_fifty_calls_at_once_lose_nothing(site, caller, phone):
-    await site.quiet()
-    before = (await site.counters())["packets_relayed"]
-    each = MANY * count_packets(SPEECH)
-    how = {"calls": MANY, "rate": MANY}
-    async with phone("phone", **how) as end, caller("caller", place(site, "udp"), pause_ms=9000, **how) as beginning:
-        sent = await asyncio.gather(beginning.rtp_sent(each), end.rtp_sent(each))
-        drops = dropped(site.at.gateway_caller) + dropped(site.at.gateway_agent)
-        await asyncio.gather(beginning.done(), end.done())
-    await site.quiet()
-
-    async def counted() -> bool:
-        return (await site.counters())["packets_relayed"] == before + sum(sent)
-
-    await until(counted)
-    assert sent == [each, each]
-    assert len(drops) >= 4 * MANY
-    assert set(drops) == {0}
-
-
 async def test_sipp_at_both_ends_is_recorded_where_its_caller_agreed(site, caller, phone, tmp_path):
     """The caller says yes to whoever asks; only calls that were drawn and asked are recorded."""
     desk = site.desks[0]
@@ -140,14 +149,15 @@ async def test_sipp_at_both_ends_is_recorded_where_its_caller_agreed(site, calle
     write_speech(tmp_path / "his.pcap", np.concatenate((silence, his)), [(PRESS_S, "1")], ssrc=0xCA11)
     write_speech(tmp_path / "hers.pcap", np.concatenate((silence, hers)), ssrc=0xA6E7)
     await desk.be_ready()
-    outcomes = {}
+    outcomes: dict[str, Any] = {}
     for _ in range(ROUNDS):
         outcomes |= await agree(site, desk, caller, phone, tmp_path)
         if any(said["drawn"] for said in outcomes.values()):
             break
     recorded = [ref for ref, said in outcomes.items() if said["outcome"] == "recorded"]
     assert recorded
-    assert {ref for ref, said in outcomes.items() if said["drawn"]} == set(recorded)
+    others = [said for ref, said in outcomes.items() if said["drawn"] and ref not in recorded]
+    assert [said for said in others if "CEILING" not in said["reasons"]] == []
     left, right = await site.opened(desk, recorded[0])
     for sound, own, other in ((hers, left, right), (his, right, left)):
         assert find(sound, own).strength > 0.9

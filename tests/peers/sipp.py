@@ -1,4 +1,4 @@
-"""sipp as a child process with a scenario of `tests/peers/sipp/`: its exit, its complaints, its RTP counters."""
+"""sipp as a child process with a scenario of `tests/peers/sipp_scenarios/`: its exit, its complaints, its RTP counters."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from typing import Self
 
 from tests.peers.running_site import until
 
-SCENARIOS = Path(__file__).with_name("sipp")
+SCENARIOS = Path(__file__).with_name("sipp_scenarios")
 SPEECH = Path("/usr/share/sip-tester/g711a.pcap")
 """Debian's capture of a spoken sentence, which comes with sipp."""
 TRANSPORTS = {"udp": "u1", "tcp": "t1"}
