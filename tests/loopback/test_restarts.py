@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
 
 from demo.agreement import CONSENT_KEY
@@ -248,7 +249,7 @@ async def told_by(site: RunningSite, talk: Talk) -> dict | None:
     """The outcome, or None while the API isn't back."""
     try:
         said = await site.explained(talk.desk, talk.ref)
-    except OSError:
+    except httpx.TransportError:
         return None
     return said if said is not None and not said["running"] else None
 
