@@ -200,6 +200,7 @@ class _Part:
 
 
 _ALL, _DRAWN, _HIT = frozenset({"no", "cap", "hit"}), frozenset({"cap", "hit"}), frozenset({"hit"})
+_ANSWERS = frozenset({"yes", "kept"})
 
 
 def _part(counts: MonthCounts, rules: Collection[str]) -> _Part:
@@ -232,9 +233,10 @@ def _funnel(part: _Part, limits: StatisticsTerms) -> Funnel:
     for name, total, outs in steps:
         enough = total >= limits.min_calls and part.agents(outs) >= limits.min_agents
         if told:
-            between = outs_of_last - outs
+            # whose legs were answered isn't counted: what a yes leaves behind may be any of the agents' before it
+            behind = outs_of_last if name in _ANSWERS else outs_of_last - outs
             enough = enough and last - total >= limits.min_calls
-            enough = enough and (not between or part.agents(between) >= limits.min_agents)
+            enough = enough and part.agents(behind) >= limits.min_agents
         elif name != "legs":
             return Funnel()
         if enough:

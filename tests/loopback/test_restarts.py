@@ -5,8 +5,10 @@ import os
 import signal
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
 
 from demo.agreement import CONSENT_KEY
@@ -235,7 +237,7 @@ async def test_a_killed_api_stops_recordings_and_no_call(tmp_path):
         assert min(measured.came(flow, killed, stopped) for flow in range(2 * len(talks))) >= 49 * (stopped - killed)
         for talk in talks:
             await talk.hang_up()
-            told = await until(lambda talk=talk: told_by(site, talk), 20)
+            told = await until(partial(told_by, site, talk), 20)
             assert (told["outcome"], told["reasons"]) == ("recorded (cut)", ["INDICATOR_STALE"])
             recording = await recording_of(talk)
             assert recording["state"] == "kept"
@@ -247,7 +249,7 @@ async def told_by(site: RunningSite, talk: Talk) -> dict | None:
     """The outcome, or None while the API isn't back."""
     try:
         said = await site.explained(talk.desk, talk.ref)
-    except OSError:
+    except httpx.TransportError:
         return None
     return said if said is not None and not said["running"] else None
 
@@ -270,8 +272,7 @@ async def test_sigterm_lets_calls_go_on_takes_no_new_ones_and_seals_as_normal(tm
         first, *rest = talks
         recordings = {talk.ref: await id_of(talk) for talk in talks}
         await first.hang_up()  # ends by itself while the gateway drains
-        while "gateway" in site.processes:
-            await asyncio.sleep(0.05)
+        await until(lambda: gone(site, "gateway"), DRAIN_S + 10)
         ended = time.time()
         measured = await meter.stop()
 
@@ -286,3 +287,8 @@ async def test_sigterm_lets_calls_go_on_takes_no_new_ones_and_seals_as_normal(tm
 async def options_refused(site: RunningSite) -> bool:
     """Whether the gateway tells its peers to go elsewhere."""
     return (await site.caller.ask("OPTIONS", f"sip:{site.at.gateway_caller}", via=site.gateway)).status == 503
+
+
+async def gone(site: RunningSite, name: str) -> bool:
+    """Whether a child has ended and isn't back."""
+    return name not in site.processes

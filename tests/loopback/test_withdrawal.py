@@ -30,8 +30,11 @@ async def by_caller_refused(talk: Talk) -> float:
 async def by_code(talk: Talk) -> float:
     """The moment the last key of the code is let go."""
     talk.caller.press(WITHDRAW_CODE)
-    while talk.caller.line._keys:
-        await asyncio.sleep(0.002)
+
+    async def let_go() -> bool:
+        return not talk.caller.line._keys
+
+    await until(let_go)
     return time.monotonic()
 
 

@@ -1,5 +1,6 @@
-"""An agent's page as a process of its own, that can be frozen: `python -m tests.peers.agent_page URL` with the session's
-cookies as JSON on stdin; prints each event's kind, acknowledges what it shows.
+"""An agent's page as a process of its own, which can be frozen: `python -m tests.peers.agent_page URL`.
+
+The session's cookies come as JSON on stdin; it tells of its first snapshot and acknowledges what it shows.
 """
 
 import asyncio
@@ -48,11 +49,10 @@ class AgentPage:
 async def show(base_url: str, cookies: dict[str, str]) -> None:
     """Show and acknowledge until killed."""
     async with httpx.AsyncClient(base_url=base_url, cookies=cookies) as http:
-        async with contextlib.aclosing(AgentClient(http, AgentKeys.generate(), SystemClock()).live()) as events:  # type: ignore[type-var]  # it is a generator
-            async for event in events:
-                if event.kind == "snapshot":
-                    sys.stdout.write("snapshot\n")
-                    sys.stdout.flush()
+        async for event in AgentClient(http, AgentKeys.generate(), SystemClock()).live():
+            if event.kind == "snapshot":
+                sys.stdout.write("snapshot\n")
+                sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -227,6 +227,7 @@ class Calls:
         self._wanted = count - SIDE_CALLS
         self._begun = 0
         self._playing: Counter[Kind] = Counter()
+        self._ways: set[str] = set()
         self._open = 0
 
     async def run(self) -> None:
@@ -318,7 +319,20 @@ class Calls:
                 await self.one(desk, None, tcp, in_band)
 
     def _missing(self) -> bool:
-        return any(not self._playing[plot] for plot in PLOTS)
+        return any(not self._playing[plot] for plot in PLOTS) or not {"card in-band", "kept over tcp"} <= self._ways
+
+    def _choose(self, tcp: bool, in_band: bool) -> Kind:
+        """What was played least; card digits in-band, and a recording over TCP, as soon as they can be."""
+        first: tuple[Kind, ...] = PLOTS
+        if in_band and "card in-band" not in self._ways:
+            first = (Kind.CARD,)
+        elif tcp and "kept over tcp" not in self._ways:
+            first = KEPT
+        chosen = min(first, key=lambda one: self._playing[one])
+        self._playing[chosen] += 1
+        self._ways |= {"card in-band"} if in_band and chosen is Kind.CARD else set()
+        self._ways |= {"kept over tcp"} if tcp and chosen in KEPT else set()
+        return chosen
 
     async def one(self, desk: Desk, plot: Kind | None = None, tcp: bool = False, in_band: bool = False) -> Kind:
         """One call; where it is drawn, it takes the plot, or the one that was played least."""
@@ -327,8 +341,7 @@ class Calls:
         while_running = await self._as_admin(talk.ref)
         kind = Kind.NOT_DRAWN
         if drawn:
-            kind = plot or min(PLOTS, key=lambda one: (self._playing[one], one is Kind.CARD and not in_band))
-            self._playing[kind] += 1
+            kind = plot or self._choose(tcp, in_band)
             try:
                 async with asyncio.timeout(PATIENCE_S):
                     await self._play(kind, talk)

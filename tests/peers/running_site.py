@@ -235,13 +235,17 @@ class RunningSite:
     async def recorded_call(self, desk: Desk, **how: Any) -> Talk:
         """A call whose caller was asked and said yes, with the light on and the tap open."""
         talk = await self.drawn_call(desk, **how)
-        async with asyncio.timeout(30):
-            await talk.caller.hears(self.prompt_end)
-            await asyncio.sleep(THINK_S)
-            talk.caller.press(CONSENT_KEY, ms=120)
-            await desk.light("recording_both")
-        await self.tapped(desk, talk.ref)
+        await self.agree(desk, talk.caller, talk.ref)
         return talk
+
+    async def agree(self, desk: Desk, caller: Call, ref: str) -> None:
+        """The caller of a drawn call hears the question out and says yes; returns once the tap is open."""
+        async with asyncio.timeout(30):
+            await caller.hears(self.prompt_end)
+            await asyncio.sleep(THINK_S)
+            caller.press(CONSENT_KEY, ms=120)
+            await desk.light("recording_both")
+        await self.tapped(desk, ref)
 
     async def tapped(self, desk: Desk, ref: str) -> None:
         """Wait until a call is being recorded: the light was acknowledged and the decision is durable."""

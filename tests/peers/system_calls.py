@@ -8,7 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-_CALLS = "openat,open,creat,mkdir,mkdirat,write,writev,pwrite64,pwritev,rename,renameat,renameat2,link,linkat,fsync,fdatasync"
+_CALLS = (
+    "openat,open,creat,mkdir,mkdirat,write,writev,pwrite64,pwritev,rename,renameat,renameat2,link,linkat,"
+    "fsync,fdatasync"
+)
 _LINE = re.compile(r"^(?:\[pid +)?(\d+)\]? +(\d+\.\d+) (?:<\.\.\. )?(\w+)[( ](.*)$")
 
 

@@ -65,6 +65,12 @@ def test_a_part_of_a_line_that_few_agents_have_is_withheld():
     assert funnel(MonthCounts((*some.legs, *more), some.answers, some.kept)) == Funnel(700)
 
 
+def test_a_difference_that_few_agents_make_is_withheld():
+    few = [LegCount(A, "2026-W10", f"{A}{number}", "cap", 10) for number in range(4)]
+    counts = counted(cap=0, hit=100, yes=60, kept=40)
+    assert funnel(replace(counts, legs=(*counts.legs, *few))) == Funnel(240, 140, None, None, 60, 40)
+
+
 def test_agents_of_different_epochs_may_be_the_same_ones():
     legs = tuple(LegCount(A, f"2026-W{10 + number // 3}", f"agent{number}", "no", 50) for number in range(9))
     assert funnel(MonthCounts(legs)) == Funnel()
@@ -137,6 +143,14 @@ def test_the_histogram_has_enough_agents_in_each_bin():
     assert told.hits_per_agent == (Bin(0, 0, 5), Bin(10, 50, 8))
 
 
+def test_few_agents_in_many_epochs_fill_no_bin():
+    legs = [LegCount(A, f"W{week}", f"{n}", out, 20) for week in (1, 2) for n in range(9) for out in ("no", "cap")]
+    legs += [LegCount(A, f"W{week}", f"{n}", "hit", 10) for week in (1, 2) for n in range(4)]
+    legs += [LegCount(A, "W3", f"{n}", "hit", 20) for n in range(6)]
+    told = publish(MonthCounts(tuple(legs)), LIMITS, rules=[A], channels=[])
+    assert told.hits_per_agent == (Bin(0, 0, 10), Bin(10, 20, 14))
+
+
 # --- names and months -------------------------------------------------------------------------------------------------
 
 
@@ -158,10 +172,10 @@ def test_months_follow_one_another():
 
 @pytest.mark.parametrize(
     ("at", "newest"),
-    [((2026, 4, 2, 11, 59), "2026-02"), ((2026, 4, 2, 12, 0), "2026-03"), ((2026, 5, 2, 11, 59), "2026-03")],
+    [("2026-04-02T11:59", "2026-02"), ("2026-04-02T12:00", "2026-03"), ("2026-05-02T11:59", "2026-03")],
 )
 def test_a_month_is_told_once_it_is_over_for_a_day_everywhere(at, newest):
-    wallclock = datetime(*at, tzinfo=UTC)
+    wallclock = datetime.fromisoformat(f"{at}+00:00")
     month = newest_told(wallclock)
     assert str(month) == newest
     assert month.told_from <= wallclock < Month.of(month.after).told_from
@@ -187,10 +201,10 @@ def test_a_month_lies_under_every_agreement_that_holds_in_it():
 
 
 @pytest.mark.parametrize(
-    ("month", "lies"), [((2026, 2), False), ((2026, 3), True), ((2026, 8), True), ((2026, 9), False)]
+    ("month", "lies"), [("2026-02", False), ("2026-03", True), ("2026-08", True), ("2026-09", False)]
 )
 def test_a_month_outside_every_agreement_has_no_terms(month, lies):
-    assert (terms_of(Month(date(*month, 1)), [(SIGNED, example())]) is not None) == lies
+    assert (terms_of(Month(date.fromisoformat(f"{month}-01")), [(SIGNED, example())]) is not None) == lies
 
 
 def test_what_was_signed_after_a_month_was_told_changes_nothing_in_it():

@@ -1,0 +1,42 @@
+"""Edges of the decision that only a changed line of it would show: one input missing, odd rules, out of scope."""
+
+from dataclasses import replace
+
+import pytest
+
+from policy.decision import Facts, Lane, Outcome, Purpose, Reason, Rule
+from policy.evaluate import evaluate
+from tests.unit.policy.green import agreement, example, green
+
+
+@pytest.mark.parametrize("missing", ["site", "queue", "group"])
+def test_without_an_agreement_a_place_that_is_missing_is_still_told(missing):
+    known = {"site": "hamburg", "queue": "service-strom", "group": "team-a", missing: None}
+    assert Reason.OUT_OF_SCOPE in evaluate(green(agreements=(), **known)).reasons
+    assert Reason.OUT_OF_SCOPE not in evaluate(green(agreements=())).reasons
+
+
+@pytest.mark.parametrize("missing", ["caller_wants_record", "agent_wants_record", "agent_request"])
+def test_a_wish_that_is_missing_is_told_beside_the_drawn_lanes_reasons(missing):
+    shut = green(drawn=False, agent_per_call=None)
+    assert Reason.NOT_REQUESTED not in evaluate(shut).reasons
+    assert Reason.NOT_REQUESTED in evaluate(replace(shut, **{missing: None})).reasons
+
+
+def test_a_rule_of_an_asked_lane_draws_nothing():
+    decision = evaluate(green(rule=Rule(Lane.CUSTOMER_REQUEST, Purpose.DISPUTE, 0, 0)))
+    assert decision.outcome is Outcome.NO and decision.lane is Lane.SAMPLE
+    assert Reason.LANE_NOT_AGREED in decision.reasons
+
+
+def test_a_leg_out_of_scope_is_told_the_sites_other_reasons_too():
+    ended = green(queue="elsewhere", wallclock=example().validity.end)
+    assert {Reason.OUT_OF_SCOPE, Reason.OUTSIDE_VALIDITY} <= set(evaluate(ended).reasons)
+    assert Reason.AGENT_NO_OR_UNSET in evaluate(green(queue="elsewhere", agent_standing={})).reasons
+
+
+def test_of_two_agreements_only_those_in_scope_count():
+    gas = agreement(id="gas", scope__queues=["service-gas"], lanes__campaigns=[], indicator__ack_max_age_ms=100)
+    assert evaluate(green(agreements=(example(), gas))).outcome is Outcome.RECORD
+    assert evaluate(green(agreements=(example(), gas), queue="service-gas")).reasons == (Reason.INDICATOR_STALE,)
+    assert evaluate(Facts(agreements=(gas,))).outcome is Outcome.NO
