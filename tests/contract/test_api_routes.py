@@ -114,6 +114,7 @@ async def client_of(api: RunningApi, role: Role, agent: str | None = None) -> ht
 
 def filled(path: str) -> str:
     values = {"agent": HEX, "recording": HEX, "call": "call-1", "purpose": "coaching", "side": "agent", "seg": "1"}
+    values["agreement"] = "bv-nord"
     return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], path)
 
 
