@@ -137,7 +137,7 @@ async def test_a_page_that_does_not_read_is_dropped(api: RunningApi) -> None:
         cookie = http.cookies["fairtap_session"]
         host, port = api.url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port), limit=1)
-        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.transport.pause_reading()  # type: ignore[attr-defined]  # a read transport
         writer.write(
             f"GET /v1/agents/me/live HTTP/1.1\r\nHost: {host}\r\nCookie: fairtap_session={cookie}\r\n\r\n".encode()
         )

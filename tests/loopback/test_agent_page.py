@@ -104,7 +104,8 @@ def _play_gateway(api: RunningApi) -> None:
             document = command.statement.document.encode()
             sshsig.verify(key_of(command.agent), CONSENT_NAMESPACE, document, command.statement.signature)
             said = parse_consent(document)
-            assert (said.text_sha256, said.language) == (api.site.in_force.consents[0].sha256["en"], "en")  # type: ignore[union-attr]
+            assert api.site.in_force is not None
+            assert (said.text_sha256, said.language) == (api.site.in_force.consents[0].sha256["en"], "en")
         api.site.change(command.agent, consents={command.purpose: command.answer}, consent_seqs={command.purpose: 1})
         return {}
 

@@ -84,7 +84,7 @@ async def running_api(
         create_app(services), log_config=None, access_log=False, timeout_graceful_shutdown=1, lifespan="on", ws="none"
     )
     server = uvicorn.Server(settings)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # the test ends it
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         while not server.started or (gateway and not control.connected):

@@ -86,7 +86,7 @@ class LegBench:
         return self.indicator.shown
 
     def circumstances(self) -> Circumstances:
-        facts = replace(green(agreements=(self.agreement,)), wallclock=self.wallclock, **self.changes)  # type: ignore[arg-type]
+        facts = replace(green(agreements=(self.agreement,)), wallclock=self.wallclock, **self.changes)  # type: ignore[arg-type]  # any fact
         return Circumstances(facts, self.agreement, self.agreement.consent.prompts[0], self.recipients, self.pages)
 
     # --- what the engine does ----------------------------------------------------------------------------------------

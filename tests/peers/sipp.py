@@ -1,4 +1,4 @@
-"""sipp as a child process with a scenario of `tests/peers/sipp_scenarios/`: its exit, its complaints, its RTP counters."""
+"""sipp as a child process, with a scenario of `tests/peers/sipp_scenarios/`: its exit, complaints and RTP counters."""
 
 import asyncio
 import contextlib

@@ -31,11 +31,11 @@ class SiteInMemory:
 
     def add(self, name: str, **more: object) -> str:
         agent = secrets.token_hex(16)
-        self.rows[agent] = AgentRow(agent, name, "team-a", "hamburg", **more)  # type: ignore[arg-type]
+        self.rows[agent] = AgentRow(agent, name, "team-a", "hamburg", **more)  # type: ignore[arg-type]  # any field
         return agent
 
     def change(self, agent: str, **more: object) -> None:
-        self.rows[agent] = replace(self.rows[agent], **more)  # type: ignore[arg-type]
+        self.rows[agent] = replace(self.rows[agent], **more)  # type: ignore[arg-type]  # any field
 
     def agree(self) -> AgreementInForce:
         texts = {language: f"May calls be recorded? ({language})" for language in ("de", "en", "nb")}

@@ -39,7 +39,7 @@ class Told:
     def say(self, party: Side, body: bytes, role: str = "offer", dialog: DialogTag | None = ONE) -> str:
         for spec in self.media.missing(body):
             self.media.ports[spec.flow] = Address(spec.local_host, 30000 + 2 * len(self.media.ports))
-        sent, effects = self.media.describe(SdpMessage(party, dialog, role, body))  # type: ignore[arg-type]
+        sent, effects = self.media.describe(SdpMessage(party, dialog, role, body))  # type: ignore[arg-type]  # role is a str
         self.take(effects)
         return sent.decode()
 

@@ -51,8 +51,11 @@ def test_defaults_need_no_file():
 def test_the_example_reads_as_it_stands():
     config = load_config(EXAMPLE, {})
     assert config.site.name == "hamburg"
-    assert config.sip.caller_side.listeners == (Listener("udp", "198.51.100.20", 5060),)
-    assert [str(peer.network) for peer in config.sip.agent_side.peer_list] == ["10.0.0.0/8"]
+    assert config.sip.caller_side.listeners == (
+        Listener("udp", "10.0.0.20", 5060),
+        Listener("tcp", "10.0.0.20", 5060),
+    )
+    assert [str(peer.network) for peer in config.sip.agent_side.peer_list] == ["10.1.0.0/16"]
 
 
 def test_the_data_folder_is_filled_in_and_made_absolute(tmp_path):

@@ -40,3 +40,10 @@ def test_of_two_agreements_only_those_in_scope_count():
     assert evaluate(green(agreements=(example(), gas))).outcome is Outcome.RECORD
     assert evaluate(green(agreements=(example(), gas), queue="service-gas")).reasons == (Reason.INDICATOR_STALE,)
     assert evaluate(Facts(agreements=(gas,))).outcome is Outcome.NO
+
+
+def test_an_agreement_of_another_site_excludes_nothing_here():
+    bremen = agreement(id="bremen", scope__sites=["bremen"], scope__excluded_queues=["service-strom"])
+    assert evaluate(green(agreements=(example(), bremen))).outcome is Outcome.RECORD
+    here = agreement(id="here", scope__excluded_queues=["service-strom"])
+    assert evaluate(green(agreements=(example(), here))).reasons == (Reason.OUT_OF_SCOPE,)

@@ -94,8 +94,11 @@ TURNED = {"title.nb": O}
 
 @pytest.mark.parametrize(("edits", "field", "kind"), ONE_FIELD)
 def test_one_field(edits, field, kind):
-    (change,) = compare(example(), agreement(**edits)).changes
+    found = compare(example(), agreement(**edits))
+    (change,) = found.changes
     assert (change.field, change.kind) == (field, kind)
+    if kind is not N:
+        assert who_may(found, example().council_powers) == frozenset()
 
 
 @pytest.mark.parametrize(("edits", "field", "kind"), ONE_FIELD)
@@ -183,6 +186,12 @@ def test_powers_come_from_the_older_document():
     assert who_may(found, None) == frozenset()
     assert who_may(found, agreement(council_powers__lower="no").council_powers) == frozenset()
     assert who_may(found, agreement(council_powers__suspend="no").council_powers) == {COUNCIL}
+
+
+def test_the_council_lowers_rates_caps_and_counts_at_once():
+    edits = {"lanes__sample__rates__1__percent": "2", "lanes__campaigns__0__max_recordings": 5}
+    found = compare(example(), agreement(**edits, lanes__sample__caps__per_agent__P1D=1))
+    assert who_may(found, example().council_powers) == {COUNCIL}
 
 
 def test_both_businesses_at_once_take_both():

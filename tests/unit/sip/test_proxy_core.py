@@ -140,7 +140,7 @@ def test_cancel_waits_for_the_first_provisional_response(setup: Setup) -> None:
     assert "CANCEL" not in setup.methods(ProxyNode.AGENT, AGENT)
     assert setup.caller.statuses == [100, 200]
     sent = parse_datagram(next(d for s, t, d in setup.network.wire if t == AGENT))
-    setup.network.send(AGENT, ProxyNode.AGENT, build_response(sent, 180, "", "late").to_bytes())  # type: ignore[arg-type]
+    setup.network.send(AGENT, ProxyNode.AGENT, build_response(sent, 180, "", "late").to_bytes())  # type: ignore[arg-type]  # either kind
     setup.network.run(0.02)
     assert setup.methods(ProxyNode.AGENT, AGENT)[-1] == "CANCEL"
     setup.network.run()
@@ -435,7 +435,7 @@ def test_rport_and_received_lead_the_response_back() -> None:
     )
     message = parse_datagram(request)
     source = Hop(Side.CALLER, Transport.UDP, "203.0.113.9", 40000, 3)
-    setup.proxy.play(setup.proxy.core.receive(message, source, 0.0))  # type: ignore[arg-type]
+    setup.proxy.play(setup.proxy.core.receive(message, source, 0.0))  # type: ignore[arg-type]  # either kind
     setup.network.run(0.1)
     reply = setup.proxy.of(Transmit)[-1]
     assert reply.hop == source
@@ -450,7 +450,7 @@ def test_a_stream_gets_a_content_length() -> None:
     )
     message = parse_datagram(request)
     source = Hop(Side.CALLER, Transport.UDP, "198.51.100.1", 5060)
-    events = setup.proxy.core.receive(message, source, 0.0)  # type: ignore[arg-type]
+    events = setup.proxy.core.receive(message, source, 0.0)  # type: ignore[arg-type]  # either kind
     arrived = next(event for event in events if isinstance(event, RequestArrived))
     sent = setup.proxy.core.forward(arrived, Hop(Side.AGENT, Transport.TCP, "10.0.0.5", 5060), 0.0)
     assert isinstance(sent[0], Transmit)

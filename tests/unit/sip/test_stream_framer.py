@@ -19,7 +19,7 @@ BAD = TWO.replace(b"Call-ID", b"Call ID")
 def wire(item: object) -> bytes | str:
     if isinstance(item, Keepalive):
         return "ping"
-    return item.to_bytes() if isinstance(item, Request) else f"{item.status} {item.fatal}"  # type: ignore[attr-defined]
+    return item.to_bytes() if isinstance(item, Request) else f"{item.status} {item.fatal}"  # type: ignore[attr-defined]  # errors have both
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 50, 10_000])
