@@ -48,7 +48,7 @@ def facts(house: House, agent: str, new: NewCall | None = None) -> Facts:
 
 async def test_without_an_agreement_nothing_is_permitted(house):
     await house.site.load()
-    assert house.site.agreement is None and house.site.unreadable
+    assert house.site.agreement is None and not house.site.unreadable
     assert house.site.reasons(house.at) == [Reason.NO_AGREEMENT]
     agent = await house.hire("200", key=Identity.generate())
     decision = evaluate(facts(house, agent))
