@@ -91,7 +91,7 @@ async def test_an_agents_line_holds_seat_and_answers_as_they_count(site: SiteFol
     for purpose, text in ((Purpose.COACHING, shown), (Purpose.DISPUTE, "00" * 32)):
         said = Statement("{}", "-", text, "en", 7)
         await consents.set(agent, purpose, ConsentState.YES, now, statement=said)
-    await enacted(written, document, now)
+    await enacted(written, document, AT)
     row = await site.agent(agent)
     assert row is not None
     assert (row.extension, row.seat_seq) == ("4711", 3)
