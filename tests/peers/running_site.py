@@ -176,20 +176,20 @@ class RunningSite:
         suffix = "" if desk.phone.transport == "udp" else f";transport={desk.phone.transport}"
         return f"sip:{desk.extension}@{desk.phone.address[0]}:{desk.phone.address[1]}{suffix}"
 
-    def headers(self, desk: Desk) -> list[tuple[str, str]]:
-        """What the PBX says about a call to this desk's agent."""
-        return [("X-Fairtap-Extension", desk.extension), ("X-Fairtap-Queue", QUEUE)]
+    def headers(self, desk: Desk, queue: str = QUEUE) -> list[tuple[str, str]]:
+        """What the PBX says about a call to this agent; in a queue that the agreement does not name nobody is asked."""
+        return [("X-Fairtap-Extension", desk.extension), ("X-Fairtap-Queue", queue)]
 
     @property
     def gateway(self) -> Hop:
         """The gateway as callers reach it."""
         return Hop(self._transport, self.at.gateway_caller, 5060)
 
-    async def dial(self, desk: Desk, caller: Phone | None = None, **how: Any) -> tuple[Call, Call]:
+    async def dial(self, desk: Desk, caller: Phone | None = None, queue: str = QUEUE, **how: Any) -> tuple[Call, Call]:
         """An INVITE that has arrived at the desk's phone: caller's end, agent's end. Nothing is answered yet."""
         number = f"sip:4930231255{secrets.randbelow(100):02d}@{self.at.trunk}"
         made = await (caller or self.caller).call(
-            self.target(desk), via=self.gateway, headers=self.headers(desk), caller=number, **how
+            self.target(desk), via=self.gateway, headers=self.headers(desk, queue), caller=number, **how
         )
         async with asyncio.timeout(CONNECT_S):
             while (taken := await desk.phone.incoming.get()).dialog.call_id != made.dialog.call_id:

@@ -49,7 +49,7 @@ class Port:
         """Where the party's SDP says it receives; None: held or not known, nothing is sent."""
         self.named: Target | None = None
         """The last target that wasn't None: only another one undoes the latch."""
-        self.former: Target | None = None
+        self.former: tuple[Target | None, ...] = ()
         """Where the party sent from before its address changed; still sending for a moment, and not to be latched."""
         self.former_until = 0.0
 
@@ -80,8 +80,10 @@ class Port:
     def aim(self, target: Target | None, now: float) -> None:
         """Take over what the party's SDP says; another address than before undoes the latch."""
         if target is not None and target != self.named:
-            self.former, self.former_until = self.source, now + FORMER_S
-            self.unlatch()
+            if target != self.source:
+                # the branch that was named before may speak up only now, and from the same host
+                self.former, self.former_until = (self.source, self.named), now + FORMER_S
+                self.unlatch()
             self.named = target
         self.target = target
 
@@ -99,7 +101,7 @@ class Port:
 
     def is_former(self, source: Target, now: float) -> bool:
         """Whether a packet is a late one from before the party's address changed."""
-        return source == self.former and source != self.target and now < self.former_until
+        return source in self.former and source != self.target and now < self.former_until
 
 
 class Flow:

@@ -210,6 +210,28 @@ async def test_a_changed_address_latches_anew_and_the_old_source_is_dropped(hous
     assert len(house.caller.heard) == 1
 
 
+async def test_of_two_branches_on_one_host_the_one_named_last_is_latched(house):
+    other = RtpParty(AGENT_HOST, ssrc=0x0B5A7C40)
+    house.connect()
+    house.forward(AGENT, remote=other.address, remote_rtcp=other.rtcp_address)
+    house.agent.say(house.ports[AGENT])
+    said = await house.marker(other, AGENT, house.caller)
+    assert house.caller.heard == [said]
+    await house.marker(house.caller, CALLER, other)
+    other.close()
+
+
+async def test_a_branch_that_was_heard_before_it_was_named_stays_latched(house):
+    other = RtpParty(AGENT_HOST, ssrc=0x0B5A7C40)
+    house.connect()
+    heard = [await house.marker(other, AGENT, house.caller)]
+    house.forward(AGENT, remote=other.address, remote_rtcp=other.rtcp_address)
+    house.agent.say(house.ports[AGENT])
+    heard.append(await house.marker(other, AGENT, house.caller))
+    assert house.caller.heard == heard
+    other.close()
+
+
 async def test_an_unchanged_forward_keeps_the_latch(house):
     house.connect()
     await house.latch()

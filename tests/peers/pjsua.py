@@ -1,0 +1,102 @@
+"""A pjsua2 phone (`pjsua_program.py`) as an asyncio test uses it."""
+
+import asyncio
+import contextlib
+import json
+import sys
+import wave
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from demo.g711 import RATE, Samples
+from demo.tones import tone
+
+PROGRAM = Path(__file__).with_name("pjsua_program.py")
+ANSWER_S = 10.0
+LONGEST_S = 60
+WAV_HEADER = 44
+
+
+class Pjsua:
+    """Use it as a context manager; `through` is the SIP URI of the gateway, for a phone that calls."""
+
+    def __init__(
+        self,
+        folder: Path,
+        address: str,
+        user: str,
+        hertz: float,
+        *,
+        transport: str = "udp",
+        through: str = "",
+        reliable: bool = False,
+        level_db: float = -10.0,
+    ) -> None:
+        """`reliable`: requires 100rel, and so PRACK; `level_db`: of the tone it says."""
+        folder.mkdir(parents=True)
+        self.folder = folder
+        self.uri = f"sip:{user}@{address}:5060" + (";transport=tcp" if transport == "tcp" else "")
+        self._settings = {
+            "address": address,
+            "user": user,
+            "transport": transport,
+            "through": through,
+            "reliable": reliable,
+            "say": str(folder / "say.wav"),
+            "heard": str(folder / "heard.wav"),
+            "log": str(folder / "log"),
+        }
+        with wave.open(str(folder / "say.wav"), "wb") as file:
+            file.setparams((1, 2, RATE, 0, "NONE", ""))
+            file.writeframes(tone(hertz, LONGEST_S, level_db).astype("<i2").tobytes())
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def __aenter__(self) -> Self:
+        with (self.folder / "complaints").open("wb") as complaints:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, PROGRAM, json.dumps(self._settings)),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=complaints,
+            )
+        await self.event("ready")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), 2)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+
+    def tell(self, command: str, **more: Any) -> None:
+        """Give a command; what comes of it is told by events."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"command": command, **more}).encode() + b"\n")
+
+    async def event(self, event: str, **like: Any) -> dict[str, Any]:
+        """The next event of this kind with these values; those before it are forgotten."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        async with asyncio.timeout(ANSWER_S):
+            while line := await self._process.stdout.readline():
+                told: dict[str, Any] = json.loads(line)
+                assert told["event"] != "refused", told
+                if told["event"] == event and all(told.get(name) == value for name, value in like.items()):
+                    return told
+        raise AssertionError((self.folder / "complaints").read_text())
+
+    def heard(self) -> Samples:
+        """What it heard in its last call; the file grows while the call runs, in steps of a quarter of a second."""
+        data = (self.folder / "heard.wav").read_bytes()[WAV_HEADER:]
+        return np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.int16)
