@@ -8,9 +8,10 @@ from api.errors import Problem
 from api.reads import MonthStatistics
 from gateway.clock import Clock
 from policy.agreement.load import Agreement, AgreementRefused, load
+from policy.chain import Posted
 from policy.month import Month, newest_told, terms_of
 from policy.statistics import publish
-from storage.acts import AGREEMENT, Act, Acts
+from storage.acts import Acts
 from storage.database import Database
 from storage.figures import Figures
 
@@ -23,14 +24,14 @@ class MonthFigures:
     def __init__(self, site: str, clock: Clock) -> None:
         self._site = site
         self._clock = clock
-        self._loaded: dict[str, Agreement | None] = {}
-        """By digest of the act."""
+        self._loaded: dict[bytes, Agreement | None] = {}
+        """By signed act."""
 
     async def of(self, database: Database, month: Month | None) -> MonthStatistics:
         """A month's, or the newest one's; raises `Problem` where nothing can be told."""
         wallclock = self._clock.wallclock()
-        history = [act for act in await Acts(database).history() if act.type == AGREEMENT]
-        loaded = [(act.at, await asyncio.to_thread(self._agreement, act)) for act in history]
+        history = [posted for posted in await Acts(database).chain() if posted.document is not None]
+        loaded = [(posted.at, await asyncio.to_thread(self._agreement, posted)) for posted in history]
         enacted = [(at, agreement) for at, agreement in loaded if agreement is not None]
         month = month or newest_told(wallclock)
         terms = terms_of(month, enacted)
@@ -44,10 +45,10 @@ class MonthFigures:
         told = publish(counts, terms.limits, rules=terms.rules, channels=channels)
         return MonthStatistics(str(month), terms.timezones, terms.epochs, terms.limits, told)
 
-    def _agreement(self, act: Act) -> Agreement | None:
-        if act.digest not in self._loaded:
+    def _agreement(self, posted: Posted) -> Agreement | None:
+        if posted.act not in self._loaded:
             try:
-                self._loaded[act.digest] = load(act.document or b"")
+                self._loaded[posted.act] = load(posted.document or b"")
             except AgreementRefused:
-                self._loaded[act.digest] = None
-        return self._loaded[act.digest]
+                self._loaded[posted.act] = None
+        return self._loaded[posted.act]

@@ -76,6 +76,23 @@ class AgreementInForce:
     """Number of the act that put it into force."""
     home_office_separate: bool
     consents: Sequence[ConsentText]
+    rates: Mapping[str, str] = field(default_factory=dict)
+    """Percent by rule, as acts have left them."""
+    suspended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ActRow:
+    """One act of the chain."""
+
+    seq: int
+    type: str
+    agreement: str
+    digest: str
+    at: str
+    signed_by: Sequence[str]
+    session: str | None
+    document: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +153,10 @@ class SiteReads(Protocol):
 
     async def agreement(self) -> AgreementInForce | None:
         """The agreement in force, `None` where there is none."""
+        ...
+
+    async def acts(self) -> Sequence[ActRow]:
+        """Every act, oldest first."""
         ...
 
     async def recordings(self, agent: str, before: str, limit: int) -> Sequence[RecordingRow]:

@@ -34,9 +34,17 @@ ROLE_SCOPES: Final[dict[Role, frozenset[str]]] = {
     ),
     Role.ENROLLING: frozenset({"me:read", "me:enrol", "agreements:read"}),
     Role.COUNCIL: frozenset(
-        {"agents:read", "codes:create", "agreements:read", "acts:carry", "calls:explain", "statistics:read"},
+        {
+            "agents:read",
+            "codes:create",
+            "agreements:read",
+            "acts:carry",
+            "agreements:suspend",
+            "calls:explain",
+            "statistics:read",
+        },
     ),
-    Role.EMPLOYER: frozenset({"agreements:read", "acts:carry", "statistics:read"}),
+    Role.EMPLOYER: frozenset({"agreements:read", "acts:carry", "agreements:suspend", "statistics:read"}),
     Role.DPO: frozenset({"agents:read", "codes:create", "agreements:read", "acts:carry", "statistics:read"}),
     Role.ADMIN: frozenset(
         {"agents:read", "agents:create", "agreements:read", "acts:carry", "calls:read", "calls:explain", "site:read"},

@@ -223,6 +223,9 @@ class AgreementOut(BaseModel):
     home_office_separate: bool
     document: str
     consents: list[ConsentTextOut]
+    rates: dict[str, str]
+    """Percent by rule, as they are now: acts may have lowered what the document says."""
+    suspended: bool
 
 
 class Document(Body):
@@ -247,10 +250,46 @@ class CheckResult(BaseModel):
     faults: list[FaultOut]
 
 
-class SignedAct(Body):
-    """A signed act with the document it puts into force."""
+class ActOut(BaseModel):
+    """One act of the chain."""
 
-    document: str = Field(min_length=1, max_length=262144)
+    seq: int
+    type: str
+    agreement: str
+    digest: str
+    at: str
+    signed_by: list[str]
+    session: str | None
+    """The party whose session suspended, without a key."""
+    document: str | None
+
+
+class ActList(BaseModel):
+    """The chain of acts, oldest first."""
+
+    acts: list[ActOut]
+
+
+class ActDraft(Body):
+    """An act to be made: its type and body, as `fairtap agreement` writes them."""
+
+    type: str = Field(min_length=1, max_length=32)
+    agreement: str = Field(min_length=1, max_length=64)
+    body: dict[str, Any] = Field(max_length=16)
+
+
+class SignedRates(Body):
+    """A signed act of type `rates`."""
+
+    document: str = Field(min_length=2, max_length=65536)
+    """The act's canonical JSON, as drafted and signed."""
+    signatures: dict[str, Annotated[str, StringConstraints(max_length=4096)]] = Field(min_length=1, max_length=8)
+
+
+class SignedAct(Body):
+    """A signed act, with the document where it puts one into force."""
+
+    document: str | None = Field(default=None, min_length=1, max_length=262144)
     act: str = Field(min_length=2, max_length=65536)
     signatures: dict[str, Annotated[str, StringConstraints(max_length=4096)]] = Field(min_length=1, max_length=8)
 

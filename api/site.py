@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, and_, or_, select
 from api.errors import Problem
 from api.month_figures import MonthFigures
 from api.reads import (
+    ActRow,
     AgentRow,
     AgreementInForce,
     ConsentText,
@@ -24,20 +25,26 @@ from api.reads import (
     RecordingRow,
     SideRow,
 )
+from crypto.errors import CryptoError
 from gateway.clock import Clock
 from gateway.config import Config
-from policy.agreement.load import Agreement, AgreementRefused, load
+from policy.acts import parse_act
+from policy.agreement.schema import Agreement
+from policy.chain import Posted, fold
+from policy.errors import PolicyError
 from policy.month import Month
+from policy.percent import percent_text
+from policy.state import Anchor, State, Term, rates_of
 from policy.statements import LANGUAGES
 from policy.terms import ConsentState, Purpose
 from policy.texts import consent_text, current_texts, text_sha256
-from storage.acts import Act, Acts
+from storage.acts import Acts
 from storage.blobs import Kind, LocalBlobs
 from storage.consents import Consents, StandingConsent
 from storage.database import Database, Work
 from storage.errors import AgentUnknown, StorageError
 from storage.names import SegmentKey
-from storage.recordings import State
+from storage.recordings import State as RecordingState
 from storage.roster import Agent, Roster
 from storage.tables import recordings, segments
 from storage.vault import LocalVault, Secret
@@ -46,7 +53,7 @@ __all__ = ["SiteFolder"]
 
 T = TypeVar("T")
 PIECE: Final = 64 * 1024
-GONE: Final = (State.DISCARDING, State.DISCARDED, State.ERASING)
+GONE: Final = (RecordingState.DISCARDING, RecordingState.DISCARDED, RecordingState.ERASING)
 
 
 class SiteFolder:
@@ -60,7 +67,7 @@ class SiteFolder:
         folder = config.site.data_dir.absolute()
         self._blobs = LocalBlobs(folder)
         self._vault = LocalVault(folder)
-        self._loaded: tuple[str, Agreement] | None = None
+        self._folded: tuple[int, State] | None = None
         self._figures = MonthFigures(config.site.name, clock)
 
     async def __aenter__(self) -> Self:
@@ -74,8 +81,9 @@ class SiteFolder:
             self._database = None
 
     async def anchors(self, role: str) -> Sequence[str]:
-        """Public acting keys of a role; the council may have up to three."""
-        found = await Acts(await self._open()).anchors()
+        """Public acting keys of a role as acts have left them; the council may have up to three."""
+        state, _ = await self._chain()
+        found = state.anchors_at(self._clock.wallclock())
         return [anchor.key for anchor in found if anchor.role.rstrip("0123456789") == role]
 
     async def agents(self, after: str, limit: int) -> Sequence[AgentRow]:
@@ -101,10 +109,16 @@ class SiteFolder:
         )
 
     async def agreement(self) -> AgreementInForce | None:
-        """The last agreement put into force; the gateway alone judges whether it (still) permits anything."""
-        act = await self._act()
-        agreement = await self._agreement(act)
-        return None if act is None or agreement is None else _in_force(act, act.document or b"", agreement)
+        """What binds now, as the acts have left it; the gateway alone judges whether it (still) permits anything."""
+        state, posts = await self._chain()
+        now = self._clock.wallclock()
+        term = next(iter(state.terms_in_force(now)), None)
+        return None if term is None else _in_force(term, posts, state, now)
+
+    async def acts(self) -> Sequence[ActRow]:
+        """Every act, oldest first."""
+        _, posts = await self._chain()
+        return [_act_row(posted) for posted in posts]
 
     async def recordings(self, agent: str, before: str, limit: int) -> Sequence[RecordingRow]:
         """Newest first."""
@@ -157,20 +171,21 @@ class SiteFolder:
     async def _read(self, work: Work[T]) -> T:
         return await (await self._open()).read(work)
 
-    async def _act(self) -> Act | None:
-        return await Acts(await self._open()).in_force(lambda *_: None)
+    async def _agreement(self) -> Agreement | None:
+        state, _ = await self._chain()
+        return next(iter(state.in_force(self._clock.wallclock())), None)
 
-    async def _agreement(self, act: Act | None = None) -> Agreement | None:
-        act = act or await self._act()
-        return None if act is None or act.document is None else await asyncio.to_thread(self._parsed, act)
-
-    def _parsed(self, act: Act) -> Agreement | None:
-        if self._loaded is None or self._loaded[0] != act.digest:
+    async def _chain(self) -> tuple[State, list[Posted]]:
+        """The chain as it stands, folded anew only when it grew."""
+        acts = Acts(await self._open())
+        posts = await acts.chain()
+        if self._folded is None or self._folded[0] != len(posts):
+            anchors = [Anchor(one.role, one.key, one.recipient) for one in await acts.anchors()]
             try:
-                self._loaded = (act.digest, load(act.document or b""))
-            except AgreementRefused:
-                return None
-        return self._loaded[1]
+                self._folded = (len(posts), await asyncio.to_thread(fold, anchors, posts))
+            except (CryptoError, PolicyError):
+                return State(()), posts  # the gateway permits nothing then, and says why
+        return self._folded[1], posts
 
 
 def _line(agent: Agent, **more: Any) -> AgentRow:
@@ -188,7 +203,9 @@ def _answer(said: StandingConsent, agreement: Agreement | None) -> str:
     return ConsentState.UNSET.value if said.answer is ConsentState.YES and stale else said.answer.value
 
 
-def _in_force(act: Act, document: bytes, agreement: Agreement) -> AgreementInForce:
+def _in_force(term: Term, posts: list[Posted], state: State, now: datetime) -> AgreementInForce:
+    agreement = term.at(now)
+    document = next((posted.document for posted in reversed(posts) if _carries(posted, agreement.digest)), b"") or b""
     return AgreementInForce(
         digest=agreement.digest,
         document=document.decode("utf-8", "replace"),
@@ -197,9 +214,30 @@ def _in_force(act: Act, document: bytes, agreement: Agreement) -> AgreementInFor
         demo=agreement.demo,
         start=agreement.validity.start.isoformat(),
         end=agreement.validity.end.isoformat(),
-        seq=act.seq,
+        seq=term.seq,
         home_office_separate=agreement.consent.agent.home_office_separate,
         consents=[_text(agreement, purpose) for purpose in agreement.purposes],
+        rates={rule: percent_text(ppm) for rule, ppm in rates_of(agreement).items()},
+        suspended=state.suspended(now),
+    )
+
+
+def _carries(posted: Posted, digest: str) -> bool:
+    body = parse_act(posted.act).body
+    return posted.document is not None and getattr(body, "digest", None) == digest
+
+
+def _act_row(posted: Posted) -> ActRow:
+    act = parse_act(posted.act)
+    return ActRow(
+        seq=act.seq,
+        type=act.type.value,
+        agreement=act.agreement,
+        digest=act.digest,
+        at=_instant(posted.at) or "",
+        signed_by=sorted(posted.signatures),
+        session=posted.session,
+        document=None if posted.document is None else posted.document.decode("utf-8", "replace"),
     )
 
 

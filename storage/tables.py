@@ -99,6 +99,7 @@ acts = Table(
     Column("signatures", JSON, nullable=False),
     Column("document", LargeBinary, nullable=True),
     _time("at"),
+    Column("session", Text, nullable=True),
 )
 agents = Table(
     "agents",

@@ -1,9 +1,9 @@
-"""`fairtap agreement`: judge a document, show the one in force, make an act, sign it, put it into force."""
+"""`fairtap agreement`: judge a document, show the one in force, make acts, sign them, hand them in."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -15,16 +15,22 @@ from api.key_files import read_signing_key, sign_file
 from api.reads import AgreementInForce
 from api.site import SiteFolder
 from crypto.errors import CryptoError
-from crypto.jcs import canonical, parse
+from crypto.jcs import parse
 from gateway.clock import SystemClock
-from gateway.control.protocol import Activate
+from gateway.control.protocol import PostAct
+from policy.acts import ACT_NAMESPACE, Body, NewAgreement, Rates, Resume, Suspend
 from policy.agreement.load import AgreementRefused, load
-from storage.acts import AGREEMENT, Acts
+from policy.chain import fold
+from policy.errors import PolicyError
+from policy.percent import parse_percent
+from policy.state import Anchor, State
+from storage.acts import Acts
 from storage.database import Database
 from storage.errors import StorageError
 
 agreement = typer.Typer(help="The works agreement.", no_args_is_help=True)
-ACT_NAMESPACE = "fairtap-act@v1"
+SignKey = Annotated[Path | None, typer.Option("-k", "--key", help="The party's OUT.sign.")]
+SignRole = Annotated[str, typer.Option(help="Whose key it is: employer, council, council2, council3 or dpo.")]
 
 
 @agreement.command("check")
@@ -83,10 +89,7 @@ def propose(
         digest, name = (found := load(read_bytes(file))).digest, found.id
     except AgreementRefused as refused:
         raise CommandError(f"`{file}`: {refused}; see `fairtap agreement check {file}`") from None
-    seq, prev = finish(_head(find_home(config)))
-    act = canonical(
-        {"v": 1, "type": AGREEMENT, "agreement": name, "seq": seq, "prev": prev, "body": {"digest": digest}}
-    )
+    act = finish(_state(find_home(config))).draft(name, NewAgreement(digest))
     if out is None:
         typer.echo(act.decode(), nl=False)
     else:
@@ -119,14 +122,89 @@ def activate(
     as_json: AsJson = False,
 ) -> None:
     """Put an agreement into force; the gateway verifies the parties' signatures."""
+    answer = ask(find_home(config), PostAct(_text(act), _signatures(signature), _text(file)))
+    tell(as_json, answer, "in force")
+
+
+@agreement.command("post")
+def post(
+    act: Annotated[Path, typer.Argument(help="The act that was signed.")],
+    signature: Annotated[list[str], typer.Option(help="role=FILE, e.g. council=act.council.sig; repeat.")],
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hand in a signed act that carries no document: rates, suspend, resume, evaluation, key."""
+    answer = ask(find_home(config), PostAct(_text(act), _signatures(signature)))
+    tell(as_json, answer, f"act {answer['seq']} is in effect")
+
+
+@agreement.command("rates")
+def rates(
+    rate: Annotated[list[str], typer.Argument(help="RULE=PERCENT, e.g. sample/team-a/regular=2; repeat.")],
+    name: Annotated[str, typer.Option("--agreement", help="Its id; without it, the one in force.")] = "",
+    key: SignKey = None,
+    role: SignRole = "council",
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Other percentages: with a key sign and hand in, without one print the act. Alone the council only lowers."""
+    wanted = {}
+    for one in rate:
+        rule, equals, percent = one.rpartition("=")
+        ppm = parse_percent(percent)
+        if not equals or ppm is None:
+            raise CommandError(f"`{one}` isn't RULE=PERCENT, such as sample/team-a/regular=2", 2)
+        wanted[rule] = ppm
+    _act(Rates(wanted), name, key, role, config, as_json)
+
+
+@agreement.command("suspend")
+def suspend(
+    name: Annotated[str, typer.Option("--agreement", help="Its id; without it, the one in force.")] = "",
+    key: SignKey = None,
+    role: SignRole = "council",
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Stop all recording within a second; calls go on. With a key sign and hand in, without one print the act."""
+    _act(Suspend(), name, key, role, config, as_json)
+
+
+@agreement.command("resume")
+def resume(
+    name: Annotated[str, typer.Option("--agreement", help="Its id; without it, the one in force.")] = "",
+    key: SignKey = None,
+    role: SignRole = "council",
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a suspension back: whoever suspended, and the council always. Like `suspend`, but it needs the key."""
+    _act(Resume(), name, key, role, config, as_json)
+
+
+def _act(body: Body, name: str, key: Path | None, role: str, config: Path | None, as_json: bool) -> None:
+    home = find_home(config)
+    state = finish(_state(home))
+    found = name or next((one.id for one in state.in_force(SystemClock().wallclock())), "")
+    if not found:
+        raise CommandError("no agreement is in force: nothing is recorded")
+    act = state.draft(found, body)
+    if key is None:
+        typer.echo(act.decode(), nl=False)
+        return
+    signed = {role: sign_file(act, read_signing_key(key), ACT_NAMESPACE)}
+    answer = ask(home, PostAct(act.decode(), signed))
+    tell(as_json, answer, f"act {answer['seq']} is in effect")
+
+
+def _signatures(given: list[str]) -> dict[str, str]:
     signatures: dict[str, str] = {}
-    for one in signature:
+    for one in given:
         role, equals, path = one.partition("=")
         if not equals or not path:
             raise CommandError(f"--signature: `{one}` isn't role=FILE", 2)
         signatures[role] = _text(Path(path))
-    answer = ask(find_home(config), Activate(_text(file), _text(act), signatures))
-    tell(as_json, answer, "in force")
+    return signatures
 
 
 def _text(path: Path) -> str:
@@ -141,12 +219,16 @@ async def _in_force(home: Home) -> AgreementInForce | None:
         return await site.agreement()
 
 
-async def _head(home: Home) -> tuple[int, Any]:
+async def _state(home: Home) -> State:
     try:
         database = await Database.open(home.config.database_url, read_only=True)
     except StorageError as error:
         raise CommandError(f"the site's database can't be read: {error}; run `fairtap init` first") from None
     try:
-        return await Acts(database).head()
+        acts = Acts(database)
+        anchors = [Anchor(one.role, one.key, one.recipient) for one in await acts.anchors()]
+        return fold(anchors, await acts.chain())
+    except (CryptoError, PolicyError) as error:
+        raise CommandError(f"the chain of acts doesn't hold: {error}") from None
     finally:
         await database.close()

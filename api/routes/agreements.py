@@ -1,18 +1,24 @@
-"""The works agreement: as it stands, judged before it is signed, and put into force by signed acts."""
+"""The works agreement: as it stands, judged before it is signed, put into force and changed by signed acts."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query, Request
 
 from api.agreement_check import check
+from api.catalogue import choose
 from api.deps import Parts, need
 from api.errors import Problem
-from api.schemas import AgreementOut, CheckResult, Document, Done, SignedAct
-from gateway.control.protocol import Activate
+from api.roles import Principal, Role
+from api.schemas import ActDraft, ActList, AgreementOut, CheckResult, Document, Done, SignedAct, SignedRates
+from gateway.control.protocol import DraftAct, PostAct, SuspendRecording
+from policy.acts import parse_act
+from policy.errors import ActError
 
 router = APIRouter(tags=["agreement"])
+Party = Literal["employer", "council"]
 
 
 @router.get("/agreements/current", dependencies=[Depends(need("agreements:read"))])
@@ -30,7 +36,56 @@ async def check_agreement(body: Document) -> CheckResult:
     return CheckResult.model_validate(asdict(check(body.document.encode())))
 
 
+@router.get("/agreements", dependencies=[Depends(need("agreements:read"))])
+async def acts_so_far(parts: Parts) -> ActList:
+    """Every act ever, oldest first: who signed what, when it was taken, and the document where it carried one."""
+    return ActList.model_validate({"acts": [asdict(one) for one in await parts.site.acts()]})
+
+
 @router.post("/acts", status_code=201, dependencies=[Depends(need("acts:carry"))])
-async def post_act(body: SignedAct, parts: Parts) -> Done:
+async def post_act(body: SignedAct, parts: Parts, request: Request) -> Done:
     """A signed act. Whoever carries it: the gateway verifies the parties' signatures."""
-    return Done(**await parts.control.request(Activate(body.document, body.act, body.signatures)))
+    language = _language(request)
+    return Done(**await parts.control.request(PostAct(body.act, body.signatures, body.document, language)))
+
+
+@router.post("/acts/draft", dependencies=[Depends(need("acts:carry"))])
+async def draft_act(body: ActDraft, parts: Parts) -> Done:
+    """The bytes to sign for an act that would follow the last one."""
+    return Done(**await parts.control.request(DraftAct(body.type, body.agreement, body.body)))
+
+
+@router.get("/agreements/{agreement}/rates/draft", dependencies=[Depends(need("acts:carry"))])
+async def draft_rates(agreement: str, parts: Parts, rates: Annotated[list[str], Query(max_length=64)]) -> Done:
+    """The bytes to sign for other percentages: `rates=sample/team-a/regular=2`, repeated."""
+    pairs = [text.rpartition("=") for text in rates]
+    body = {"rates": {rule: percent for rule, _, percent in pairs}, "resolution": None, "opinion_ref": None}
+    return Done(**await parts.control.request(DraftAct("rates", agreement, body)))
+
+
+@router.put("/agreements/{agreement}/rates", dependencies=[Depends(need("acts:carry"))])
+async def put_rates(agreement: str, body: SignedRates, parts: Parts, request: Request) -> Done:
+    """Other percentages by a signed act: the council alone may lower, a raise takes both and waits for the epoch."""
+    if _names(body.document) != ("rates", agreement):
+        raise Problem("wrong-act", 422, "the document is not an act of type `rates` for this agreement")
+    return Done(**await parts.control.request(PostAct(body.document, body.signatures, None, _language(request))))
+
+
+@router.post("/agreements/{agreement}/suspend")
+async def suspend(agreement: str, parts: Parts, who: Annotated[Principal, Depends(need("agreements:suspend"))]) -> Done:
+    """Stops every recording within a second; calls go on. A party's session is enough, no key is needed."""
+    party: Party = "council" if who.role is Role.COUNCIL else "employer"
+    return Done(**await parts.control.request(SuspendRecording(agreement, party)))
+
+
+def _language(request: Request) -> str:
+    return choose(None, request.headers.get("accept-language", ""))
+
+
+def _names(act: str) -> tuple[str, str] | None:
+    """Type and agreement that an act speaks of."""
+    try:
+        parsed = parse_act(act.encode())
+    except ActError:
+        return None
+    return parsed.type.value, parsed.agreement

@@ -198,15 +198,37 @@ class DisableAgent:
 
 
 @dataclass(frozen=True, slots=True)
-class Activate:
-    """Put an agreement into force: the YAML, the act `{v,type,agreement,seq,prev,body}` and its signatures by role."""
+class PostAct:
+    """A signed act `{v,type,agreement,seq,prev,body}`: an agreement with its document, rates, suspend, resume, …"""
 
-    document: str
     act: str
     """Canonical JSON of the act."""
     signatures: dict[str, str]
     """Anchor role to armoured SSHSIG (`fairtap-act@v1`)."""
-    kind: Literal["activate"] = "activate"
+    document: str | None = None
+    """The YAML, where the act puts one into force."""
+    language: str = "en"
+    """In which a refusal is told: de, en, nb."""
+    kind: Literal["post_act"] = "post_act"
+
+
+@dataclass(frozen=True, slots=True)
+class DraftAct:
+    """The bytes to sign for an act that would follow the last one; answered with `{"act": …}`."""
+
+    type: str
+    agreement: str
+    body: dict[str, Any]
+    kind: Literal["draft_act"] = "draft_act"
+
+
+@dataclass(frozen=True, slots=True)
+class SuspendRecording:
+    """A party's session stops all recording at once; the one act that needs no key."""
+
+    agreement: str
+    party: Literal["employer", "council"]
+    kind: Literal["suspend_recording"] = "suspend_recording"
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +278,9 @@ Command = (
     | PauseCall
     | AddAgents
     | DisableAgent
-    | Activate
+    | PostAct
+    | DraftAct
+    | SuspendRecording
     | RunningCalls
     | Explain
     | FindCall

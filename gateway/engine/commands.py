@@ -4,6 +4,7 @@ A *yes* is verified here against the agent's own enrolled key, whatever session 
 withdrawal needs none. What an asker may not know is folded before it leaves (agreement.md §4, §6).
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from crypto.errors import CryptoError
+from crypto.jcs import canonical
 from crypto.ssh_key import VerifyKey
 from crypto.sshsig import verify
 from gateway.call.leg import Leg
@@ -19,11 +21,13 @@ from gateway.control import protocol as p
 from gateway.engine.engine import Engine, format_time
 from gateway.engine.errors import Refused
 from gateway.engine.live_call import LiveCall
-from gateway.engine.site import agreement_of, verify_act
 from gateway.events import Snapshot
 from gateway.media.plane import CallRef
+from policy.acts import Suspend, parse_act
+from policy.chain import Posted, take
 from policy.decision import ConsentState, Purpose, Reason, fold
-from policy.errors import PolicyError
+from policy.errors import ActError, PolicyError, StaleAct
+from policy.messages import say
 from policy.statements import (
     CALL_CONSENT_NAMESPACE,
     CONSENT_NAMESPACE,
@@ -35,7 +39,6 @@ from policy.statements import (
     parse_seat,
 )
 from policy.terms import Side
-from storage.acts import read_act
 from storage.consents import Statement
 from storage.errors import AgentUnknown, StorageError, StorageUnavailable
 from storage.roster import NewAgent
@@ -52,6 +55,7 @@ class Commands:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._acting = asyncio.Lock()
         self._table: dict[type, Callable[[Any], Awaitable[Answer]]] = {
             p.PageOpened: self._page_opened,
             p.PageClosed: self._page_closed,
@@ -67,7 +71,9 @@ class Commands:
             p.PauseCall: self._pause,
             p.AddAgents: self._add_agents,
             p.DisableAgent: self._disable_agent,
-            p.Activate: self._activate,
+            p.PostAct: self._post_act,
+            p.DraftAct: self._draft_act,
+            p.SuspendRecording: self._suspend_recording,
             p.RunningCalls: self._running_calls,
             p.Explain: self._explain,
             p.FindCall: self._find_call,
@@ -239,19 +245,45 @@ class Commands:
         await self._changed(command.agent)
         return {}
 
-    async def _activate(self, command: p.Activate) -> Answer:
-        at = self._engine.clock.wallclock()
-        act = read_act(command.act.encode(), command.signatures, command.document.encode(), at)
-        verify_act(act, await self._engine.site.acts.anchors())
-        agreement = agreement_of(act)
-        if agreement.demo and not self._engine.site.draw_ready:
-            raise Refused("demo_off_loopback", "an agreement marked `demo` is for loopback listeners only", 409)
-        await self._engine.site.acts.activate(
-            document=command.document.encode(), act=command.act.encode(), signatures=command.signatures, at=at
-        )
-        await self._engine.site.load_agreement()
+    async def _post_act(self, command: p.PostAct) -> Answer:
+        document = command.document.encode() if command.document is not None else None
+        return await self._take(command.act.encode(), command.signatures, document, None, command.language)
+
+    async def _suspend_recording(self, command: p.SuspendRecording) -> Answer:
+        act = self._engine.site.state.draft(command.agreement, Suspend())
+        return await self._take(act, {}, None, command.party, "en")
+
+    async def _draft_act(self, command: p.DraftAct) -> Answer:
+        state = self._engine.site.state
+        fields: dict[str, object] = {"v": 1, "type": command.type, "agreement": command.agreement}
+        fields |= {"seq": state.seq + 1, "prev": state.digest, "body": command.body}
+        return {"act": parse_act(canonical(fields)).canonical().decode()}
+
+    async def _take(
+        self, act: bytes, signatures: dict[str, str], document: bytes | None, session: str | None, language: str
+    ) -> Answer:
+        """One act at a time: judged, durable, and only then in effect."""
+        site = self._engine.site
+        async with self._acting:
+            posted = Posted(act, signatures, self._engine.clock.wallclock(), document, session)
+            try:
+                state = await asyncio.to_thread(take, site.state, posted)
+            except ActError as error:
+                status = 409 if isinstance(error, StaleAct) else 422
+                raise Refused(_code(error), say(error, language), status) from None
+            if not site.draw_ready and any(term.agreement.demo for term in state.terms):
+                raise Refused("demo_off_loopback", "an agreement marked `demo` is for loopback listeners only", 409)
+            await site.acts.append(posted)
+            site.enact(state)
         self._engine.reconsider_all()
-        return {"agreement": agreement.id, "version": agreement.version, "digest": agreement.digest, "seq": act.seq}
+        found = site.agreement
+        return {
+            "seq": state.seq,
+            "suspended_by": sorted(state.suspended_by),
+            "agreement": found.id if found else None,
+            "version": found.version if found else None,
+            "digest": found.digest if found else None,
+        }
 
     async def _running_calls(self, command: p.RunningCalls) -> Answer:
         calls = [

@@ -143,7 +143,7 @@ class Custody:
                 agreement=entered.agreement.digest,
                 consents=(*statements, *live.consents),
                 recipients=(agent.recipient,) if agent.recipient is not None else (),
-                erase_at=erase_recording_at((entered.agreement,), decision.purpose, wallclock),
+                erase_at=erase_recording_at(site.agreements or (entered.agreement,), decision.purpose, wallclock),
             )
             await self.recordings.begin(begin, wallclock)
         await self._decisions.write(

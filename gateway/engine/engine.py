@@ -354,7 +354,7 @@ class Engine:
         try:
             live.entered = await self.ledger.enter(
                 self.site.agents[agent],
-                agreement,
+                self.site.agreements,
                 self.site.phase(agent, wallclock),
                 queue=live.call.new.queue,
                 call=live.call.ref,
@@ -372,9 +372,9 @@ class Engine:
         if agreement is None or leg is None:
             return
         wallclock, now = self.clock.wallclock(), self.clock.now()
-        erased = erase_recording_at((agreement,), effect.purpose, wallclock)
+        erased = erase_recording_at(self.site.agreements, effect.purpose, wallclock)
         try:
-            keep_until = erase_receipt_at((agreement,), erased)
+            keep_until = erase_receipt_at(self.site.agreements, erased)
             detector = _detector(live)
             digest = await self.custody.receipt(effect, agreement.digest, detector, now, wallclock, keep_until)
         except StorageError as error:

@@ -5,6 +5,7 @@ so that a council's own box can answer later; under a demo's agreement both shar
 """
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
@@ -15,6 +16,7 @@ from gateway.call.model import EntryResult
 from policy.agreement.schema import Agreement
 from policy.decision import CallerAnswer, ConsentState, Reason, Rule
 from policy.draw_rules import epoch_of, rule_for, rules
+from policy.intersection import covering, epoch_for
 from policy.statistics import rule_name
 from policy.terms import Phase
 from policy.validity import local_time
@@ -67,14 +69,27 @@ class Ledger:
         """Entered, and then the draw or the disk failed."""
 
     async def enter(
-        self, agent: Agent, agreement: Agreement, phase: Phase, *, queue: str | None, call: str, wallclock: datetime
+        self,
+        agent: Agent,
+        agreements: Sequence[Agreement],
+        phase: Phase,
+        *,
+        queue: str | None,
+        call: str,
+        wallclock: datetime,
     ) -> Entered:
-        """Enter one agent leg and draw it; durable on return. Raises `StorageError`."""
+        """Enter one agent leg and draw it; durable on return. Raises `StorageError`.
+
+        Of several agreements that bind, the first names epoch and day; where they mean different epochs by now, the leg
+        has no rule, so that nothing is drawn.
+        """
+        agreement = agreements[0]
         epoch = epoch_of(agreement, wallclock)
         a = pseudonym(agent.salt, self._origin, epoch.name).hex()
-        rule = rule_for(
-            (agreement,), queue=queue or "", group=agent.group, phase=phase, wallclock=wallclock
-        )  # one agreement is in force in this version
+        scoped = covering(agreements, site=agent.site, queue=queue or "", group=agent.group)
+        rule = None
+        if epoch_for(agreements, wallclock) is not None:
+            rule = rule_for(scoped, queue=queue or "", group=agent.group, phase=phase, wallclock=wallclock)
         day = local_time(agreement, wallclock).date()
         about: dict[str, object] = {"call": call, "start": wallclock.isoformat(), "nonce": secrets.token_hex(16)}
         entry = await self._legs.enter(
@@ -84,12 +99,12 @@ class Ledger:
             queue=queue if queue in agreement.scope.queues and queue is not None else "other",
             commitment=commitment("call", about, new_salt()),
             day=day,
-            rule_name=rule_name(agreement, rule) if rule is not None else None,
+            rule_name=rule_name(scoped[0], rule) if rule is not None else None,
         )
         try:
             await self.close_failed(agreement, day)
             hit = rule is not None and await self._is_drawn(epoch.name, entry, rule, day)
-            admission = await self._legs.admit(entry, drawn=hit, rule=rule, agreements=(agreement,))
+            admission = await self._legs.admit(entry, drawn=hit, rule=rule, agreements=scoped)
         except BaseException:
             self._failed.append(entry)
             raise

@@ -5,64 +5,30 @@ then here. Gathering for a decision reads only this and never waits.
 """
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
 from crypto.errors import CryptoError
-from crypto.jcs import parse
-from crypto.ssh_key import VerifyKey
-from crypto.sshsig import verify
 from gateway.call.model import Circumstances, NewCall, Private
 from gateway.clock import Clock, ClockWatch
 from gateway.engine.protected import ProtectedParties
-from policy.agreement.load import load
 from policy.agreement.schema import Agreement, Prompt
+from policy.chain import fold
 from policy.decision import ConsentState, Facts, Phase, Purpose, Reason, StandingAnswer
 from policy.draw_rules import epoch_of, phase_in_epoch
 from policy.errors import PolicyError
+from policy.state import Anchor, State
 from policy.texts import current_texts
-from policy.validity import evaluation_overdue, in_validity
-from storage.acts import Act, Acts, Anchor
+from policy.validity import in_validity
+from storage.acts import Acts
 from storage.consents import Consents, StandingConsent
 from storage.errors import StorageError
 from storage.roster import Agent, Roster, Seat
 
-__all__ = ["ACT_NAMESPACE", "Site", "agreement_of", "verify_act"]
+__all__ = ["Site"]
 
 log = structlog.get_logger()
-ACT_NAMESPACE = "fairtap-act@v1"
-SIGNERS = ("employer", "council")
-"""Who must have signed the act that puts an agreement into force."""
-
-
-class SignatureMissing(PolicyError):
-    """An act lacks a signature of a party's anchored key."""
-
-
-class DocumentDiffers(PolicyError):
-    """The signed act is about another document than the one it came with."""
-
-
-def verify_act(act: Act, anchors: list[Anchor]) -> None:
-    """Every required party's anchored key signed these bytes; raises `PolicyError` or `CryptoError`."""
-    keys = {anchor.role: anchor.key for anchor in anchors}
-    for role in SIGNERS:
-        if role not in keys:
-            raise SignatureMissing(f"no key is anchored for `{role}`")
-        if role not in act.signatures:
-            raise SignatureMissing(f"the signature of `{role}` is missing")
-        verify(VerifyKey.parse(keys[role]), ACT_NAMESPACE, act.act, act.signatures[role])
-
-
-def agreement_of(act: Act) -> Agreement:
-    """The agreement that an act puts into force: its document, if it is the one that was signed."""
-    agreement = load(act.document or b"")
-    said = parse(act.act)
-    body = said["body"] if isinstance(said, dict) else None
-    if not isinstance(body, dict) or body.get("digest") != agreement.digest or act.agreement != agreement.id:
-        raise DocumentDiffers("the act's body names another document")
-    return agreement
 
 
 @dataclass(slots=True)
@@ -79,36 +45,60 @@ class Site:
     """A demo's draw may be used here: every listener is on loopback."""
     storage_available: bool = True
     watch: ClockWatch = field(default_factory=ClockWatch)
-    agreement: Agreement | None = None
-    signatures_valid: bool = False
+    state: State = field(default_factory=lambda: State(()))
+    """What the chain of acts has made of the agreements."""
     unreadable: bool = False
-    """There is an act, but its signatures or its document don't hold."""
+    """The chain can't be read: a signature or a document in it doesn't hold."""
+    agreements: tuple[Agreement, ...] = ()
+    """Those that bind now, at the rates of now."""
     agents: dict[str, Agent] = field(default_factory=dict)
     seats: dict[str, Seat] = field(default_factory=dict)
     """By extension."""
     standing: dict[str, dict[Purpose, StandingConsent]] = field(default_factory=dict)
     texts: dict[Purpose, frozenset[str]] = field(default_factory=dict)
     """Hashes of the consent texts in force, in every language."""
+    _from: datetime | None = None
+    """Between these two instants `agreements` holds without an act."""
+    _until: datetime | None = None
 
     async def load(self) -> None:
-        """Read everything; an agreement whose signatures don't hold is not in force."""
-        await self.load_agreement()
+        """Read everything; a chain whose signatures don't hold permits nothing."""
+        try:
+            anchors = [Anchor(one.role, one.key, one.recipient) for one in await self.acts.anchors()]
+            self.enact(fold(anchors, await self.acts.chain()))
+        except (CryptoError, PolicyError, StorageError) as error:
+            self.unreadable = True
+            self.enact(State(()))
+            log.error("the chain of acts doesn't hold", fault=type(error).__name__)
         for agent in await self.roster.list():
             await self.load_agent(agent.id)
 
-    async def load_agreement(self) -> None:
-        """Read the agreement in force anew; what held before holds until that is done."""
-        agreement, unreadable = None, False
-        try:
-            act = await self.acts.in_force(verify_act)
-            agreement = agreement_of(act) if act is not None else None
-        except (CryptoError, PolicyError, StorageError) as error:
-            unreadable = True
-            log.error("the agreement in force doesn't hold", fault=type(error).__name__)
-        self.agreement, self.signatures_valid, self.unreadable = agreement, agreement is not None, unreadable
-        if agreement is None:
-            return
-        self.texts = {purpose: current_texts(agreement, purpose) for purpose in agreement.purposes}
+    def enact(self, state: State) -> None:
+        """The chain has come to this state."""
+        self.state = state
+        self._hold(self.clock.wallclock())
+
+    @property
+    def agreement(self) -> Agreement | None:
+        """The first that binds now, which names epochs and prompts."""
+        return self.agreements[0] if self.agreements else None
+
+    def turn(self, wallclock: datetime) -> bool:
+        """Let the clock bring what it brings (a successor, a raise, an end); whether anything changed."""
+        if self._from is not None and self._until is not None and self._from <= wallclock < self._until:
+            return False
+        before = self.agreements
+        self._hold(wallclock)
+        return self.agreements != before
+
+    def _hold(self, wallclock: datetime) -> None:
+        self.agreements = self.state.in_force(wallclock)
+        self._from, self._until = wallclock, self.state.next_change(wallclock) or wallclock + timedelta(days=1)
+        purposes = {purpose for one in self.agreements for purpose in one.purposes}
+        self.texts = {
+            purpose: frozenset(text for one in self.agreements for text in current_texts(one, purpose))
+            for purpose in purposes
+        }
 
     async def load_agent(self, agent: str) -> None:
         """Read one agent's roster line, seat and consents anew."""
@@ -125,14 +115,15 @@ class Site:
 
     def gather(self, agent: str, new: NewCall, pages: int, now: float, wallclock: datetime) -> Circumstances:
         """Facts about site and agent for one decision, and what asking and recording would use."""
+        self.turn(wallclock)
         agreement, line = self.agreement, self.agents.get(agent)
         facts = Facts(
             wallclock=wallclock,
             clock_trusted=self.watch.observe(now, wallclock),
-            agreements=(agreement,) if agreement is not None else (),
-            signatures_valid=self.signatures_valid,
-            suspended=False,
-            evaluation_overdue=evaluation_overdue(agreement, wallclock) if agreement is not None else None,
+            agreements=self.agreements,
+            signatures_valid=not self.unreadable,
+            suspended=self.state.suspended(wallclock),
+            evaluation_overdue=self.state.overdue(wallclock),
             epoch_dark=False,
             draw_authority_ready=self.draws(agreement),
             log_unwitnessed=False,
@@ -158,7 +149,8 @@ class Site:
         found = {
             Reason.CLOCK_UNTRUSTED: not self.watch.observe(self.clock.now(), self.clock.wallclock()),
             Reason.OUTSIDE_VALIDITY: not in_validity(self.agreement, wallclock),
-            Reason.EVALUATION_OVERDUE: evaluation_overdue(self.agreement, wallclock),
+            Reason.EVALUATION_OVERDUE: self.state.overdue(wallclock),
+            Reason.SUSPENDED: self.state.suspended(wallclock),
             Reason.EPOCH_DARK: not self.draws(self.agreement),
             Reason.STORAGE_UNAVAILABLE: not self.storage_available,
         }
@@ -166,7 +158,7 @@ class Site:
 
     def draws(self, agreement: Agreement | None) -> bool:
         """Whether a leg can be drawn: in this version only under a demo's agreement."""
-        return self.draw_ready and agreement is not None and agreement.demo
+        return self.draw_ready and agreement is not None and all(one.demo for one in self.agreements)
 
     def phase(self, agent: str, wallclock: datetime) -> Phase:
         """Onboarding or regular, for the whole epoch."""

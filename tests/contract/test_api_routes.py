@@ -14,17 +14,20 @@ from hypothesis import strategies as st
 from api.reads import RecordingRow, SideRow
 from api.roles import Role
 from gateway.control.protocol import (
-    Activate,
     AddAgents,
     ClaimSeat,
     ConsentInCall,
     DisableAgent,
+    DraftAct,
     Explain,
     PauseCall,
+    PostAct,
     Refusal,
     SetConsent,
     StopRecording,
+    SuspendRecording,
 )
+from policy.acts import Act, ActType, Rates
 from tests.peers.api_server import RunningApi, running_api
 
 HEX = "ab" * 16
@@ -54,7 +57,12 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("POST", "/v1/calls/{call}/resume"): {Role.AGENT, Role.PBX},
     ("GET", "/v1/agreements/current"): set(Role) - {Role.PBX},
     ("POST", "/v1/agreements/check"): set(Role) - {Role.PBX},
+    ("GET", "/v1/agreements"): set(Role) - {Role.PBX},
     ("POST", "/v1/acts"): {Role.COUNCIL, Role.EMPLOYER, Role.DPO, Role.ADMIN},
+    ("POST", "/v1/acts/draft"): {Role.COUNCIL, Role.EMPLOYER, Role.DPO, Role.ADMIN},
+    ("GET", "/v1/agreements/{agreement}/rates/draft"): {Role.COUNCIL, Role.EMPLOYER, Role.DPO, Role.ADMIN},
+    ("PUT", "/v1/agreements/{agreement}/rates"): {Role.COUNCIL, Role.EMPLOYER, Role.DPO, Role.ADMIN},
+    ("POST", "/v1/agreements/{agreement}/suspend"): {Role.COUNCIL, Role.EMPLOYER},
     ("GET", "/v1/recordings"): {Role.AGENT},
     ("GET", "/v1/recordings/{recording}"): {Role.AGENT},
     ("GET", "/v1/recordings/{recording}/sides/{side}/{seg}.age"): {Role.AGENT},
@@ -74,6 +82,8 @@ BODIES: dict[str, Any] = {
     "/v1/agents/me/live/ack": {"call": "c", "seq": 1, "state": "asking", "nonce": "n", "shown": "visible"},
     "/v1/agents/me/calls/{call}/consent": {"purpose": "coaching", "answer": "yes", "statement": STATEMENT},
     "/v1/agreements/check": {"document": "x"},
+    "/v1/acts/draft": {"type": "suspend", "agreement": "bv-nord", "body": {}},
+    "/v1/agreements/{agreement}/rates": {"document": "{}", "signatures": {"council": "-"}},
     "/v1/acts": {"document": "x", "act": "{}", "signatures": {"council": "-"}},
     "/v1/agents/me/enrolment": {
         "login": "ada", "password": "a long enough password", "signing_key": "ssh-ed25519 x", "statement": STATEMENT,
@@ -104,6 +114,7 @@ async def client_of(api: RunningApi, role: Role, agent: str | None = None) -> ht
 
 def filled(path: str) -> str:
     values = {"agent": HEX, "recording": HEX, "call": "call-1", "purpose": "coaching", "side": "agent", "seg": "1"}
+    values["agreement"] = "bv-nord"
     return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], path)
 
 
@@ -270,10 +281,31 @@ async def test_the_agreement_is_shown_checked_and_put_into_force(api: RunningApi
         assert (shown["digest"], shown["consents"][0]["sha256"]) == (agreed.digest, agreed.consents[0].sha256)
         verdict = (await http.post("/v1/agreements/check", json={"document": "id: x\nid: y\n"})).json()
         assert verdict["ok"] is False and {"field", "line", "said"} == set(verdict["faults"][0])
-        api.gateway.answers["activate"] = {"seq": 1}
+        api.gateway.answers["post_act"] = {"seq": 1}
         posted = await http.post("/v1/acts", json=BODIES["/v1/acts"])
         assert (posted.status_code, posted.json()) == (201, {"seq": 1})
-    assert api.gateway.of(Activate) == [Activate("x", "{}", {"council": "-"})]
+    assert api.gateway.of(PostAct) == [PostAct("{}", {"council": "-"}, "x")]
+
+
+async def test_a_party_lowers_and_suspends_by_its_own_hand_only(api: RunningApi) -> None:
+    act = Act(ActType.RATES, "bv-nord", 2, "ab" * 32, Rates({"sample/team-a/regular": 20_000})).canonical().decode()
+    body = {"document": act, "signatures": {"council": "-"}}
+    async with await client_of(api, Role.COUNCIL) as http:
+        assert (await http.put("/v1/agreements/bv-nord/rates", json=body)).status_code == 200
+        assert is_problem(await http.put("/v1/agreements/bv-sued/rates", json=body))["status"] == 422
+        assert (await http.post("/v1/agreements/bv-nord/suspend")).status_code == 200
+        drafted = await http.get("/v1/agreements/bv-nord/rates/draft", params={"rates": "sample/team-a/regular=2"})
+        assert drafted.status_code == 200
+        assert (await http.get("/v1/agreements")).json() == {"acts": []}
+    async with await client_of(api, Role.EMPLOYER) as http:
+        assert (await http.post("/v1/agreements/bv-nord/suspend")).status_code == 200
+    assert api.gateway.of(PostAct) == [PostAct(act, {"council": "-"})]
+    assert api.gateway.of(SuspendRecording) == [
+        SuspendRecording("bv-nord", "council"),
+        SuspendRecording("bv-nord", "employer"),
+    ]
+    wanted = {"rates": {"sample/team-a/regular": "2"}, "resolution": None, "opinion_ref": None}
+    assert api.gateway.of(DraftAct) == [DraftAct("rates", "bv-nord", wanted)]
 
 
 async def test_disabling_and_the_roster_say_names_only(api: RunningApi) -> None:

@@ -10,11 +10,12 @@ from sqlalchemy import insert
 from api.errors import Problem
 from api.site import SiteFolder
 from crypto import age
-from crypto.jcs import canonical
 from crypto.ssh_key import SigningKey
 from crypto.x25519 import Identity
+from demo.agreement import sign_first
 from gateway.config import Config
 from policy.agreement.load import load
+from policy.chain import Posted
 from policy.terms import ConsentState, Purpose
 from policy.texts import consent_text, text_sha256
 from storage.acts import Acts, Anchor
@@ -26,9 +27,17 @@ from storage.roster import NewAgent, Roster
 from storage.tables import recordings, segments
 from storage.vault import LocalVault, Secret
 from tests.peers.api_server import SetClock
+from tests.peers.enacted import ANCHORS, KEYS
 
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "agreement.example.yaml"
+
+
+async def enacted(database: Database, document: bytes, at: datetime) -> None:
+    """Anchor the parties and put a document into force."""
+    made = sign_first(document.decode(), {role: KEYS[role] for role in ("employer", "council")})
+    await Acts(database).set_anchors(ANCHORS, at)
+    await Acts(database).append(Posted(made.act.encode(), made.signatures, at, document))
 
 
 @pytest.fixture
@@ -82,8 +91,7 @@ async def test_an_agents_line_holds_seat_and_answers_as_they_count(site: SiteFol
     for purpose, text in ((Purpose.COACHING, shown), (Purpose.DISPUTE, "00" * 32)):
         said = Statement("{}", "-", text, "en", 7)
         await consents.set(agent, purpose, ConsentState.YES, now, statement=said)
-    act = canonical({"v": 1, "type": "agreement", "agreement": agreement.id, "seq": 1, "prev": None, "body": {}})
-    await Acts(written).activate(document=document, act=act, signatures={}, at=now)
+    await enacted(written, document, AT)
     row = await site.agent(agent)
     assert row is not None
     assert (row.extension, row.seat_seq) == ("4711", 3)

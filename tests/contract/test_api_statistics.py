@@ -10,9 +10,11 @@ from api.errors import Problem
 from api.reads import MonthStatistics
 from api.roles import Role
 from api.site import SiteFolder
-from crypto.jcs import canonical
 from gateway.config import Config
+from policy.acts import Act, ActType, NewAgreement, parse_act
+from policy.agreement.load import load
 from policy.agreement.schema import StatisticsTerms
+from policy.chain import Posted
 from policy.decision import Rule
 from policy.month import Month
 from policy.statistics import Bin, CampaignFigures, ChannelFigures, Funnel, GroupFigures, RuleFigures, Statistics
@@ -110,6 +112,14 @@ async def test_the_councils_page_shows_what_is_told(api: RunningApi, language: s
 # --- over a data folder -----------------------------------------------------------------------------------------------
 
 
+async def put(database: Database, seq: int, document: bytes, at: datetime) -> None:
+    """One more agreement at the end of the chain."""
+    chain = await Acts(database).chain()
+    prev = parse_act(chain[-1].act).digest if chain else None
+    act = Act(ActType.AGREEMENT, "bv", seq, prev, NewAgreement(load(document).digest))
+    await Acts(database).append(Posted(act.canonical(), {}, at, document))
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     return Config.model_validate({"site": {"name": "hamburg", "data_dir": tmp_path}})
@@ -119,9 +129,7 @@ def config(tmp_path: Path) -> Config:
 async def database(config: Config) -> AsyncIterator[Database]:
     opened = await Database.open(config.database_url)
     await opened.migrate()
-    act = {"v": 1, "type": "agreement", "agreement": "bv", "seq": 1, "prev": None, "body": {}}
-    document = edited({"statistics": {"min_agents": 5, "min_calls": 5}})
-    await Acts(opened).activate(document=document, act=canonical(act), signatures={}, at=SIGNED)
+    await put(opened, 1, edited({"statistics": {"min_agents": 5, "min_calls": 5}}), SIGNED)
     yield opened
     await opened.close()
 
@@ -192,10 +200,8 @@ async def test_two_questions_an_hour_and_a_year_apart_get_the_same_answer(
         )  # fmt: skip
         await legs.admit(entry, drawn=True, rule=EVERY, agreements=())
         await legs.out(entry, bytes(32), Answered("hamburg/fairtap", "dtmf", What.YES))
-    head = (await Acts(database).head())[1]
-    act = {"v": 1, "type": "agreement", "agreement": "bv", "seq": 2, "prev": head, "body": {}}
     document = edited({"statistics": {"min_agents": 5, "min_calls": 1}, "version": 4})
     later = MARCH.told_from + timedelta(days=365)
-    await Acts(database).activate(document=document, act=canonical(act), signatures={}, at=MARCH.told_from)
+    await put(database, 2, document, MARCH.told_from)
     async with SiteFolder(config, ManualClock(later)) as then:
         assert await then.statistics(MARCH) == before

@@ -10,6 +10,7 @@ from demo.agreement import sign_first
 from gateway.engine.protected import ProtectedParties
 from gateway.engine.site import Site
 from policy.agreement.load import load
+from policy.chain import Posted
 from policy.terms import ConsentState, Purpose
 from policy.texts import consent_text, text_sha256
 from storage.acts import Acts, Anchor
@@ -53,7 +54,7 @@ class House:
         """Anchor the parties and put a document into force with these signatures."""
         made = sign_first(document.decode(), {role: KEYS[role] for role in signers})
         await self.acts.set_anchors(anchors, self.at)
-        await self.acts.activate(document=document, act=made.act.encode(), signatures=made.signatures, at=self.at)
+        await self.acts.append(Posted(made.act.encode(), made.signatures, self.at, document))
         await self.site.load()
 
     async def hire(

@@ -37,6 +37,7 @@ from gateway.media.plane import (
     Stop,
 )
 from policy.decision import CallerAnswer, ConsentState, Purpose, Side
+from policy.state import State, Term
 from storage.acts import Acts
 from storage.consents import Consents, StandingConsent, Statement
 from storage.decisions import Decisions
@@ -120,11 +121,11 @@ class LedgerDouble:
     answers: list[CallerAnswer | None] = field(default_factory=list)
     hold: asyncio.Event | None = None
 
-    async def enter(self, agent, agreement, phase, *, queue, call, wallclock) -> Entered:
+    async def enter(self, agent, agreements, phase, *, queue, call, wallclock) -> Entered:
         entry = await enter(self.folder)
         self.entered.append(call)
         result = EntryResult(entry.entry, SAMPLE_RULE, True, True, True, False)
-        return Entered(result, entry, Admission(Out.HIT), agreement)
+        return Entered(result, entry, Admission(Out.HIT), agreements[0])
 
     async def enter_x(self, agreement, kind: XKind, wallclock) -> None:
         self.x.append(kind)
@@ -177,9 +178,9 @@ class EngineBench:
     async def _agree(self) -> None:
         site, at = self.site, self.clock.wallclock()
         await site.load_agent(self.agent)
-        site.agreement = agreement(demo="yes")
-        site.signatures_valid = True
-        site.sounds = {prompt.id: prompt.sha256 for prompt in site.agreement.consent.prompts}
+        found = agreement(demo="yes")
+        site.enact(State((), terms=(Term(found, 1, found.validity.start, found.validity.end),)))
+        site.sounds = {prompt.id: prompt.sha256 for prompt in found.consent.prompts}
         site.texts = {purpose: frozenset({"e" * 64}) for purpose in Purpose}
         said = Statement("{}", "signature", "e" * 64, "de", 1)
         for number in range(8):

@@ -5,7 +5,15 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 from api.errors import Problem
-from api.reads import AgentRow, AgreementInForce, ConsentText, MonthStatistics, ObjectKind, RecordingRow
+from api.reads import (
+    ActRow,
+    AgentRow,
+    AgreementInForce,
+    ConsentText,
+    MonthStatistics,
+    ObjectKind,
+    RecordingRow,
+)
 from policy.month import Month
 from policy.texts import text_sha256
 
@@ -49,6 +57,9 @@ class SiteInMemory:
 
     async def agreement(self) -> AgreementInForce | None:
         return self.in_force
+
+    async def acts(self) -> Sequence[ActRow]:
+        return []
 
     async def recordings(self, agent: str, before: str, limit: int) -> Sequence[RecordingRow]:
         own = [row for row in self.recorded if row.agent == agent]

@@ -7,12 +7,12 @@ import pytest
 from crypto.errors import CryptoError
 from crypto.ssh_key import SigningKey
 from demo import agreement
-from gateway.engine.site import agreement_of, verify_act
 from gateway.media.prompts.sounds import Catalogue
 from policy.agreement.load import load
+from policy.chain import Posted, take
 from policy.errors import PolicyError
+from policy.state import Anchor, State
 from policy.terms import Gate, Phase
-from storage.acts import Anchor, read_act
 
 TODAY = date(2026, 11, 21)
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -25,10 +25,10 @@ def document():
 
 
 def signed(document, **changed):
-    keys = {role: SigningKey.generate() for role in ("employer", "council")}
-    anchors = [Anchor(role, key.verify_key.line()) for role, key in keys.items()]
-    made = agreement.sign_first(document, {**keys, **changed})
-    return read_act(made.act.encode(), made.signatures, made.document.encode(), NOON), anchors
+    keys = {role: SigningKey.generate() for role in ("employer", "council", "dpo")}
+    anchors = tuple(Anchor(role, key.verify_key.line()) for role, key in keys.items())
+    made = agreement.sign_first(document, {role: {**keys, **changed}[role] for role in ("employer", "council")})
+    return State(anchors), Posted(made.act.encode(), made.signatures, NOON, made.document.encode())
 
 
 def test_document_is_a_demo_at_the_highest_rates(document):
@@ -56,13 +56,13 @@ def test_prompt_is_the_catalogues_and_keys_are_what_the_callers_press(document):
 
 
 def test_act_is_taken_by_the_gateway(document):
-    act, anchors = signed(document)
-    verify_act(act, anchors)
-    assert agreement_of(act).digest == load(document.encode()).digest
-    assert act.seq == 1
+    state, posted = signed(document)
+    after = take(state, posted)
+    assert [one.digest for one in after.in_force(NOON)] == [load(document.encode()).digest]
+    assert after.seq == 1 and not after.suspended(NOON)
 
 
 def test_act_with_another_key_is_not(document):
-    act, anchors = signed(document, council=SigningKey.generate())
+    state, posted = signed(document, council=SigningKey.generate())
     with pytest.raises((CryptoError, PolicyError)):
-        verify_act(act, anchors)
+        take(state, posted)

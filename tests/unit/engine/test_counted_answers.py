@@ -103,7 +103,7 @@ async def test_silence_and_an_agents_no_leave_the_same(bench, world, why):
 async def entered(bench, ledger: Ledger, terms):
     agent = await bench.folder.roster.get(bench.agent)
     for _ in range(50):
-        leg = await ledger.enter(agent, terms, Phase.REGULAR, queue="service-gas", call="c", wallclock=NOW)
+        leg = await ledger.enter(agent, (terms,), Phase.REGULAR, queue="service-gas", call="c", wallclock=NOW)
         if leg.admission.out == "hit":
             return leg
         await ledger.leave(leg, "not_recorded", (), (), CallerAnswer(YES, "dtmf"))
@@ -140,7 +140,7 @@ async def test_a_leg_under_no_rule_has_no_name_in_the_books(bench):
     ledger = Ledger(bench.folder.legs, "hamburg/fairtap", HeldShare("hamburg/fairtap"))
     agent = await bench.folder.roster.get(bench.agent)
     object.__setattr__(agent, "group", "team-z")
-    leg = await ledger.enter(agent, terms, Phase.REGULAR, queue="service-gas", call="c", wallclock=NOW)
+    leg = await ledger.enter(agent, (terms,), Phase.REGULAR, queue="service-gas", call="c", wallclock=NOW)
     await ledger.leave(leg, "not_recorded", (), (), CallerAnswer(NO, "agent_key"))
     found = await bench.folder.database.read(lambda connection: connection.execute(select(legs.c.rule)).scalars().all())
     assert found == [None]

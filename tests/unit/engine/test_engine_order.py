@@ -7,6 +7,7 @@ import pytest
 from gateway.call.stage import Stage
 from gateway.media.plane import Discard, Record, SegmentFailed, SegmentOpened
 from policy.decision import Side
+from policy.state import State as ActState
 from storage.recordings import State
 
 
@@ -50,7 +51,7 @@ async def test_the_decision_is_on_disk_before_the_order_goes_out(bench, monkeypa
         lambda bench, live: live.call.leg.withdraw(Side.AGENT) or bench.engine.reconsider(live),
         lambda bench, live: bench.engine.lights.close_page(bench.agent, "page-1"),
         lambda bench, live: bench.site.seats.clear(),
-        lambda bench, live: setattr(bench.site, "agreement", None),
+        lambda bench, live: bench.site.enact(ActState(())),
         lambda bench, live: setattr(bench.site, "storage_available", False),
         lambda bench, live: bench.clock.step(-10),
     ],

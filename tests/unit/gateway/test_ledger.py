@@ -56,7 +56,7 @@ async def entering(
     queue: str | None = "service-gas",
 ) -> Entered:
     async with asyncio.timeout(5):
-        return await ledger.enter(agent, terms, phase, queue=queue, call=CALL, wallclock=at)
+        return await ledger.enter(agent, (terms,), phase, queue=queue, call=CALL, wallclock=at)
 
 
 # --- the draw, from crypto.md §4 and nothing of ours -----------------------------------------------------------------

@@ -5,18 +5,18 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import update
 
-from crypto.errors import CryptoError
 from crypto.ssh_key import SigningKey
 from crypto.sshsig import sign
 from crypto.x25519 import Identity
+from demo.agreement import sign_first
 from gateway.call.model import NewCall, Private, SipCallId
 from gateway.engine.protected import ProtectedParties, protect
-from gateway.engine.site import ACT_NAMESPACE, agreement_of, verify_act
+from policy.acts import ACT_NAMESPACE, Resume, Suspend
 from policy.agreement.load import load
+from policy.chain import Posted, take
 from policy.decision import ConsentState, Facts, Outcome, Phase, Purpose, Reason, Side, StandingAnswer
-from policy.errors import PolicyError
 from policy.evaluate import evaluate
-from storage.acts import Act, Anchor
+from storage.acts import Anchor
 from storage.tables import acts
 from tests.peers.enacted import ANCHORS, DEMO, KEYS, House
 from tests.unit.policy.green import edited
@@ -48,7 +48,7 @@ def facts(house: House, agent: str, new: NewCall | None = None) -> Facts:
 
 async def test_without_an_agreement_nothing_is_permitted(house):
     await house.site.load()
-    assert house.site.agreement is None and not house.site.signatures_valid
+    assert house.site.agreement is None and not house.site.unreadable
     assert house.site.reasons(house.at) == [Reason.NO_AGREEMENT]
     agent = await house.hire("200", key=Identity.generate())
     decision = evaluate(facts(house, agent))
@@ -57,7 +57,7 @@ async def test_without_an_agreement_nothing_is_permitted(house):
 
 async def test_an_agreement_that_both_parties_signed_is_in_force(house):
     await house.enact()
-    assert house.site.agreement is not None and house.site.signatures_valid
+    assert house.site.agreement is not None and not house.site.unreadable
     assert house.site.agreement.digest == load(DEMO).digest
     assert house.site.reasons(house.at) == []
     assert set(house.site.texts) == set(house.site.agreement.purposes)
@@ -89,14 +89,14 @@ async def test_what_somebody_changed_in_the_database_is_no_agreement(house, colu
     await house.enact()
     changed = {
         "document": OTHER,
-        "act": (await house.acts.history())[0].act.replace(load(DEMO).digest.encode(), load(OTHER).digest.encode()),
+        "act": (await house.acts.chain())[0].act.replace(load(DEMO).digest.encode(), load(OTHER).digest.encode()),
         "signatures": dict.fromkeys(("employer", "council"), sign(KEYS["employer"], ACT_NAMESPACE, b"{}")),
     }[column]
     await house.folder.database.write(
         lambda connection: connection.execute(update(acts).values({column: changed})).rowcount
     )
-    await house.site.load_agreement()
-    assert house.site.agreement is None and not house.site.signatures_valid
+    await house.site.load()
+    assert house.site.agreement is None and house.site.unreadable
 
 
 async def test_an_agreement_that_falls_away_takes_the_mirror_with_it(house):
@@ -105,30 +105,37 @@ async def test_an_agreement_that_falls_away_takes_the_mirror_with_it(house):
     await house.folder.database.write(
         lambda connection: connection.execute(update(acts).values(signatures={})).rowcount
     )
-    await house.site.load_agreement()
+    await house.site.load()
     assert facts(house, agent).agreements == () and facts(house, agent).signatures_valid is False
 
 
-async def act_of(house: House) -> Act:
-    await house.enact()
-    return (await house.acts.history())[0]
-
-
 async def test_a_signature_counts_in_its_own_namespace_only(house):
-    act = await act_of(house)
-    verify_act(act, ANCHORS)
-    wrong = {role: sign(KEYS[role], "fairtap-consent@v1", act.act) for role in ("employer", "council")}
-    with pytest.raises(CryptoError):
-        verify_act(Act(act.seq, act.type, act.agreement, act.digest, act.act, wrong, act.document, act.at), ANCHORS)
+    made = sign_first(DEMO.decode(), {role: KEYS[role] for role in ("employer", "council")})
+    wrong = {role: sign(KEYS[role], "fairtap-consent@v1", made.act.encode()) for role in ("employer", "council")}
+    await house.acts.set_anchors(ANCHORS, house.at)
+    await house.acts.append(Posted(made.act.encode(), wrong, house.at, DEMO))
+    await house.site.load()
+    assert house.site.agreement is None and house.site.unreadable
 
 
-async def test_another_document_under_a_signed_act_is_refused(house):
-    act = await act_of(house)
-    assert agreement_of(act).digest == load(DEMO).digest
-    with pytest.raises(PolicyError):
-        agreement_of(Act(act.seq, act.type, act.agreement, act.digest, act.act, act.signatures, OTHER, act.at))
-    with pytest.raises(PolicyError):
-        agreement_of(Act(act.seq, act.type, "another", act.digest, act.act, act.signatures, act.document, act.at))
+async def test_the_clock_alone_ends_what_was_in_force(house):
+    await house.enact()
+    agent, end = await house.hire("200"), house.site.agreement.validity.end
+    assert house.site.turn(end) is False  # it still binds, which keeps its scope closed
+    house.clock.step((end - house.at).total_seconds())
+    assert Reason.OUTSIDE_VALIDITY in house.site.reasons(house.at)
+    assert facts(house, agent).agreements == house.site.agreements
+
+
+async def test_a_suspension_shows_in_facts_and_reasons_until_it_is_resumed(house):
+    await house.enact()
+    agent, name = await house.hire("200"), house.site.agreement.id
+    for body, suspended in ((Suspend(), True), (Resume(), False)):
+        act = house.site.state.draft(name, body)
+        posted = Posted(act, {"council": sign(KEYS["council"], ACT_NAMESPACE, act)}, house.at)
+        house.site.enact(take(house.site.state, posted))
+        assert facts(house, agent).suspended is suspended
+        assert (Reason.SUSPENDED in house.site.reasons(house.at)) is suspended
 
 
 async def test_only_a_demo_s_agreement_is_drawn_under(house):
