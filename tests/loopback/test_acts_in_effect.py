@@ -49,7 +49,8 @@ async def test_parties_act_on_live_calls(tmp_path):
         await put(site, "council", lowered, 200, document=lowered)
         current = await site.office._ask("GET", "/agreements/current")
         assert current["rates"][RULE] == "20"
-        assert (await site.explained(desk, talk.ref))["outcome"] == "recording"  # rates leave what runs alone
+        running = await site.explained(desk, talk.ref)
+        assert running is not None and running["outcome"] == "recording"  # rates leave what runs alone
 
         raised = await draft(site, "40")
         assert (await put(site, "employer", raised, 422, document=raised))["type"].endswith("not-permitted")
