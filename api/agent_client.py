@@ -108,7 +108,7 @@ class AgentClient:
         return await self._call("GET", "/agreements/current")
 
     async def claim_seat(self, extension: str) -> dict[str, Any]:
-        """Claim an extension for this session."""
+        """Claim an extension for as long as this client is signed in."""
         me = await self.me()
         claim = SeatClaim(me["id"], extension, me["session"], me["seat_seq"] + 1)
         return await self._call("PUT", "/agents/me/seat", {"statement": self._sign(SEAT_NAMESPACE, claim.canonical())})

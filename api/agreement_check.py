@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from policy.agreement.faults import Fault
 from policy.agreement.load import AgreementRefused, load
+from policy.messages import say_fault, say_what
 
 __all__ = ["Checked", "FaultLine", "check"]
 
@@ -16,9 +18,12 @@ class FaultLine:
     field: str
     line: int | None
     said: str
+    """What is wrong, in the language that was asked for."""
+    whole: str
+    """The same with its place."""
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.field}: {self.said}"
+        return self.whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +35,13 @@ class Checked:
     faults: tuple[FaultLine, ...] = ()
 
 
-def check(document: bytes) -> Checked:
-    """Whether `document` could be activated, as far as the document alone can tell."""
+def check(document: bytes, language: str) -> Checked:
+    """Whether `document` could be activated, as far as the document alone can tell; faults in `de`, `en` or `nb`."""
     try:
         return Checked(True, load(document).digest)
     except AgreementRefused as refused:
-        return Checked(False, None, tuple(FaultLine(one.field, one.line, one.message) for one in refused.faults))
+        return Checked(False, None, tuple(_line(fault, language) for fault in refused.faults))
+
+
+def _line(fault: Fault, language: str) -> FaultLine:
+    return FaultLine(fault.field, fault.line, say_what(fault, language), say_fault(fault, language))

@@ -13,7 +13,7 @@ from policy.endings import Ends, Warned, days_left
 from policy.errors import ActError, ActFault
 from policy.message_words import ACTS, ENDS, FAULTS, FIRST_LINE, PARTIES
 
-__all__ = ["say", "say_fault", "say_warning"]
+__all__ = ["say", "say_fault", "say_warning", "say_what"]
 
 FALLBACK: Final = "en"
 
@@ -29,10 +29,17 @@ def say(error: ActError, language: str) -> str:
 
 
 def say_fault(fault: Fault, language: str) -> str:
-    """A fault of a document: line, field, what is wrong; English has the loader's own sentence."""
+    """A fault of a document: line, field, what is wrong."""
     if language not in PARTIES or language == FALLBACK:
         return str(fault)
-    return FIRST_LINE[language].format(line=fault.line, field=fault.field, what=FAULTS[fault.code][language])
+    return FIRST_LINE[language].format(line=fault.line, field=fault.field, what=say_what(fault, language))
+
+
+def say_what(fault: Fault, language: str) -> str:
+    """What is wrong, without its place; English has the loader's own sentence."""
+    if language not in PARTIES or language == FALLBACK:
+        return fault.message
+    return FAULTS[fault.code][language]
 
 
 def say_warning(warned: Warned, language: str) -> str:

@@ -97,7 +97,7 @@ class CallConsent:
 
 @dataclass(frozen=True, slots=True)
 class SeatClaim:
-    """An agent's claim that the phone with this extension is theirs for this session."""
+    """An agent's claim that the phone with this extension is theirs, for one sign-in."""
 
     agent: str
     extension: str

@@ -23,20 +23,23 @@ from policy.agreement.load import AgreementRefused, load
 from policy.chain import fold
 from policy.errors import PolicyError
 from policy.percent import parse_percent
+from policy.plain import plain as plain_sentences
 from policy.state import Anchor, State
+from policy.statements import LANGUAGES
 from storage.acts import Acts
 from storage.database import Database
 from storage.errors import StorageError
 
 agreement = typer.Typer(help="The works agreement.", no_args_is_help=True)
+Lang = Annotated[str, typer.Option(help="de, en or nb.")]
 SignKey = Annotated[Path | None, typer.Option("-k", "--key", help="The party's OUT.sign.")]
 SignRole = Annotated[str, typer.Option(help="Whose key it is: employer, council, council2, council3 or dpo.")]
 
 
 @agreement.command("check")
-def check(file: Path, as_json: AsJson = False) -> None:
+def check(file: Path, lang: Lang = "en", as_json: AsJson = False) -> None:
     """Judge the document alone; rc 1 with one line per fault."""
-    verdict = judge(read_bytes(file))
+    verdict = judge(read_bytes(file), _language(lang))
     faults = [{"field": one.field, "line": one.line, "said": one.said} for one in verdict.faults]
     if as_json:
         tell(True, {"ok": verdict.ok, "digest": verdict.digest, "faults": faults})
@@ -50,14 +53,13 @@ def check(file: Path, as_json: AsJson = False) -> None:
 
 @agreement.command("show")
 def show(
-    lang: Annotated[str, typer.Option(help="de, en or nb: the texts that agents are shown.")] = "en",
+    lang: Lang = "en",
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """The agreement in force: its texts for agents, then the document."""
-    if lang not in ("de", "en", "nb"):
-        raise CommandError(f"--lang: `{lang}` isn't de, en or nb", 2)
-    found = finish(_in_force(find_home(config)))
+    """The agreement in force in plain sentences, as acts have left it, then its texts for agents and the document."""
+    language, home = _language(lang), find_home(config)
+    found = finish(_in_force(home))
     if found is None:
         raise CommandError("no agreement is in force: nothing is recorded")
     plain = {
@@ -67,7 +69,9 @@ def show(
         "end": found.end,
         "document": found.document,
     }
-    texts = [f"{one.text[lang]}\n" for one in found.consents]
+    binding = finish(_state(home)).in_force(SystemClock().wallclock())
+    texts = [plain_sentences(one, language) for one in binding]
+    texts += [f"{one.text[language]}\n" for one in found.consents]
     tell(
         as_json,
         plain,
@@ -205,6 +209,12 @@ def _signatures(given: list[str]) -> dict[str, str]:
             raise CommandError(f"--signature: `{one}` isn't role=FILE", 2)
         signatures[role] = _text(Path(path))
     return signatures
+
+
+def _language(lang: str) -> str:
+    if lang not in LANGUAGES:
+        raise CommandError(f"--lang: `{lang}` isn't de, en or nb", 2)
+    return lang
 
 
 def _text(path: Path) -> str:

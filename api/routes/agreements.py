@@ -31,9 +31,9 @@ async def current_agreement(parts: Parts) -> AgreementOut:
 
 
 @router.post("/agreements/check", dependencies=[Depends(need("agreements:read"))])
-async def check_agreement(body: Document) -> CheckResult:
-    """Judge a document alone: anchors and signatures count when it is activated."""
-    return CheckResult.model_validate(asdict(check(body.document.encode())))
+async def check_agreement(body: Document, request: Request) -> CheckResult:
+    """Judge a document alone, in the language of the request: anchors and signatures count when it is activated."""
+    return CheckResult.model_validate(asdict(check(body.document.encode(), _language(request))))
 
 
 @router.get("/agreements", dependencies=[Depends(need("agreements:read"))])

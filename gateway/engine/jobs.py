@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import structlog
 
 from gateway.engine.engine import Engine
 from gateway.events import Alarm
+from policy.endings import warnings_between
+from policy.messages import say_warning
 from storage import durable
 from storage.consents import Consents
 from storage.errors import StorageError
@@ -22,6 +25,7 @@ TICK_S = 0.05
 BEAT_S = 1.0
 RETENTION_S = 600.0
 PROBE_S = 2.0
+WARNINGS_S = 3600.0
 SURVEY_S = 30.0
 WORKERS_REPORT_S = 3.0
 """How long workers of an earlier run get to tell what they sealed."""
@@ -34,6 +38,7 @@ class Jobs:
         self._engine = engine
         self._consents = consents
         self._probe_file = run_dir / "probe"
+        self._warned_until: datetime | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -43,6 +48,7 @@ class Jobs:
             (BEAT_S, self._beat),
             (RETENTION_S, self._retention),
             (PROBE_S, self._probe),
+            (WARNINGS_S, self._warn),
             (SURVEY_S, self._survey),
         )
         self._tasks = [asyncio.create_task(self._every(period, job)) for period, job in jobs]
@@ -76,6 +82,15 @@ class Jobs:
             erased = await erase_due(self._engine.custody.recordings, self._consents, self._engine.clock.wallclock())
             if erased.left:
                 self._engine.bus.publish(Alarm("retention", "recordings are due but can't be erased: check the disk"))
+
+    async def _warn(self) -> None:
+        """Agreement, evaluation or campaign end soon: said 60, 30, 14, 7, 3 and 1 days before."""
+        now = self._engine.clock.wallclock()
+        since, self._warned_until = self._warned_until or now - timedelta(days=1), now
+        for term in self._engine.site.state.terms_in_force(now):
+            for warned in warnings_between(term.agreement, since, now, term.evaluated):
+                log.warning("something ends soon", what=warned.ending.what, days=warned.days)
+                self._engine.bus.publish(Alarm("ends_soon", say_warning(warned, "en")))
 
     async def _probe(self) -> None:
         """A disk that failed is asked again; nothing is recorded before it answered."""

@@ -242,3 +242,11 @@ def test_init_makes_a_home_from_nothing_and_gives_the_token_once(run: Run, tmp_p
     assert {"configuration", "data folder", "disk", "gateway"} <= {one["what"] for one in json.loads(out)["checks"]}
     rc, _, err = run("init", "--anchor", "council")
     assert (rc, err.count("\n")) == (2, 1)
+
+
+def test_faults_are_told_in_the_language_asked_for(run: Run, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("apiVersion: fairtap.agreement/v1\nid: x\nid: y\n")
+    told = {lang: run("agreement", "check", str(bad), "--lang", lang)[2] for lang in ("de", "en", "nb")}
+    assert len(set(told.values())) == 3 and "Zeile" in told["de"]
+    assert run("agreement", "check", str(bad), "--lang", "fr")[0] == 2
