@@ -21,7 +21,7 @@ from gateway.engine.live_call import LiveCall, SideKey
 from gateway.engine.site import Site
 from gateway.media.plane import RecordingId, SegmentFailed, SegmentOpened, SegmentSealed, Settled
 from policy.consent import RECEIPT_NAMESPACE, Receipt
-from policy.decision import Outcome, Reason, Side
+from policy.decision import Outcome, Reason, Side, fold
 from policy.retention import erase_recording_at
 from storage import consents as stored
 from storage.consents import Consents
@@ -171,7 +171,10 @@ class Custody:
     # --- after it ----------------------------------------------------------------------------------------------------
 
     async def stop(self, live: LiveCall, effect: WriteStop, wallclock: datetime) -> None:
-        """Note that a tap was closed. Raises `StorageError`."""
+        """Note that a tap was closed. Raises `StorageError`.
+
+        Who refused or withdrew is never stored for a leg (agreement.md §5): a person's reason is folded before the row.
+        """
         known = {reason.value for reason in Reason}
         await self._decisions.write(
             DecisionRow(
@@ -183,7 +186,7 @@ class Custody:
                 lane=None,
                 purpose=None,
                 sides=frozenset(),
-                reasons=tuple(Reason(why) for why in effect.why if why in known),
+                reasons=fold(Reason(why) for why in effect.why if why in known),
                 agreement=None,
                 at=wallclock,
             )

@@ -225,11 +225,21 @@ async def test_a_decision_without_its_leg_is_refused(bench, lacking):
     assert await bench.recordings.count() == 0 and await bench.decisions.of_recording(REC) == []
 
 
-async def test_a_stop_is_noted_with_the_reasons_there_are(bench):
+@pytest.mark.parametrize(
+    ("why", "kept"),
+    [
+        (("SUSPENDED", "not opened"), Reason.SUSPENDED),
+        (("AGENT_NO_OR_UNSET",), Reason.NOT_SELECTED_OR_NOT_PERMITTED),
+        (("CALLER_REFUSED", "WITHDRAWN_BY_CALLER"), Reason.NOT_SELECTED_OR_NOT_PERMITTED),
+        (("WITHDRAWN_BY_AGENT",), Reason.NOT_SELECTED_OR_NOT_PERMITTED),
+        (("INDICATOR_STALE",), Reason.NOT_SELECTED_OR_NOT_PERMITTED),
+    ],
+)
+async def test_a_stop_is_noted_and_never_who_wanted_it(bench, why, kept):
     live = await bench.live()
-    await bench.custody.stop(live, WriteStop(CALL, REC, 1, ("PAUSED", "not opened")), bench.clock.wallclock())
+    await bench.custody.stop(live, WriteStop(CALL, REC, 1, why), bench.clock.wallclock())
     stop = (await bench.decisions.of_recording(REC))[-1]
-    assert (stop.outcome, stop.reasons, stop.sides) == (Outcome.NO, (Reason.PAUSED,), frozenset())
+    assert (stop.outcome, stop.reasons, stop.sides) == (Outcome.NO, (kept,), frozenset())
 
 
 # --- sealed and failed -----------------------------------------------------------------------------------------------
