@@ -9,7 +9,7 @@ from pathlib import Path
 from api.errors import CommandError
 from crypto import sshsig
 from crypto.errors import CryptoError
-from crypto.ssh_key import SigningKey, VerifyKey
+from crypto.ssh_key import SigningKey
 from crypto.x25519 import Identity, format_identity
 
 __all__ = ["MadeKeys", "make_keys", "read_signing_key", "sign_file", "write_private"]
@@ -52,21 +52,6 @@ def read_signing_key(path: Path) -> SigningKey:
         raise CommandError(f"`{path}`: {error.strerror or error}") from None
     except CryptoError as error:
         raise CommandError(f"`{path}`: {error}; keys under a passphrase are used with `ssh-keygen -Y sign`") from None
-
-
-def read_public(path: Path) -> VerifyKey:
-    """The acting key of an `OUT.pub` file; raises `CommandError`."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        raise CommandError(f"`{path}` can't be read") from None
-    for line in lines:
-        if line.startswith("ssh-ed25519 "):
-            try:
-                return VerifyKey.parse(line)
-            except CryptoError as error:
-                raise CommandError(f"`{path}`: {error}") from None
-    raise CommandError(f"`{path}` holds no `ssh-ed25519` line")
 
 
 def sign_file(data: bytes, key: SigningKey, namespace: str) -> str:
