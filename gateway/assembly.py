@@ -97,8 +97,8 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
     workers = Workers(
         config.run_dir,
         worker_count(config),
-        lambda worker, report: engines[0].report(worker, report),
-        lambda worker: engines[0].worker_lost(worker),
+        lambda worker, report: engines[0].reports.take(worker, report),
+        lambda worker: engines[0].reports.worker_lost(worker),
     )
     decisions = Decisions(database)
     custody = Custody(

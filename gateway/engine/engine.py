@@ -35,24 +35,22 @@ from gateway.call.stage import Stage
 from gateway.clock import Clock
 from gateway.config import Config
 from gateway.engine.custody import Custody
+from gateway.engine.durable_work import DurableWork
 from gateway.engine.ids import Ids
 from gateway.engine.ledger import Ledger
 from gateway.engine.lights import Lights
 from gateway.engine.live_call import LiveCall
-from gateway.engine.memory import Memory, Remembered
-from gateway.engine.silence import OVER_AFTER_S, RECORDING_OVER_AFTER_S, UNANCHORED_AFTER_S, SilentCalls
+from gateway.engine.media_reports import MediaReports
+from gateway.engine.memory import Memory
 from gateway.engine.site import Site
 from gateway.engine.workers import NoPorts, WorkerAway, Workers
 from gateway.event_bus import EventBus
-from gateway.events import CallEnded, RecordingsChanged
+from gateway.events import CallEnded
 from gateway.journal import CallJournal
 from gateway.media import plane
 from gateway.media.plane import CallRef
 from gateway.sdp.errors import SdpError
-from policy.agreement.schema import Agreement
 from policy.decision import Reason, Side
-from policy.retention import erase_receipt_at, erase_recording_at
-from storage.errors import StorageError
 from storage.legs import XKind
 
 __all__ = ["Engine"]
@@ -95,7 +93,10 @@ class Engine:
         self.idle = asyncio.Event()
         """Set while there is no call."""
         self.idle.set()
-        self._silent = SilentCalls()
+        self.reports = MediaReports(self, clock=clock, custody=custody, workers=workers)
+        self._durable = DurableWork(
+            self, clock=clock, site=site, ledger=ledger, custody=custody, memory=self.memory, bus=bus
+        )
         self._working: set[asyncio.Task[None]] = set()
         self._ids = ids
         self._journal = journal
@@ -194,7 +195,7 @@ class Engine:
         if not self.calls:
             self.idle.set()
         call = live.call
-        self._silent.forget(call.ref)
+        self.reports.forget(call.ref)
         self.by_ref.pop(call.ref, None)
         self._journal.erase(call.ref)
         if call.worker is not None:
@@ -203,7 +204,7 @@ class Engine:
         if live.agent is not None:
             self.lights.forget(live.agent, call.ref)
         if call.leg is None or call.leg.entry is None:
-            self._remember(live, "not_recorded", self.reasons(live))
+            self._durable.remember(live, "not_recorded", self.reasons(live))
         self.bus.publish(CallEnded(call.ref))
 
     # --- deciding ----------------------------------------------------------------------------------------------------
@@ -216,9 +217,9 @@ class Engine:
         now, wallclock = self.clock.now(), self.clock.wallclock()
 
         def step() -> list[Effect]:
-            return live.call.reconsider(self._gather(live, leg, now, wallclock), now, wallclock)
+            return live.call.reconsider(self.gather(live, leg, now, wallclock), now, wallclock)
 
-        self._step(live, step)
+        self.step(live, step)
 
     def reconsider_all(self, agent: str | None = None) -> None:
         """The same for every call (of an agent): something changed for all of them."""
@@ -245,33 +246,6 @@ class Engine:
                 self.bus.publish(beat)
         self.reconsider_all()
 
-    def survey(self) -> None:
-        """Now and then: count the calls that fell silent, forget those of which nothing can ever be heard."""
-        for ref in self._silent.calls():
-            live = self.by_ref.get(ref)
-            if live is not None:
-                self._order(live, plane.Query(ref))
-        for live in tuple(self.calls.values()):
-            if live.call.worker is None and self.clock.now() - live.began_at > UNANCHORED_AFTER_S:
-                self._lost(live)
-
-    def _counted(self, report: plane.Counted) -> None:
-        live = self.by_ref.get(report.call)
-        if live is None:
-            return
-        silent_s = self._silent.counted(report, self.clock.now())
-        leg = live.call.leg
-        if silent_s >= OVER_AFTER_S:
-            self._lost(live)
-        elif silent_s >= RECORDING_OVER_AFTER_S and leg is not None and leg.stage is Stage.OPEN:
-            now, wallclock = self.clock.now(), self.clock.wallclock()
-            self._step(live, partial(leg.abandon, now, wallclock, (Reason.NO_MEDIA,)))
-
-    def _lost(self, live: LiveCall) -> None:
-        self.counters["calls_without_end"] += 1
-        log.warning("a call that nobody ended is forgotten", call=live.call.ref)
-        self.hang_up(live.call.new.call_id)
-
     def reasons(self, live: LiveCall) -> tuple[str, ...]:
         """Why a call's leg isn't recorded, in full: for its agent's eyes, folded for everybody else's."""
         leg = live.call.leg
@@ -280,10 +254,11 @@ class Engine:
         site = self.site.reasons(self.clock.wallclock())
         return tuple(reason.value for reason in site) or (Reason.LEG_UNBOUND.value,)
 
-    def _gather(self, live: LiveCall, leg: Leg, now: float, wallclock: datetime) -> Circumstances:
+    def gather(self, live: LiveCall, leg: Leg, now: float, wallclock: datetime) -> Circumstances:
+        """What a decision of this leg needs to know now."""
         return self.site.gather(leg.agent, live.call.new, self.lights.pages(leg.agent), now, wallclock)
 
-    def _step(self, live: LiveCall, step: Callable[[], list[Effect]]) -> None:
+    def step(self, live: LiveCall, step: Callable[[], list[Effect]]) -> None:
         """One step of the core. A bug in it drops this leg from recording, never the call."""
         try:
             effects = step()
@@ -311,30 +286,31 @@ class Engine:
         for effect in effects:
             match effect:
                 case PlaneOrder(order):
-                    self._order(live, order)
+                    self.order(live, order)
                 case Publish(event):
                     self.bus.publish(event)
                 case CountEvent(name):
                     self.figures[name] += 1
                 case EnterLeg(agent):
-                    self._do(live, partial(self._enter, live, agent))
+                    self._do(live, partial(self._durable.enter, live, agent))
                 case WriteReceipt():
-                    self._do(live, partial(self._write_receipt, live, effect))
+                    self._do(live, partial(self._durable.write_receipt, live, effect))
                 case WriteDecision():
-                    self._do(live, partial(self._write_decision, live, effect))
+                    self._do(live, partial(self._durable.write_decision, live, effect))
                 case WriteStop():
-                    self._do(live, partial(self._write_stop, live, effect))
+                    self._do(live, partial(self._durable.write_stop, live, effect))
                 case DiscardRecording():
-                    self._do(live, partial(self._discard, live, effect))
+                    self._do(live, partial(self._durable.discard, live, effect))
                 case LeaveLeg():
-                    self._do(live, partial(self._leave, live, effect))
+                    self._do(live, partial(self._durable.leave, live, effect))
 
     def _do(self, live: LiveCall, work: Callable[[], Awaitable[None]]) -> None:
         task = live.do(work)
         self._working.add(task)
         task.add_done_callback(self._working.discard)
 
-    def _order(self, live: LiveCall, order: plane.Order) -> None:
+    def order(self, live: LiveCall, order: plane.Order) -> None:
+        """Send an order to the call's worker; a tap that opens is noted first."""
         if live.call.worker is None:
             return
         if isinstance(order, plane.Record):
@@ -342,180 +318,6 @@ class Engine:
                 self.custody.tap_ordered(live, (order.recording, order.seg, side.side), order.opened_at)
         if not self.workers.send(live.call.worker, order):
             self.counters["orders_lost"] += 1
-
-    async def _enter(self, live: LiveCall, agent: str) -> None:
-        wallclock = self.clock.wallclock()
-        agreement = self.site.agreement
-        if agreement is None or not self.site.draws(agreement):
-            return
-        if self.site.is_protected(live.call.new.outside):
-            await self._write_x(agreement, XKind.PROTECTED)  # no entry may tie an agent to who was called
-            return
-        try:
-            live.entered = await self.ledger.enter(
-                self.site.agents[agent],
-                self.site.agreements,
-                self.site.phase(agent, wallclock),
-                queue=live.call.new.queue,
-                call=live.call.ref,
-                wallclock=wallclock,
-            )
-        except StorageError as error:
-            self._storage_failed("a leg could not be entered", error)
-            return
-        self.site.watch.last_entry = wallclock
-        live.call.entered(live.entered.result)
-        self.reconsider(live)
-
-    async def _write_receipt(self, live: LiveCall, effect: WriteReceipt) -> None:
-        agreement, leg = self.site.agreement, live.call.leg
-        if agreement is None or leg is None:
-            return
-        wallclock, now = self.clock.wallclock(), self.clock.now()
-        erased = erase_recording_at(self.site.agreements, effect.purpose, wallclock)
-        try:
-            keep_until = erase_receipt_at(self.site.agreements, erased)
-            detector = _detector(live)
-            digest = await self.custody.receipt(effect, agreement.digest, detector, now, wallclock, keep_until)
-        except StorageError as error:
-            self._storage_failed("a receipt could not be written", error)
-            if effect.outcome == "yes":
-                self._step(live, lambda: leg.abandon(now, wallclock, (Reason.CONSENT_UNPROVEN,)))
-            return
-        if effect.outcome == "yes":
-            live.consents.append(digest)
-            self._step(live, lambda: leg.receipt_written(effect.purpose, self.clock.now()))
-            self.reconsider(live)
-
-    async def _write_decision(self, live: LiveCall, effect: WriteDecision) -> None:
-        leg, agreement = live.call.leg, self.site.agreement
-        if leg is None:
-            return
-        try:
-            if agreement is None or live.entered is None:
-                raise StorageError("nothing to decide under")
-            await self.custody.decide(live, effect, self.site, self.clock.wallclock())
-        except StorageError as error:
-            self._storage_failed("a decision could not be made durable", error)
-            self._step(live, lambda: leg.decision_failed(self.clock.now(), self.clock.wallclock()))
-            return
-        now, wallclock = self.clock.now(), self.clock.wallclock()
-
-        def step() -> list[Effect]:
-            given = self._gather(live, leg, now, wallclock)
-            return leg.decision_durable(given, live.call.negotiation.line(), now, wallclock)
-
-        self._step(live, step)
-
-    async def _write_stop(self, live: LiveCall, effect: WriteStop) -> None:
-        try:
-            await self.custody.stop(live, effect, self.clock.wallclock())
-        except StorageError as error:
-            self._storage_failed("a stop could not be noted", error)
-
-    async def _discard(self, live: LiveCall, effect: DiscardRecording) -> None:
-        """Intent durable, keys dropped, files destroyed. An intent that can't be written doesn't keep the tap open."""
-        try:
-            await self.custody.intend_discard(effect.recording, self.clock.wallclock())
-        except StorageError as error:
-            self._storage_failed("a discard could not be noted", error)
-        acknowledged = self.custody.expect_discarded(effect.recording)
-        self._order(live, plane.Discard(effect.call, effect.recording))
-        await self.custody.finish_discard(effect.recording, acknowledged)
-        for key in [key for key in live.unsettled if key[0] == effect.recording]:
-            live.settle(key)
-        if live.agent is not None:
-            self.bus.publish(RecordingsChanged(live.agent, effect.recording))
-
-    async def _leave(self, live: LiveCall, effect: LeaveLeg) -> None:
-        """The leg's single `out`, after what became of its segments is durable."""
-        stored = await self.custody.settled(live)
-        told, reasons = effect.told_as, effect.reasons
-        if live.interrupted and told.startswith("recorded"):
-            told = "interrupted"
-        elif told.startswith("recorded") and not stored:
-            told, reasons = "not_recorded", (Reason.NO_MEDIA.value,)
-        self._remember(live, told, reasons, effect.recording)
-        if live.entered is None:
-            return
-        try:
-            await self.ledger.leave(live.entered, told, reasons, tuple(live.manifests), effect.answer)
-        except StorageError as error:
-            self._storage_failed("an out could not be written", error)
-
-    def _storage_failed(self, what: str, error: StorageError) -> None:
-        self.counters["storage_failures"] += 1
-        self.site.storage_available = False  # until the next probe succeeds
-        log.error(what, fault=type(error).__name__)
-
-    # --- reports of the media plane ----------------------------------------------------------------------------------
-
-    def report(self, worker: int, report: plane.Report) -> None:
-        """One line of a worker's."""
-        match report:
-            case plane.Hello():
-                self._hello(worker, report)
-            case plane.MediaSeen(flow=flow):
-                self._with_call(CallRef(flow.split("/", 1)[0]), lambda live: live.call.media_seen(report))
-            case plane.DigitHeard(flow=flow):
-                self._with_call(CallRef(flow.split("/", 1)[0]), lambda live: _pressed(live, report))
-            case plane.PlayEnded(flow=flow):
-                self._with_call(CallRef(flow.split("/", 1)[0]), lambda live: live.call.played(report))
-            case plane.Discarded(recording=recording):
-                self.custody.discarded(recording)
-            case plane.SegmentOpened() | plane.SegmentSealed() | plane.SegmentFailed():
-                self.custody.take(worker, report)
-                if isinstance(report, plane.SegmentFailed):
-                    self._side_failed(report)
-            case plane.MediaTimeout(flow=flow, silent_s=silent_s):
-                self._silent.suspect(CallRef(flow.split("/", 1)[0]), self.clock.now() - silent_s)
-            case plane.Counted(final=False):
-                self._counted(report)
-            case plane.Counted(flows=flows, final=True):
-                for count in flows.values():
-                    self.counters["packets_relayed"] += count.forwarded
-                    self.counters["packets_from_wrong_source"] += count.wrong_source
-            case _:
-                pass
-
-    def _side_failed(self, report: plane.SegmentFailed) -> None:
-        """A side that can't be stored ends the recording of both, and the light with it."""
-        live = self.by_ref.get(report.call)
-        leg = live.call.leg if live is not None else None
-        if live is None or leg is None or report.reason == "no_media":
-            return
-        if leg.stage is Stage.OPEN and (leg.recording, leg.seg) == (report.recording, report.seg):
-            now, wallclock = self.clock.now(), self.clock.wallclock()
-            self._step(live, partial(leg.abandon, now, wallclock, (Reason.STORAGE_UNAVAILABLE,)))
-
-    def worker_lost(self, worker: int) -> None:
-        """A worker's connection broke: it has closed its taps, or it is gone. Its calls go on, unrecorded."""
-        for live in tuple(self.calls.values()):
-            leg = live.call.leg
-            if live.call.worker != worker or leg is None:
-                continue
-            if leg.opened:
-                live.interrupted = True
-            now, wallclock = self.clock.now(), self.clock.wallclock()
-            self._step(live, partial(leg.abandon, now, wallclock, (Reason.STORAGE_UNAVAILABLE,)))
-
-    def _hello(self, worker: int, hello: plane.Hello) -> None:
-        """Calls that only one of the two knows are ended on its side."""
-        for ref in hello.calls:
-            if ref not in self.by_ref:
-                self.workers.send(worker, plane.Remove(ref))
-        for live in tuple(self.calls.values()):
-            if live.call.worker == worker and live.call.ref not in hello.calls:
-                # its ports are gone: the next offer or answer reserves others
-                self.counters["calls_lost_by_worker"] += 1
-                live.call.negotiation.ports.clear()
-        self.custody.worker_connected(worker, hello.pid)
-
-    def _with_call(self, ref: CallRef, note: Callable[[LiveCall], None]) -> None:
-        live = self.by_ref.get(ref)
-        if live is not None:
-            note(live)
-            self.reconsider(live)
 
     # --- calls -------------------------------------------------------------------------------------------------------
 
@@ -529,7 +331,7 @@ class Engine:
                 continue
             call = restore(kept, self._hosts, self._networks, partial(self._make_leg, kept.ref))
             self._hold(call)
-            self._silent.suspect(call.ref, self.clock.now())  # its end may have passed while nobody listened
+            self.reports.suspect(call.ref)  # its end may have passed while nobody listened
         return len(self.calls)
 
     async def finished(self, within_s: float = FINISH_S) -> bool:
@@ -607,30 +409,7 @@ class Engine:
             return
 
         kind = XKind.UNKNOWN if live.call.new.extension is None else XKind.UNCLAIMED
-        self._do(live, partial(self._write_x, agreement, kind))
-
-    async def _write_x(self, agreement: Agreement, kind: XKind) -> None:
-        try:
-            await self.ledger.enter_x(agreement, kind, self.clock.wallclock())
-        except StorageError as error:
-            self._storage_failed("a leg could not be counted", error)
-
-    def _remember(self, live: LiveCall, told_as: str, reasons: tuple[str, ...], recording: str | None = None) -> None:
-        call = live.call
-        drawn = live.entered.result.drawn if live.entered is not None else None
-        self.memory.add(
-            Remembered(call.ref, live.agent, call.since, self.clock.now(), told_as, reasons, drawn, recording)
-        )
-
-
-def _detector(live: LiveCall) -> str:
-    line = live.call.negotiation.line()
-    return "inband" if line is not None and line.caller_events is None else "rfc4733"
-
-
-def _pressed(live: LiveCall, report: plane.DigitHeard) -> None:
-    if live.call.leg is not None:
-        live.call.leg.pressed(report)
+        self._do(live, partial(self._durable.write_x, agreement, kind))
 
 
 def outside(user: str | None) -> Private | None:

@@ -75,7 +75,7 @@ class Jobs:
         self._engine.beat()
 
     async def _survey(self) -> None:
-        self._engine.survey()
+        self._engine.reports.survey()
 
     async def _retention(self) -> None:
         with contextlib.suppress(StorageError):

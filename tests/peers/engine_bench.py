@@ -171,7 +171,7 @@ class EngineBench:
             config=config, clock=self.clock, ids=Ids(), site=self.site, ledger=self.ledger,  # type: ignore[arg-type]  # a double
             custody=self.custody, workers=self.worker, bus=self.bus, journal=CallJournal(config.run_dir),  # type: ignore[arg-type]  # a double
         )  # fmt: skip
-        self.worker.told = self.engine.report
+        self.worker.told = self.engine.reports.take
         await self._agree()
         return self
 
@@ -224,12 +224,12 @@ class EngineBench:
         live = await self.answered()
         caller, agent = (FlowId(f"{live.call.ref}/{side}/0") for side in ("caller", "agent"))
         self.clock.advance(8)
-        self.engine.report(0, PlayEnded("ask", caller, True, self.clock.now()))
+        self.engine.reports.take(0, PlayEnded("ask", caller, True, self.clock.now()))
         self.clock.advance(1)
-        self.engine.report(0, DigitHeard(caller, "1", 100, self.clock.now(), "rfc4733"))
+        self.engine.reports.take(0, DigitHeard(caller, "1", 100, self.clock.now(), "rfc4733"))
         await self.engine.finished()
-        self.engine.report(0, PlayEnded("tone", agent, True, self.clock.now()))
-        self.engine.report(0, PlayEnded("notice", caller, True, self.clock.now()))
+        self.engine.reports.take(0, PlayEnded("tone", agent, True, self.clock.now()))
+        self.engine.reports.take(0, PlayEnded("notice", caller, True, self.clock.now()))
         assert self.stage(live) is Stage.LIT
         return live
 

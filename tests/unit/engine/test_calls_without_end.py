@@ -8,14 +8,14 @@ from storage.decisions import Decisions
 
 def fall_silent(bench, live) -> None:
     for side in ("caller", "agent"):
-        bench.engine.report(0, MediaTimeout(FlowId(f"{live.call.ref}/{side}/0"), 30.0))
+        bench.engine.reports.take(0, MediaTimeout(FlowId(f"{live.call.ref}/{side}/0"), 30.0))
 
 
 def count(bench, live, received: int, rtcp: int = 0) -> None:
     """One survey and its answer."""
-    bench.engine.survey()
+    bench.engine.reports.survey()
     flow = FlowCount(received, received, 0, 0, rtcp, 0)
-    bench.engine.report(0, Counted(live.call.ref, {FlowId(f"{live.call.ref}/caller/0"): flow}))
+    bench.engine.reports.take(0, Counted(live.call.ref, {FlowId(f"{live.call.ref}/caller/0"): flow}))
 
 
 async def test_silence_ends_the_recording_and_at_last_the_call(bench):
@@ -33,7 +33,7 @@ async def test_silence_ends_the_recording_and_at_last_the_call(bench):
     bench.clock.advance(OVER_AFTER_S)
     count(bench, live, 500)
     assert not bench.engine.calls
-    bench.engine.survey()
+    bench.engine.reports.survey()
     assert isinstance(bench.worker.orders[-1], Remove), "nothing is left to count"
 
 
@@ -48,7 +48,7 @@ async def test_a_call_of_which_anything_is_heard_goes_on(bench):
 
 async def test_a_call_that_never_fell_silent_is_not_counted(bench):
     await bench.answered()
-    bench.engine.survey()
+    bench.engine.reports.survey()
     assert not any(isinstance(order, Query) for order in bench.worker.orders)
 
 
@@ -57,7 +57,7 @@ async def test_a_call_taken_up_after_a_restart_is_counted(bench):
     bench.engine.calls.clear()
     bench.engine.by_ref.clear()
     assert bench.engine.adopt() == 1
-    bench.engine.survey()
+    bench.engine.reports.survey()
     assert bench.worker.orders[-1] == Query(live.call.ref)
 
 
@@ -65,10 +65,10 @@ async def test_a_call_without_ports_is_forgotten_at_last(bench):
     bench.worker.away = True
     await bench.offer()
     bench.clock.advance(UNANCHORED_AFTER_S)
-    bench.engine.survey()
+    bench.engine.reports.survey()
     assert bench.engine.calls
     bench.clock.advance(1)
-    bench.engine.survey()
+    bench.engine.reports.survey()
     assert not bench.engine.calls
 
 

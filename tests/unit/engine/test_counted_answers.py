@@ -26,7 +26,7 @@ async def asked(bench):
     live = await bench.answered()
     caller = FlowId(f"{live.call.ref}/caller/0")
     bench.clock.advance(8)
-    bench.engine.report(0, PlayEnded("ask", caller, True, bench.clock.now()))
+    bench.engine.reports.take(0, PlayEnded("ask", caller, True, bench.clock.now()))
     return live, caller
 
 
@@ -44,7 +44,7 @@ async def test_a_callers_yes_is_the_legs_answer(bench):
 
 async def test_a_callers_no_is_the_legs_answer(bench):
     _, caller = await asked(bench)
-    bench.engine.report(0, DigitHeard(caller, "9", 100, bench.clock.now(), "rfc4733"))
+    bench.engine.reports.take(0, DigitHeard(caller, "9", 100, bench.clock.now(), "rfc4733"))
     assert await over(bench) == [(NO, "dtmf")]
 
 

@@ -46,7 +46,7 @@ async def test_the_decision_is_on_disk_before_the_order_goes_out(bench, monkeypa
     [
         lambda bench, live: bench.engine.ending(live.call.new.call_id),
         lambda bench, live: bench.engine.hang_up(live.call.new.call_id),
-        lambda bench, live: bench.engine.worker_lost(0),
+        lambda bench, live: bench.engine.reports.worker_lost(0),
         lambda bench, live: bench.engine.referred(live.call.new.call_id),
         lambda bench, live: live.call.leg.withdraw(Side.AGENT) or bench.engine.reconsider(live),
         lambda bench, live: bench.engine.lights.close_page(bench.agent, "page-1"),
@@ -76,7 +76,7 @@ async def test_a_side_that_cant_be_stored_ends_the_recording_and_its_light(bench
     live = await bench.opened()
     order = records(bench)[0]
     failed = SegmentFailed(order.call, order.recording, order.seg, "caller", "disk is full")
-    bench.engine.report(0, failed)
+    bench.engine.reports.take(0, failed)
     assert bench.stage(live) is Stage.CLOSED
     assert bench.worker.orders[-1].kind == "listen"
     assert "stop" in bench.worker.kinds()
@@ -85,7 +85,7 @@ async def test_a_side_that_cant_be_stored_ends_the_recording_and_its_light(bench
 async def test_a_side_without_media_ends_nothing(bench):
     live = await bench.opened()
     order = records(bench)[0]
-    bench.engine.report(0, SegmentFailed(order.call, order.recording, order.seg, "caller", "no_media"))
+    bench.engine.reports.take(0, SegmentFailed(order.call, order.recording, order.seg, "caller", "no_media"))
     assert bench.stage(live) is Stage.OPEN
 
 
@@ -93,7 +93,7 @@ async def test_nothing_of_a_discarded_recording_is_remembered(bench):
     live = await bench.opened()
     order = records(bench)[0]
     opened = SegmentOpened(order.call, order.recording, 1, "caller", "c" * 64, 1, "wav/PCMA", bench.clock.now())
-    bench.engine.report(0, opened)
+    bench.engine.reports.take(0, opened)
     ordered = bench.worker.expect(Discard)
     live.call.leg.withdraw(Side.AGENT)
     bench.engine.reconsider(live)

@@ -1,0 +1,204 @@
+"""The durable work of a call's leg, in order: its entry, receipts, decisions, stops, discards, its single `out`.
+
+Runs in the call's own queue, apart from its steps; each completion is a step of the call again. What can't be written
+keeps or makes the tap closed, and says so once; the call goes on.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from gateway.call.effects import DiscardRecording, Effect, LeaveLeg, WriteDecision, WriteReceipt, WriteStop
+from gateway.call.leg import Leg
+from gateway.call.model import Circumstances
+from gateway.clock import Clock
+from gateway.engine.custody import Custody
+from gateway.engine.ledger import Ledger
+from gateway.engine.live_call import LiveCall
+from gateway.engine.memory import Memory, Remembered
+from gateway.engine.site import Site
+from gateway.event_bus import EventBus
+from gateway.events import RecordingsChanged
+from gateway.media import plane
+from policy.agreement.schema import Agreement
+from policy.decision import Reason
+from policy.retention import erase_receipt_at, erase_recording_at
+from storage.errors import StorageError
+from storage.legs import XKind
+
+__all__ = ["Deciding", "DurableWork"]
+
+log = structlog.get_logger()
+
+
+class Deciding(Protocol):
+    """What completed work asks of the engine."""
+
+    counters: Counter[str]
+
+    def reconsider(self, live: LiveCall) -> None:
+        """Let a call decide anew."""
+
+    def step(self, live: LiveCall, step: Callable[[], list[Effect]]) -> None:
+        """Take one step of the core and apply its effects."""
+
+    def gather(self, live: LiveCall, leg: Leg, now: float, wallclock: datetime) -> Circumstances:
+        """What a decision needs to know now."""
+
+    def order(self, live: LiveCall, order: plane.Order) -> None:
+        """Send an order to the call's worker."""
+
+
+class DurableWork:
+    """See the module."""
+
+    def __init__(
+        self,
+        deciding: Deciding,
+        *,
+        clock: Clock,
+        site: Site,
+        ledger: Ledger,
+        custody: Custody,
+        memory: Memory,
+        bus: EventBus,
+    ) -> None:
+        self._deciding = deciding
+        self._clock = clock
+        self._site = site
+        self._ledger = ledger
+        self._custody = custody
+        self._memory = memory
+        self._bus = bus
+
+    async def enter(self, live: LiveCall, agent: str) -> None:
+        """The leg's entry and its draw, before anything is decided for it."""
+        wallclock = self._clock.wallclock()
+        agreement = self._site.agreement
+        if agreement is None or not self._site.draws(agreement):
+            return
+        if self._site.is_protected(live.call.new.outside):
+            await self.write_x(agreement, XKind.PROTECTED)  # no entry may tie an agent to who was called
+            return
+        try:
+            live.entered = await self._ledger.enter(
+                self._site.agents[agent],
+                self._site.agreements,
+                self._site.phase(agent, wallclock),
+                queue=live.call.new.queue,
+                call=live.call.ref,
+                wallclock=wallclock,
+            )
+        except StorageError as error:
+            self._storage_failed("a leg could not be entered", error)
+            return
+        self._site.watch.last_entry = wallclock
+        live.call.entered(live.entered.result)
+        self._deciding.reconsider(live)
+
+    async def write_receipt(self, live: LiveCall, effect: WriteReceipt) -> None:
+        """The proof of a yes, or of its withdrawal."""
+        agreement, leg = self._site.agreement, live.call.leg
+        if agreement is None or leg is None:
+            return
+        wallclock, now = self._clock.wallclock(), self._clock.now()
+        erased = erase_recording_at(self._site.agreements, effect.purpose, wallclock)
+        try:
+            keep_until = erase_receipt_at(self._site.agreements, erased)
+            detector = _detector(live)
+            digest = await self._custody.receipt(effect, agreement.digest, detector, now, wallclock, keep_until)
+        except StorageError as error:
+            self._storage_failed("a receipt could not be written", error)
+            if effect.outcome == "yes":
+                self._deciding.step(live, lambda: leg.abandon(now, wallclock, (Reason.CONSENT_UNPROVEN,)))
+            return
+        if effect.outcome == "yes":
+            live.consents.append(digest)
+            self._deciding.step(live, lambda: leg.receipt_written(effect.purpose, self._clock.now()))
+            self._deciding.reconsider(live)
+
+    async def write_decision(self, live: LiveCall, effect: WriteDecision) -> None:
+        """The decision row; then every gate once more, and the tap."""
+        leg, agreement = live.call.leg, self._site.agreement
+        if leg is None:
+            return
+        try:
+            if agreement is None or live.entered is None:
+                raise StorageError("nothing to decide under")
+            await self._custody.decide(live, effect, self._site, self._clock.wallclock())
+        except StorageError as error:
+            self._storage_failed("a decision could not be made durable", error)
+            self._deciding.step(live, lambda: leg.decision_failed(self._clock.now(), self._clock.wallclock()))
+            return
+        now, wallclock = self._clock.now(), self._clock.wallclock()
+
+        def step() -> list[Effect]:
+            given = self._deciding.gather(live, leg, now, wallclock)
+            return leg.decision_durable(given, live.call.negotiation.line(), now, wallclock)
+
+        self._deciding.step(live, step)
+
+    async def write_stop(self, live: LiveCall, effect: WriteStop) -> None:
+        """That a segment was stopped."""
+        try:
+            await self._custody.stop(live, effect, self._clock.wallclock())
+        except StorageError as error:
+            self._storage_failed("a stop could not be noted", error)
+
+    async def discard(self, live: LiveCall, effect: DiscardRecording) -> None:
+        """Intent durable, keys dropped, files destroyed. An intent that can't be written doesn't keep the tap open."""
+        try:
+            await self._custody.intend_discard(effect.recording, self._clock.wallclock())
+        except StorageError as error:
+            self._storage_failed("a discard could not be noted", error)
+        acknowledged = self._custody.expect_discarded(effect.recording)
+        self._deciding.order(live, plane.Discard(effect.call, effect.recording))
+        await self._custody.finish_discard(effect.recording, acknowledged)
+        for key in [key for key in live.unsettled if key[0] == effect.recording]:
+            live.settle(key)
+        if live.agent is not None:
+            self._bus.publish(RecordingsChanged(live.agent, effect.recording))
+
+    async def leave(self, live: LiveCall, effect: LeaveLeg) -> None:
+        """The leg's single `out`, after what became of its segments is durable."""
+        stored = await self._custody.settled(live)
+        told, reasons = effect.told_as, effect.reasons
+        if live.interrupted and told.startswith("recorded"):
+            told = "interrupted"
+        elif told.startswith("recorded") and not stored:
+            told, reasons = "not_recorded", (Reason.NO_MEDIA.value,)
+        self.remember(live, told, reasons, effect.recording)
+        if live.entered is None:
+            return
+        try:
+            await self._ledger.leave(live.entered, told, reasons, tuple(live.manifests), effect.answer)
+        except StorageError as error:
+            self._storage_failed("an out could not be written", error)
+
+    def _storage_failed(self, what: str, error: StorageError) -> None:
+        self._deciding.counters["storage_failures"] += 1
+        self._site.storage_available = False  # until the next probe succeeds
+        log.error(what, fault=type(error).__name__)
+
+    async def write_x(self, agreement: Agreement, kind: XKind) -> None:
+        """Count a leg that names no agent."""
+        try:
+            await self._ledger.enter_x(agreement, kind, self._clock.wallclock())
+        except StorageError as error:
+            self._storage_failed("a leg could not be counted", error)
+
+    def remember(self, live: LiveCall, told_as: str, reasons: tuple[str, ...], recording: str | None = None) -> None:
+        """For who asks why, as long as memory keeps it."""
+        call = live.call
+        drawn = live.entered.result.drawn if live.entered is not None else None
+        self._memory.add(
+            Remembered(call.ref, live.agent, call.since, self._clock.now(), told_as, reasons, drawn, recording)
+        )
+
+
+def _detector(live: LiveCall) -> str:
+    line = live.call.negotiation.line()
+    return "inband" if line is not None and line.caller_events is None else "rfc4733"
