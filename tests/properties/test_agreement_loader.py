@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from policy.agreement.faults import FaultCode
 from policy.agreement.load import AgreementRefused, load
-from policy.agreement.tree import MapNode, parse_tree
+from policy.agreement.tree import MapNode
+from policy.agreement.yaml_tree import parse_tree
 from policy.consent import parse_receipt
 from policy.errors import PeriodError, StatementError
 from policy.period import parse_period

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
 
 from policy.agreement.faults import FaultCode as F
-from policy.agreement.load import AgreementRefused, load
+from policy.agreement.load import AgreementRefused, canonical_document, load
 from policy.agreement.tree import MAX_BYTES, MAX_DEPTH, MAX_NODES, Kind, scalar_kind
 from policy.terms import Lane, Phase, Purpose
 from tests.unit.policy.green import DELETED, EXAMPLE, edited, example, plain_example
@@ -191,3 +193,30 @@ def test_optional_sections_may_be_absent():
     agreement = load(edited({"council_powers": DELETED, "lanes/agent_request": DELETED}))
     assert agreement.council_powers is None
     assert agreement.lanes.agent_request is None
+
+
+def test_the_canonical_json_of_an_agreement_is_the_same_agreement():
+    data = canonical_document(EXAMPLE.read_bytes())
+    assert load(data) == example()
+    assert hashlib.sha256(data).hexdigest() == example().digest
+    assert canonical_document(data) == data
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b'{"demo":false}', F.BOOLEAN),
+        (b'{"a":' + b"[" * MAX_DEPTH + b"]" * MAX_DEPTH + b"}", F.TOO_DEEP),
+        (b'{"a":[' + b"1," * MAX_NODES + b"1]}", F.TOO_MANY_VALUES),
+        (b'{"' + b"a" * 129 + b'":1}', F.WRONG_TYPE),
+        (b'{"demo":null}', F.MISSING_FIELD),
+    ],
+)
+def test_canonical_json_has_the_limits_of_yaml(data, code):
+    assert code in {fault.code for fault in refused(data)}
+
+
+def test_canonical_json_needs_no_yaml_library():
+    program = "import sys, policy.chain, policy.agreement.load as l; l.load(sys.stdin.buffer.read());"
+    program += "sys.exit(any(name.split('.')[0] in ('ruamel', 'pydantic') for name in sys.modules))"
+    subprocess.run([sys.executable, "-c", program], input=canonical_document(EXAMPLE.read_bytes()), check=True)
