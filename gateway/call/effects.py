@@ -9,7 +9,6 @@ from policy.agreement.schema import Prompt
 from policy.decision import CallerAnswer, Decision, Purpose
 
 __all__ = [
-    "CountEvent",
     "DiscardRecording",
     "Effect",
     "EnterLeg",
@@ -98,21 +97,4 @@ class LeaveLeg:
     """The caller's last word on the purpose the leg was drawn for: counted, never kept with the leg."""
 
 
-@dataclass(frozen=True, slots=True)
-class CountEvent:
-    """Add one to a site counter: no person, no call."""
-
-    name: str
-
-
-Effect = (
-    PlaneOrder
-    | Publish
-    | EnterLeg
-    | WriteReceipt
-    | WriteDecision
-    | WriteStop
-    | DiscardRecording
-    | LeaveLeg
-    | CountEvent
-)
+Effect = PlaneOrder | Publish | EnterLeg | WriteReceipt | WriteDecision | WriteStop | DiscardRecording | LeaveLeg

@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 
 from gateway.call.asking import Question, WithdrawCode, play_to
 from gateway.call.effects import (
-    CountEvent,
     DiscardRecording,
     Effect,
     LeaveLeg,
@@ -25,7 +24,9 @@ from gateway.call.effects import (
 )
 from gateway.call.indicator import Indicator
 from gateway.call.model import Circumstances, EntryResult, Line
+from gateway.call.notice import NOTICE_WAIT_S, Notice
 from gateway.call.stage import STEPS, Stage
+from gateway.call.telling import closing_reasons, told_as, unrecorded_reasons
 from gateway.errors import GatewayError
 from gateway.events import LightState
 from gateway.media.plane import (
@@ -39,11 +40,9 @@ from gateway.media.plane import (
     RecordingId,
     RecordSide,
     Stop,
-    StopPlay,
 )
 from policy.agreement.schema import Agreement, Prompt
 from policy.decision import (
-    ASKABLE,
     CallerAnswer,
     ConsentState,
     Decision,
@@ -62,8 +61,6 @@ __all__ = ["Leg", "LegError"]
 
 LIT_WAIT_S = 5.0
 """How long a page may take to acknowledge the light before the leg is given up."""
-NOTICE_WAIT_S = 15.0
-"""How long notice and tone may take."""
 STALE_AFTER_S = 0.002
 """Ages are whole milliseconds: one more is surely stale, whatever the floating point says."""
 WHILE_PAUSED = frozenset({Reason.PAUSED, Reason.INDICATOR_STALE})
@@ -110,8 +107,7 @@ class Leg:
     _question: Question | None = None
     _prompt: Prompt | None = None
     _code: WithdrawCode | None = None
-    _awaiting: set[str] = field(default_factory=set)
-    """The receipt, then the playings of the noticing stage that have not ended."""
+    _notice: Notice | None = None
     _writing: bool = False
     """A decision is on its way to the disk."""
     _line: Line | None = None
@@ -152,10 +148,8 @@ class Leg:
         """A playing ended."""
         if self._question is not None:
             self._question.played(report)
-        elif report.play in self._awaiting:
-            self._awaiting.discard(report.play)
-            if not report.complete:
-                self._awaiting.add("failed")
+        elif self._notice is not None:
+            self._notice.played(report)
 
     # --- the one place that decides ----------------------------------------------------------------------------------
 
@@ -208,6 +202,8 @@ class Leg:
             times.append(now + (self._agreement.validity.end - wallclock).total_seconds())
         if self._question is not None:
             times.append(self._question.deadline)
+        if self._notice is not None:
+            times.append(self._notice.deadline)
         if self.stage is Stage.OPEN and self._agreement is not None:
             stale = self.indicator.stale_at(self._agreement.indicator.ack_max_age_ms)
             times.append(stale + STALE_AFTER_S if stale is not None else None)
@@ -244,16 +240,14 @@ class Leg:
         self._question = None
         if question.answer == "yes" and decision.purpose is not None and question.prompt_end is not None:
             self._go(Stage.NOTICING)
-            self._deadline = now + NOTICE_WAIT_S
             # keys are listened to and held back on: the caller may change their mind while the receipt is written
-            self._code, self._awaiting = WithdrawCode(question.prompt.withdraw_code), {"receipt"}
-            yield CountEvent("caller_yes")
+            self._code = WithdrawCode(question.prompt.withdraw_code)
+            self._notice = Notice(question.prompt.language, now + NOTICE_WAIT_S)
             yield WriteReceipt(self.call, decision.purpose, "yes", question.prompt, question.prompt_end, now)
             return
         yield from question.close()
         if question.answer == "no" and decision.purpose is not None:
             self.answers[decision.purpose] = CallerAnswer(ConsentState.NO, "dtmf")
-        yield CountEvent("caller_no" if question.answer == "no" else "caller_silent")
         reason = Reason.CALLER_REFUSED if question.answer == "no" else Reason.CALLER_UNSET
         others = tuple(r for r in decision.reasons if r not in (Reason.CALLER_NOTICE_MISSING, Reason.INDICATOR_STALE))
         yield from self._close(now, wallclock, (reason,) if pending(decision) else others)
@@ -266,32 +260,30 @@ class Leg:
         if self.left or self.stage is not Stage.NOTICING:
             return list(self._withdrawal_receipts(now))
         self.answers[purpose] = CallerAnswer(ConsentState.YES, "dtmf", receipt=True)
-        return list(self._notice(now))
+        return list(self._tell(now))
 
     def _begin_notice(self, now: float) -> Iterator[Effect]:
+        assert self._prompt is not None
         self._go(Stage.NOTICING)
-        yield from self._notice(now)
+        self._notice = Notice(self._prompt.language, now + NOTICE_WAIT_S)
+        yield from self._tell(now)
 
-    def _notice(self, now: float) -> Iterator[Effect]:
-        line, prompt = self._line, self._prompt
-        if line is None or prompt is None:
+    def _tell(self, now: float) -> Iterator[Effect]:
+        line, prompt, notice = self._line, self._prompt, self._notice
+        if line is None or prompt is None or notice is None:
             return
-        self._deadline = now + NOTICE_WAIT_S
         self._code = WithdrawCode(prompt.withdraw_code)
-        self._awaiting = {"notice", "tone"}
-        yield PlaneOrder(Listen(line.caller_flow, True, line.caller_events, hold_back=True))
-        yield play_to(line.caller_flow, "notice", f"notice-{prompt.language}-1", line, "instead")
-        yield play_to(line.agent_flow, "tone", "tone-start", line, "beneath")
+        yield from notice.open(line, now)
 
     def _noticing(self, given: Circumstances, decision: Decision, now: float, wallclock: datetime) -> Iterator[Effect]:
-        waited = self._deadline is not None and now >= self._deadline
-        broken = self._line is None or not self._line.flowing or "failed" in self._awaiting or waited
+        notice = self._notice
+        broken = self._line is None or not self._line.flowing or notice is None or notice.spoiled(now)
         if broken or not (pending(decision) or decision.outcome is Outcome.RECORD):
-            yield from self._close(now, wallclock, _telling(decision, (Reason.CALLER_NOTICE_MISSING,)))
+            yield from self._close(now, wallclock, closing_reasons(decision, (Reason.CALLER_NOTICE_MISSING,)))
             return
-        if self._awaiting:
+        if notice is None or not notice.told:
             return
-        self._notice_played = True
+        self._notice, self._notice_played = None, True
         yield from self._light(given, decision, now, wallclock)
 
     def _light(self, given: Circumstances, decision: Decision, now: float, wallclock: datetime) -> Iterator[Effect]:
@@ -313,7 +305,7 @@ class Leg:
         if not waited and Reason.PAUSED in decision.reasons and WHILE_PAUSED.issuperset(decision.reasons):
             yield self._pause(given, decision, now, wallclock)  # a hold, or a pause, before the tap opened
         elif waited or not WHILE_LIT.issuperset(decision.reasons):
-            yield from self._close(now, wallclock, _telling(decision, (Reason.INDICATOR_STALE,)))
+            yield from self._close(now, wallclock, closing_reasons(decision, (Reason.INDICATOR_STALE,)))
 
     def decision_durable(
         self, given: Circumstances, line: Line | None, now: float, wallclock: datetime
@@ -326,7 +318,7 @@ class Leg:
         self.decision = decision = evaluate(self.facts(given.facts, now))
         if decision.outcome is not Outcome.RECORD or line is None or not given.recipients:
             effects = self._unopened()
-            reasons = _telling(decision, decision.reasons or (Reason.KEY_UNAVAILABLE,))
+            reasons = closing_reasons(decision, decision.reasons or (Reason.KEY_UNAVAILABLE,))
             return [*effects, *self._close(now, wallclock, reasons)]
         self._go(Stage.OPEN)
         self.opened, self._deadline = self.opened + 1, None
@@ -374,7 +366,7 @@ class Leg:
     def _paused(self, given: Circumstances, decision: Decision, now: float, wallclock: datetime) -> Iterator[Effect]:
         waited = self._deadline is not None and now >= self._deadline
         if waited or not WHILE_PAUSED.issuperset(decision.reasons):
-            yield from self._close(now, wallclock, _telling(decision, (Reason.PAUSED,)))
+            yield from self._close(now, wallclock, closing_reasons(decision, (Reason.PAUSED,)))
         elif not (self.paused_by_call or self._held):
             yield from self._light(given, decision, now, wallclock)
 
@@ -389,10 +381,11 @@ class Leg:
         if self._question is not None:
             yield from self._question.close()
             self._question = None
+        notice, self._notice = self._notice, None
         self._go(Stage.CLOSED)
         self.ended_by, self._deadline, self._code = reasons, None, None
-        if line is not None and was is Stage.NOTICING:
-            yield PlaneOrder(StopPlay("notice", line.caller_flow))
+        if line is not None and notice is not None:
+            yield from notice.close(line)
         if self.recording is not None and was in (Stage.OPEN, Stage.PAUSED, Stage.LIT):
             yield from self._end_recording(was, reasons)
         if line is not None and was in (Stage.OPEN, Stage.PAUSED):
@@ -422,7 +415,6 @@ class Leg:
             yield from self._stop_segment(End.STOPPED, reasons)
         if discarding:
             self.discarded = True
-            yield CountEvent("withdrawn")
             yield DiscardRecording(self.call, self.recording)
 
     def _must_discard(self, reasons: tuple[Reason, ...]) -> bool:
@@ -451,8 +443,9 @@ class Leg:
         if self.entry is not None:
             reasons = tuple(reason.value for reason in self.told_reasons())
             recording = self.recording if self.opened else None
+            told = told_as(opened=self.opened > 0, discarded=self.discarded, cut=bool(self.ended_by))
             answer = self.answers.get(self.entry.rule.purpose) if self.entry.rule is not None else None
-            effects.append(LeaveLeg(self.call, self.entry.entry, self._told_as(), reasons, recording, answer))
+            effects.append(LeaveLeg(self.call, self.entry.entry, told, reasons, recording, answer))
         return effects
 
     def told_reasons(self) -> tuple[Reason, ...]:
@@ -461,15 +454,7 @@ class Leg:
             return self.ended_by
         if self.opened or self.decision is None:
             return ()
-        reached = tuple(reason for reason in self.decision.reasons if reason not in ASKABLE)
-        return reached or self.decision.reasons
-
-    def _told_as(self) -> str:
-        if not self.opened:
-            return "not_recorded"
-        if self.discarded:
-            return "discarded"
-        return "recorded (cut)" if self.ended_by else "recorded"
+        return unrecorded_reasons(self.decision)
 
     # --- small parts -------------------------------------------------------------------------------------------------
 
@@ -512,13 +497,6 @@ _STEP: dict[Stage, Callable[[Leg, Circumstances, Decision, float, datetime], Ite
     Stage.OPEN: Leg._open,
     Stage.PAUSED: Leg._paused,
 }
-
-
-def _telling(decision: Decision, fallback: tuple[Reason, ...]) -> tuple[Reason, ...]:
-    """The reasons of a decision that a closing tells: without the gates that simply weren't reached yet."""
-    unreached = {Reason.CALLER_NOTICE_MISSING, Reason.INDICATOR_STALE}
-    told = tuple(reason for reason in decision.reasons if reason not in unreached)
-    return told or fallback
 
 
 def _flow(line: Line, side: Side) -> FlowId:

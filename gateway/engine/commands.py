@@ -110,7 +110,6 @@ class Commands:
             command.agent, command.page, command.call, command.seq, command.nonce, command.state
         )
         if counted:
-            self._engine.figures[f"light_{command.shown}"] += 1
             live = self._engine.by_ref.get(CallRef(command.call))
             if live is not None:
                 self._engine.reconsider(live)

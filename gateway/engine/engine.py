@@ -16,7 +16,6 @@ import structlog
 
 from gateway.call.core import Call
 from gateway.call.effects import (
-    CountEvent,
     DiscardRecording,
     Effect,
     EnterLeg,
@@ -86,8 +85,6 @@ class Engine:
         self.memory = Memory()
         self.counters: Counter[str] = Counter()
         """Technical ones, for admins."""
-        self.figures: Counter[str] = Counter()
-        """Of answers and lights: for the council's statistics alone, since one step of one tells of one call."""
         self.calls: dict[SipCallId, LiveCall] = {}
         self.by_ref: dict[CallRef, LiveCall] = {}
         self.idle = asyncio.Event()
@@ -289,8 +286,6 @@ class Engine:
                     self.order(live, order)
                 case Publish(event):
                     self.bus.publish(event)
-                case CountEvent(name):
-                    self.figures[name] += 1
                 case EnterLeg(agent):
                     self._do(live, partial(self._durable.enter, live, agent))
                 case WriteReceipt():

@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from gateway.call.effects import (
-    CountEvent,
     DiscardRecording,
     Effect,
     LeaveLeg,
@@ -197,8 +196,6 @@ def word(effect: Effect) -> str:
             return "discard"
         case LeaveLeg(told_as=told, reasons=reasons):
             return f"leave {told} {' '.join(reasons)}".rstrip()
-        case CountEvent(name):
-            return f"count {name}"
         case _:
             return type(effect).__name__
 

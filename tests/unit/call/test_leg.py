@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.call.leg import LIT_WAIT_S, NOTICE_WAIT_S, Leg, LegError
+from gateway.call.leg import LIT_WAIT_S, Leg, LegError
+from gateway.call.notice import NOTICE_WAIT_S
 from gateway.call.stage import STEPS, Stage
 from gateway.events import LightState
 from policy.decision import CallerAnswer, ConsentState, Facts, Purpose, Reason, Side
@@ -34,7 +35,7 @@ def test_the_whole_way_in_its_exact_order():
     bench.now += 8
     assert bench.played("ask") == []
     bench.now += 1
-    assert bench.pressed("1") == ["count caller_yes", "receipt yes"]
+    assert bench.pressed("1") == ["receipt yes"]
     assert bench.receipt_durable() == NOTICING
     bench.now += 2
     assert bench.played("tone") == []
@@ -96,7 +97,7 @@ def test_a_prompt_cut_short_is_no_question():
 def test_silence_is_no_yes_and_leaves_no_receipt():
     bench = LegBench().listening()
     said = bench.wait(6)
-    assert said == ["listen off", "count caller_silent", "light off CALLER_UNSET"]
+    assert said == ["listen off", "light off CALLER_UNSET"]
 
 
 def test_a_prompt_that_never_ends_is_given_up():
@@ -159,7 +160,7 @@ def test_the_refuse_key_counts_at_any_time(way):
 
 def test_a_no_leaves_no_receipt():
     bench = LegBench().listening()
-    assert bench.pressed("9") == ["listen off", "count caller_no", "light off CALLER_REFUSED"]
+    assert bench.pressed("9") == ["listen off", "light off CALLER_REFUSED"]
     assert bench.leave()[-1] == "leave not_recorded CALLER_REFUSED"
     assert not any(said.startswith("receipt") for said in bench.said)
 
@@ -316,7 +317,7 @@ def test_paused_and_withdrawn_discards_what_was_recorded():
     bench.leg.paused_by_call = True
     bench.step()
     bench.leg.withdraw(Side.AGENT)
-    assert bench.step() == ["count withdrawn", "discard", *AFTER, "light off WITHDRAWN_BY_AGENT"]
+    assert bench.step() == ["discard", *AFTER, "light off WITHDRAWN_BY_AGENT"]
 
 
 # --- what ends a recording ----------------------------------------------------------------------------------------
@@ -329,7 +330,7 @@ def test_a_withdrawal_closes_the_tap_first_and_then_discards(by):
     reason = Reason.WITHDRAWN_BY_AGENT if by is Side.AGENT else Reason.WITHDRAWN_BY_CALLER
     said = bench.step()
     receipt = ["receipt withdrawn"] if by is Side.CALLER else []
-    assert said == ["STOP 1 stopped", "count withdrawn", "discard", *AFTER, f"light off {reason.value}", *receipt]
+    assert said == ["STOP 1 stopped", "discard", *AFTER, f"light off {reason.value}", *receipt]
     assert bench.leave()[-1] == f"leave discarded {reason.value}"
 
 
@@ -348,7 +349,7 @@ def test_a_refusal_told_to_the_agent_discards_even_under_stop_only():
     bench = LegBench(agreement(consent__withdrawal_effect="stop_only")).opened()
     bench.leg.caller_refused()
     said = bench.step()
-    assert said[:3] == ["STOP 1 stopped", "count withdrawn", "discard"]
+    assert said[:2] == ["STOP 1 stopped", "discard"]
     assert bench.leave()[-1].startswith("leave discarded CALLER_REFUSED")
 
 

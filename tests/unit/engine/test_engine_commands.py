@@ -48,7 +48,6 @@ async def test_the_status_for_admins_has_no_figure_of_answers_or_lights(bench, c
     await bench.opened()
     after = await commands.command(p.Status())
     assert {key for key in after if after[key] != before[key]} == {"calls"}
-    assert bench.engine.figures["caller_yes"] == 1
 
 
 async def test_who_paused_must_resume(bench, commands):
