@@ -4,7 +4,7 @@ The signature is the commit point: a signed manifest stands for ever, anything l
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from crypto.ssh_key import SigningKey
@@ -59,7 +59,7 @@ class Sealer:
         self._key = key
 
     def seal(self, manifest: Manifest, private: Private) -> Sealed:
-        """Make a payload's opening, manifest (its `private` is set here) and signature durable; at most once.
+        """Make a payload's opening, manifest (`private` and `quorum` are set here) and signature durable; at most once.
 
         A segment that has its signed manifest keeps it. Raises BlobStateError when the payload isn't there as the
         manifest says, ManifestError, StorageUnavailable.
@@ -72,11 +72,12 @@ class Sealer:
             raise BlobStateError("payload isn't there, or of another size than its manifest would say")
         opening = Opening.make(private)
         self.vault.replace(key, Secret.OPENING, opening.seal(private.recipients))
-        data = manifest.committed(opening).to_bytes()
+        manifest = replace(manifest, quorum=self.vault.holds(key, Secret.QUORUM)).committed(opening)
+        data = manifest.to_bytes()
         Manifest.parse(data)  # never sign what its readers refuse
         self.blobs.replace(key, Kind.MANIFEST, data)
         self.blobs.replace(key, Kind.SIGNATURE, manifests.sign(self._key, data))
-        return Sealed(manifest.committed(opening), hashlib.sha256(data).hexdigest())
+        return Sealed(manifest, hashlib.sha256(data).hexdigest())
 
     def signed(self, key: SegmentKey) -> Sealed | None:
         """The manifest of a segment if it stands there with a signature of this gateway's key."""

@@ -1,4 +1,4 @@
-"""What opens a recording: `vault/{aa}/{id}/{side}-{seg}.header|.opening`, kept outside every backup.
+"""What opens a recording: `vault/{aa}/{id}/{side}-{seg}.header|.opening|.quorum`, kept outside every backup.
 
 Shredding a recording is destroying these (crypto.md §1): they are overwritten (best effort) and unlinked before any
 payload is touched. Blocking: call from a thread.
@@ -19,10 +19,12 @@ class Secret(StrEnum):
     """The age header: the file key, wrapped to the recipients."""
     OPENING = ".opening"
     """The manifest's private part and its salt, encrypted to the owner."""
+    QUORUM = ".quorum"
+    """The file key for council and data-protection officer together (`crypto.quorum`)."""
 
 
 class LocalVault:
-    """Headers and openings under `root` (the data folder)."""
+    """Headers, openings and quorum objects under `root` (the data folder)."""
 
     def __init__(self, root: Path) -> None:
         self._base = root
@@ -43,6 +45,10 @@ class LocalVault:
     def read(self, key: SegmentKey, secret: Secret) -> bytes:
         """A whole object. Raises BlobMissing, StorageUnavailable."""
         return durable.read(self.path(key, secret))
+
+    def holds(self, key: SegmentKey, secret: Secret) -> bool:
+        """Whether an object is there."""
+        return self.path(key, secret).is_file()
 
     def erase(self, key: SegmentKey) -> None:
         """Destroy the objects of one side and segment; harmless when repeated."""

@@ -20,6 +20,7 @@ __all__ = [
     "FlowId",
     "Order",
     "PlaneError",
+    "Quorum",
     "RecordingId",
     "Report",
     "SideName",
@@ -157,6 +158,15 @@ class RecordSide:
 
 
 @dataclass(frozen=True, slots=True)
+class Quorum:
+    """Who opens a recording together, besides its owner: `age1…` recipients, as the parties are anchored."""
+
+    council: tuple[str, ...]
+    """Any one of them opens the outer file."""
+    dpo: str
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """Open the taps for one segment of a recording; the decision behind it is already durable."""
 
@@ -166,6 +176,8 @@ class Record:
     sides: tuple[RecordSide, ...]
     opened_at: float
     """Zero of the segment's timeline, monotonic seconds: nothing that was received earlier is stored."""
+    quorum: Quorum | None = None
+    """Set: a quorum object is durable beside each side's header before any of its audio is."""
     kind: Literal["record"] = "record"
 
 

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from crypto import age
+from crypto import age, quorum
 from crypto.errors import AgeError, AgePayloadError
 from crypto.scrypt import Passphrase
 from crypto.stream import CHUNK_BYTES, NONCE_BYTES, SEALED_CHUNK_BYTES, PayloadWriter, new_file_key, read_chunks
@@ -55,6 +55,22 @@ def test_we_open_what_age_made(identity, key_file, size):
     assert made.returncode == 0, made.stderr
     assert age.decrypt(made.stdout, [identity]) == plaintext
     assert age.count_stanzas(made.stdout) == 2
+
+
+def test_council_and_officer_open_a_quorum_object_with_age_alone_and_neither_alone(tmp_path):
+    council, dpo, file_key = Identity.generate(), Identity.generate(), new_file_key()
+    for name, who in (("council.key", council), ("dpo.key", dpo)):
+        (tmp_path / name).write_text(format_identity(who))
+    sealed = quorum.seal(file_key, [council.recipient], dpo.recipient)
+    inner = _age("-d", "-i", tmp_path / "council.key", stdin=sealed)
+    assert inner.returncode == 0, inner.stderr
+    opened = _age("-d", "-i", tmp_path / "dpo.key", stdin=inner.stdout)
+    assert (opened.returncode, opened.stdout) == (0, file_key), opened.stderr
+    assert _age("-d", "-i", tmp_path / "dpo.key", stdin=sealed).returncode != 0
+    assert _age("-d", "-i", tmp_path / "council.key", stdin=inner.stdout).returncode != 0
+    by_tool = _age("-r", str(council.recipient), stdin=_age("-r", str(dpo.recipient), stdin=file_key).stdout).stdout
+    header = age.make_header(file_key, [Identity.generate().recipient])
+    assert quorum.open_inner(quorum.open_outer(by_tool, [council]), [dpo], header) == file_key
 
 
 @pytest.mark.parametrize("chunks", [0, 1, 2])

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from crypto import age
+from crypto.quorum import seal
 from crypto.ssh_key import SigningKey
 from crypto.stream import CHUNK_BYTES, PayloadWriter, new_file_key
 from crypto.x25519 import Identity
@@ -56,12 +57,17 @@ async def open_folder(root: Path, url: str = "", *, migrate: bool = True) -> Fol
 class WorkerSide:
     """One side of a segment as a media worker writes it: header, then payload chunk by chunk, then its facts."""
 
-    def __init__(self, sealer: Sealer, key: SegmentKey, identity: Identity) -> None:
+    def __init__(
+        self, sealer: Sealer, key: SegmentKey, identity: Identity, quorum: tuple[Identity, Identity] | None = None
+    ) -> None:
         file_key = new_file_key()
         self.key = key
         self.writer = PayloadWriter(file_key)
         self.file = sealer.blobs.payload(key.recording, key.side, key.seg)
         self.key_commit = self.writer.key_commit.hex()
+        if quorum is not None:
+            council, dpo = quorum
+            sealer.vault.put(key, Secret.QUORUM, seal(file_key, [council.recipient], dpo.recipient))
         sealer.vault.put(key, Secret.HEADER, age.make_header(file_key, [identity.recipient]))
         self.file.append(self.writer.nonce)
 
@@ -103,7 +109,15 @@ async def enter(folder: Folder, agent: int = 1, *, rule: int = 0, epoch: str = E
     )
 
 
-async def begin(folder: Folder, recording: str, identity: Identity, *, agent: AgentId | None = None) -> LegEntry:
+async def begin(
+    folder: Folder,
+    recording: str,
+    identity: Identity,
+    *,
+    agent: AgentId | None = None,
+    lane: Lane = Lane.SAMPLE,
+    purpose: Purpose = Purpose.COACHING,
+) -> LegEntry:
     """A recording of a fresh leg, of a fresh agent unless one is named."""
     leg = await enter(folder)
     new = Begin(
@@ -112,8 +126,8 @@ async def begin(folder: Folder, recording: str, identity: Identity, *, agent: Ag
         call_ref="0123456789abcdef",
         leg=leg,
         origin=ORIGIN,
-        lane=Lane.SAMPLE,
-        purpose=Purpose.COACHING,
+        lane=lane,
+        purpose=purpose,
         agreement=AGREEMENT,
         consents=("c" * 64,),
         recipients=(str(identity.recipient),),
@@ -123,9 +137,11 @@ async def begin(folder: Folder, recording: str, identity: Identity, *, agent: Ag
     return leg
 
 
-async def open_side(folder: Folder, key: SegmentKey, identity: Identity) -> WorkerSide:
-    """A writer for one side, known to the index."""
-    side = WorkerSide(folder.sealer, key, identity)
+async def open_side(
+    folder: Folder, key: SegmentKey, identity: Identity, quorum: tuple[Identity, Identity] | None = None
+) -> WorkerSide:
+    """A writer for one side, known to the index; `quorum`: council and officer, who open it together."""
+    side = WorkerSide(folder.sealer, key, identity, quorum)
     await folder.recordings.segment_opened(
         key.recording,
         key.seg,

@@ -1,4 +1,4 @@
-"""One side's segment as an age file: header into the vault first, then the payload, chunk by durable chunk.
+"""One side's segment as an age file: what opens it into the vault first, then the payload, chunk by durable chunk.
 
 The file key is made here, known to nobody else, and forgotten at the end. Blocking: everything runs in the writer
 thread. A stream is never resumed (crypto.md §1).
@@ -7,11 +7,13 @@ thread. A stream is never resumed (crypto.md §1).
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
+from crypto import quorum
 from crypto.age import make_header
 from crypto.stream import CHUNK_BYTES, PayloadWriter, new_file_key
 from crypto.x25519 import Recipient
+from gateway.media.plane import Quorum
 from gateway.media.recording.container import wav_header
 from gateway.media.recording.timeline import Piece
 from gateway.rtp.g711 import SILENCE
@@ -60,13 +62,32 @@ class Sealed:
     chunks: int
 
 
-class SegmentFile:
-    """Header and payload of one side's segment, while they are written."""
+@dataclass(frozen=True, slots=True)
+class Openers:
+    """Whom a segment is encrypted to. Raises CryptoError for a recipient that isn't one, StorageError for none."""
 
-    def __init__(
-        self, key: SegmentKey, law: Law, recipients: Sequence[Recipient], payloads: Payloads, headers: Headers
-    ) -> None:
-        self._key, self._law, self._recipients = key, law, recipients
+    owners: Sequence[Recipient]
+    """In the order of the header's stanzas."""
+    council: Sequence[Recipient] = ()
+    dpo: Recipient | None = None
+    """With the council, who opens the quorum object; None: there is none."""
+
+    @classmethod
+    def parse(cls, recipients: Sequence[str], together: Quorum | None) -> Self:
+        """Read an order's `age1…` recipients."""
+        owners = [Recipient.parse(text) for text in recipients]
+        if not owners or (together is not None and not together.council):
+            raise StorageError("no recipient")
+        if together is None:
+            return cls(owners)
+        return cls(owners, [Recipient.parse(text) for text in together.council], Recipient.parse(together.dpo))
+
+
+class SegmentFile:
+    """Header, quorum object and payload of one side's segment, while they are written."""
+
+    def __init__(self, key: SegmentKey, law: Law, openers: Openers, payloads: Payloads, headers: Headers) -> None:
+        self._key, self._law, self._openers = key, law, openers
         self._headers = headers
         self._payload = payloads.payload(key.recording, key.side, key.seg)
         self._writer: PayloadWriter | None = None
@@ -74,14 +95,17 @@ class SegmentFile:
         self._chunks = 0
 
     def open(self) -> Opened:
-        """Make key and header; raises CryptoError and StorageError, as all the others do."""
+        """Make the key and what opens it; raises CryptoError and StorageError, as all the others do."""
         file_key = new_file_key()
         writer = PayloadWriter(file_key)
-        self._headers.put(self._key, Secret.HEADER, make_header(file_key, self._recipients))
+        if self._openers.dpo is not None:
+            together = quorum.seal(file_key, self._openers.council, self._openers.dpo)
+            self._headers.put(self._key, Secret.QUORUM, together)
+        self._headers.put(self._key, Secret.HEADER, make_header(file_key, self._openers.owners))
         self._payload.append(writer.nonce)
         self._writer = writer
         self._buffer += wav_header(self._law)
-        return Opened(writer.key_commit.hex(), len(self._recipients))
+        return Opened(writer.key_commit.hex(), len(self._openers.owners))
 
     def add(self, pieces: Sequence[Piece]) -> None:
         """Take audio; every chunk that is full, and isn't the last, is on disk when this returns."""

@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 
 from crypto.errors import CryptoError
 from crypto.stream import CHUNK_BYTES
-from crypto.x25519 import Recipient
 from gateway.clock import Clock
 from gateway.media.plane import CallRef, End, Record, RecordSide, Report, SegmentFailed, SegmentOpened, SegmentSealed
 from gateway.media.recording.container import container_name
-from gateway.media.recording.segment_file import Headers, Opened, Payloads, Sealed, SegmentFile
+from gateway.media.recording.segment_file import Headers, Opened, Openers, Payloads, Sealed, SegmentFile
 from gateway.media.recording.timeline import Batch, Piece, Timeline
 from gateway.rtp.g711 import SILENCE, transcode
 from gateway.rtp.packet import HEADER_BYTES, headers, payload
@@ -80,9 +79,7 @@ class Session:
         """Packets that the queue had no room for."""
         self._record, self._around = record, around
         self._report, self._failed = report, failed
-        self._recipients = [Recipient.parse(text) for text in side.recipients]
-        if not self._recipients:
-            raise StorageError("no recipient")
+        self._openers = Openers.parse(side.recipients, record.quorum)
         self._laws: dict[int, Law] = {kind: _law(name) for kind, name in side.codecs.items()}
         self._state = State.WAITING
         self._arrivals: list[float] = []
@@ -221,7 +218,7 @@ class Session:
         self._state = State.OPEN
         self._law = law
         self._timeline = Timeline(self._record.opened_at, SILENCE[law])
-        file = SegmentFile(self.key, law, self._recipients, self._around.payloads, self._around.vault)
+        file = SegmentFile(self.key, law, self._openers, self._around.payloads, self._around.vault)
         self._file = file
         self._submit(file.open, partial(self._was_opened, arrival))
 

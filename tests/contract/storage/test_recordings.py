@@ -8,9 +8,10 @@ from datetime import timedelta
 
 import pytest
 
-from crypto import age
+from crypto import age, quorum
 from crypto.ssh_key import allowed_signers_line
-from crypto.stream import CHUNK_BYTES
+from crypto.stream import CHUNK_BYTES, read_chunks
+from crypto.x25519 import Identity
 from policy.decision import Outcome
 from policy.terms import Lane, Purpose
 from storage import durable
@@ -29,6 +30,7 @@ from storage.errors import (
 from storage.manifest import Opening
 from storage.names import SegmentKey
 from storage.recordings import NEXT, SegmentState, State
+from storage.recovery import interrupt_open
 from storage.retention import erase_due
 from storage.vault import Secret
 from tests.peers.stored import AGREEMENT, AT, BUILD, ORIGIN, SIDES, WorkerSide, add_agent, begin, open_side
@@ -329,3 +331,35 @@ async def test_an_erasure_that_the_disk_refuses_is_reported_and_tried_again(loca
     monkeypatch.undo()
     assert (await erase_due(local.recordings, consents, AT + 14 * DAYS)).recordings == (REC,)
     assert files(local) == []
+
+
+async def test_a_quorum_object_is_said_in_the_signed_manifest_and_goes_with_the_header(local, identity):
+    council, dpo = Identity.generate(), Identity.generate()
+    await begin(local, REC, identity, lane=Lane.CUSTOMER_REQUEST, purpose=Purpose.DISPUTE)
+    with_it, without = SegmentKey(REC, 1, "caller"), SegmentKey(REC, 1, "agent")
+    for key, members in ((with_it, (council, dpo)), (without, None)):
+        worker = await open_side(local, key, identity, members)
+        sealed = await local.recordings.seal(REC, 1, key.side, worker.finish(), "normal")
+        assert sealed.manifest.quorum is (members is not None)
+    header, together = (local.sealer.vault.read(with_it, secret) for secret in (Secret.HEADER, Secret.QUORUM))
+    file_key = quorum.open_inner(quorum.open_outer(together, [council]), [dpo], header)
+    assert b"".join(read_chunks(file_key, local.sealer.blobs.read(with_it, Kind.PAYLOAD))) == b"the end"
+    await local.recordings.close(REC, AT)
+    await local.recordings.erase(REC)
+    assert files(local) == [] == local.sealer.vault.inventory()
+
+
+async def test_a_crash_keeps_the_quorum_of_what_is_kept_and_a_discard_destroys_it(local, identity):
+    members = (Identity.generate(), Identity.generate())
+    await begin(local, REC, identity)
+    worker = await open_side(local, SegmentKey(REC, 1, "agent"), identity, members)
+    worker.chunk(1)
+    worker.chunk(2)
+    WorkerSide(local.sealer, SegmentKey(REC, 2, "agent"), identity, members)  # nobody ever heard of this one
+    assert await interrupt_open(local.recordings, AT + DAYS) == [REC]
+    found = local.sealer.signed(SegmentKey(REC, 1, "agent"))
+    assert found is not None and found.manifest.quorum
+    assert [item for item in files(local) if item.startswith("agent-2")] == []
+    await local.recordings.intend_discard(REC, AT)
+    await local.recordings.complete_discard(REC, AT)
+    assert local.sealer.vault.inventory() == []

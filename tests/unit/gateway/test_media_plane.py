@@ -26,6 +26,7 @@ ORDERS = (
     p.Listen(FLOW, True, 101, True),
     p.Listen(FLOW, False, None),
     p.Record(CALL, REC, 2, (p.RecordSide("caller", FLOW, ("age1a", "age1b"), {8: "PCMA", 0: "PCMU"}),), 1000.125),
+    p.Record(CALL, REC, 1, (p.RecordSide("agent", FLOW, ("age1a",), {8: "PCMA"}),), 1.0, p.Quorum(("age1c",), "age1d")),
     p.Stop(CALL, REC, 2, p.End.STOPPED),
     p.Discard(CALL, REC),
     p.Remove(CALL),
@@ -54,7 +55,18 @@ REPORTS = (
 
 
 DEFAULTED = frozenset(
-    ["rtcp_mux", "any_source", "nat_networks", "ptime_ms", "gain_db", "hold_back", "calls", "earlier", "final"]
+    [
+        "rtcp_mux",
+        "any_source",
+        "nat_networks",
+        "ptime_ms",
+        "gain_db",
+        "hold_back",
+        "calls",
+        "earlier",
+        "final",
+        "quorum",
+    ]
 )  # what is meant where nothing is said
 
 

@@ -3,12 +3,15 @@
 import pyrage  # type: ignore[import-untyped]  # ships no types
 import pytest
 
+from crypto import age, quorum
+from crypto.errors import AgeError
 from crypto.stream import CHUNK_BYTES, SEALED_CHUNK_BYTES
 from crypto.x25519 import Identity
+from gateway.media.plane import Quorum
 from gateway.media.recording.container import HEADER_BYTES, wav_header
-from gateway.media.recording.segment_file import SegmentFile
+from gateway.media.recording.segment_file import Openers, SegmentFile
 from storage.blobs import Kind, LocalBlobs
-from storage.errors import StorageUnavailable
+from storage.errors import StorageError, StorageUnavailable
 from storage.names import SegmentKey
 from storage.vault import LocalVault, Secret
 
@@ -26,7 +29,7 @@ def identity():
 
 
 def begin(stores, identity, law="PCMA"):
-    file = SegmentFile(KEY, law, [identity.recipient], *stores)
+    file = SegmentFile(KEY, law, Openers([identity.recipient]), *stores)
     return file, file.open()
 
 
@@ -74,11 +77,50 @@ def test_the_header_is_durable_before_the_payload_is_begun(stores, identity):
             assert blobs.size(KEY, Kind.PART) is None
             raise StorageUnavailable("can't write a file: read-only file system")
 
-    file = SegmentFile(KEY, "PCMA", [identity.recipient], blobs, Vault())
+    file = SegmentFile(KEY, "PCMA", Openers([identity.recipient]), blobs, Vault())
     with pytest.raises(StorageUnavailable):
         file.open()
     file.abandon()
     assert list(blobs.inventory()) == []
+
+
+def test_the_quorum_opens_what_the_owner_opens_and_only_together(stores, identity):
+    council, dpo = Identity.generate(), Identity.generate()
+    together = Quorum((str(council.recipient),), str(dpo.recipient))
+    file = SegmentFile(KEY, "PCMA", Openers.parse([str(identity.recipient)], together), *stores)
+    assert file.open().stanzas == 1, "the quorum is no recipient of the file itself"
+    file.seal()
+    header, together_object = (stores[1].read(KEY, secret) for secret in (Secret.HEADER, Secret.QUORUM))
+    file_key = quorum.open_inner(quorum.open_outer(together_object, [council]), [dpo], header)
+    assert file_key == age.open_header(header, [identity])
+    for nobody in (council, dpo):
+        with pytest.raises(AgeError):
+            age.open_header(header, [nobody])
+
+
+def test_the_quorum_object_is_durable_before_the_payload_is_begun(stores, identity):
+    blobs, vault = stores
+
+    class Vault:
+        def put(self, key, secret, data):
+            assert blobs.size(KEY, Kind.PART) is None
+            if secret is Secret.QUORUM:
+                raise StorageUnavailable("can't write a file: no space left on device")
+            vault.put(key, secret, data)
+
+    file = SegmentFile(
+        KEY, "PCMA", Openers([identity.recipient], [identity.recipient], identity.recipient), blobs, Vault()
+    )
+    with pytest.raises(StorageUnavailable):
+        file.open()
+    file.abandon()
+    assert list(blobs.inventory()) == vault.inventory() == []
+
+
+@pytest.mark.parametrize("together", [Quorum((), "age1x"), Quorum(("age1x",), "age1x")], ids=["nobody", "malformed"])
+def test_an_order_with_a_quorum_that_cannot_open_is_refused(identity, together):
+    with pytest.raises((StorageError, AgeError)):
+        Openers.parse([str(identity.recipient)], together)
 
 
 def test_discarding_leaves_no_payload_and_no_key(stores, identity):
