@@ -226,6 +226,16 @@ class Fields:
         """A text of that form, or null."""
         return None if self._values[name] is None else self.text(name, pattern)
 
+    def texts(self, name: str, pattern: re.Pattern[str], most: int) -> tuple[str, ...]:
+        """At most so many texts of that form."""
+        values = self._values[name]
+        if not isinstance(values, list) or len(values) > most:
+            raise StatementError(f"field `{name}` must be a list of at most {most}")
+        found = tuple(value for value in values if isinstance(value, str) and pattern.fullmatch(value))
+        if len(found) != len(values):
+            raise StatementError(f"field `{name}` doesn't have its form")
+        return found
+
     def one_of(self, name: str, allowed: list[str] | tuple[str, ...]) -> str:
         """One of these texts."""
         value = self._values[name]

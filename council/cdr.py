@@ -1,0 +1,198 @@
+"""A telephone system's own call records (CSV) against the log: calls that the log lacks, legs that nobody telephoned.
+
+Knows the columns of Asterisk, FreeSWITCH and Kamailio; a file with other columns names them in its first line. Legs are
+known by the opening file that the gateway encrypts to the council; numbers and names in the records are never read.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Final
+
+from council.errors import CdrError
+from policy.opening import CallOpening
+
+MAX_BYTES: Final = 256 * 1024 * 1024
+MAX_ROWS: Final = 2_000_000
+TOLERANCE: Final = timedelta(seconds=5)
+"""Between the two clocks, where a row has no Call-ID."""
+
+_ASTERISK: Final = """
+    accountcode src dst dcontext clid channel dstchannel lastapp lastdata start answer end duration billsec
+    disposition amaflags uniqueid userfield
+"""
+_FREESWITCH: Final = """
+    caller_id_name caller_id_number destination_number context start_stamp answer_stamp end_stamp duration billsec
+    hangup_cause uuid bleg_uuid accountcode read_codec write_codec sip_call_id
+"""
+_NAMES: Final = {
+    "call_id": ("callid", "call_id", "sip_call_id", "call-id", "sip-call-id", "userfield"),
+    "answer": ("answer", "answer_stamp", "answered", "answer_time", "call_start_time", "start_time", "time"),
+    "seconds": ("billsec", "duration"),
+    "outcome": ("disposition", "sip_code"),
+}
+_ANSWERED: Final = ("ANSWERED", "200")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One answered call as the telephone system wrote it down."""
+
+    line: int
+    call_id: str | None = field(repr=False)
+    answered: datetime
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One `call` or `wish` entry of the log whose opening fits it."""
+
+    entry: int
+    opening: CallOpening = field(repr=False)
+    hit: bool
+
+    @property
+    def start(self) -> datetime:
+        """When the leg began, by the gateway's clock."""
+        return datetime.fromisoformat(self.opening.start)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What is on one side only. Calls without an agent's claim are `x` entries in the log: `unclaimed` of them."""
+
+    rows: int
+    matched: int
+    without_entry: tuple[Row, ...]
+    without_row: tuple[Leg, ...]
+    pairs: tuple[tuple[Leg, Row], ...]
+
+
+def read(data: bytes, zone: tzinfo = UTC) -> list[Row]:
+    """The answered calls of a file; times without an offset are `zone`'s. Raises CdrError, which names the line."""
+    if len(data) > MAX_BYTES:
+        raise CdrError(f"call records are longer than {MAX_BYTES} bytes")
+    text = data.decode("utf-8-sig", errors="replace").replace("\x00", "")
+    try:
+        lines = [row for row in csv.reader(io.StringIO(text), strict=False) if row]
+    except csv.Error:
+        raise CdrError("call records aren't a csv file") from None
+    if not lines:
+        return []
+    if len(lines) > MAX_ROWS:
+        raise CdrError(f"more than {MAX_ROWS} call records")
+    names, skip = _columns(lines[0])
+    found = (_row(number, row, names, zone) for number, row in enumerate(lines[skip:], skip + 1))
+    return [row for row in found if row is not None]
+
+
+def _columns(first: Sequence[str]) -> tuple[dict[str, int], int]:
+    """Place of each column that is read, and how many lines to skip."""
+    given = [name.strip().strip('"').lower() for name in first]
+    if any(name in given for name in _NAMES["answer"]):
+        return _places(given), 1
+    if 16 <= len(first) <= 18 and first[14] in ("ANSWERED", "NO ANSWER", "BUSY", "FAILED", "CONGESTION"):
+        return _places(_asterisk(len(first), first)), 0
+    if 13 <= len(first) <= 16:
+        return _places(_FREESWITCH.split()[: len(first)]), 0
+    raise CdrError("call records: name the columns in the first line, at least `callid` and `start_time`")
+
+
+def _asterisk(count: int, first: Sequence[str]) -> list[str]:
+    if count == 17:  # `uniqueid` and `userfield` are each optional; a unique id is two numbers and a point
+        return [*_ASTERISK.split()[:16], "uniqueid" if first[16].replace(".", "", 1).isdigit() else "userfield"]
+    return _ASTERISK.split()[:count]
+
+
+def _places(names: list[str]) -> dict[str, int]:
+    found = {}
+    for wanted, known in _NAMES.items():
+        place = next((names.index(name) for name in known if name in names), None)
+        if place is not None:
+            found[wanted] = place
+    return found
+
+
+def _row(number: int, row: list[str], names: dict[str, int], zone: tzinfo) -> Row | None:
+    """An answered call; None for one that nobody answered."""
+    cells = {name: row[place].strip() for name, place in names.items() if place < len(row)}
+    answer = cells.get("answer", "")
+    if not answer or answer.startswith("0000") or cells.get("outcome", _ANSWERED[0]) not in _ANSWERED:
+        return None
+    try:
+        at = datetime.fromisoformat(answer)
+        seconds = int(float(cells.get("seconds") or 0))
+    except (ValueError, OverflowError):
+        raise CdrError(f"call records, line {number}: the time or duration can't be read") from None
+    aware = at if at.tzinfo is not None else at.replace(tzinfo=zone)
+    return Row(number, cells.get("call_id") or None, aware, max(0, seconds))
+
+
+def compare(rows: Sequence[Row], legs: Iterable[Leg]) -> Comparison:
+    """Pair each leg with a call: by Call-ID, and for rows that have none by the moment of the answer."""
+    by_id: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.call_id is not None:
+            by_id.setdefault(row.call_id, []).append(row)
+    nameless = sorted((row for row in rows if row.call_id is None), key=lambda row: row.answered)
+    pairs: list[tuple[Leg, Row]] = []
+    alone: list[Leg] = []
+    used: set[int] = set()
+    for leg in sorted(legs, key=lambda leg: leg.start):
+        found = _nearest(by_id.get(leg.opening.call_id, ()), leg) or _free(nameless, used, leg)
+        if found is None:
+            alone.append(leg)
+        else:
+            used.add(found.line)
+            pairs.append((leg, found))
+    heard = {leg.opening.call_id for leg, _ in pairs}
+    left = tuple(row for row in rows if row.line not in used and row.call_id not in heard)
+    return Comparison(len(rows), len(rows) - len(left), left, tuple(alone), tuple(pairs))
+
+
+def _nearest(rows: Sequence[Row], leg: Leg) -> Row | None:
+    return min(rows, key=lambda row: abs(row.answered - leg.start), default=None)
+
+
+def _free(rows: Sequence[Row], used: set[int], leg: Leg) -> Row | None:
+    near = [row for row in _around(rows, leg.start) if row.line not in used]
+    return _nearest(near, leg)
+
+
+def _around(rows: Sequence[Row], at: datetime) -> Sequence[Row]:
+    low, high = _first_from(rows, at - TOLERANCE), _first_from(rows, at + TOLERANCE)
+    return rows[low:high]
+
+
+def _first_from(rows: Sequence[Row], at: datetime) -> int:
+    low, high = 0, len(rows)
+    while low < high:
+        middle = (low + high) // 2
+        if rows[middle].answered < at:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def steering(pairs: Iterable[tuple[Leg, Row]]) -> dict[str, tuple[list[float], list[float]]]:
+    """For hits and for the others: seconds of talk, second of the day. What a rank sum compares."""
+    values: dict[str, tuple[list[float], list[float]]] = {"seconds": ([], []), "time_of_day": ([], [])}
+    for leg, row in pairs:
+        side = 0 if leg.hit else 1
+        at = row.answered
+        values["seconds"][side].append(float(row.seconds))
+        values["time_of_day"][side].append(float(at.hour * 3600 + at.minute * 60 + at.second))
+    return values
+
+
+def repeated(legs: Iterable[Leg]) -> tuple[int, ...]:
+    """Entries that speak of the same call, start and reference as another one: a leg written down twice."""
+    seen = Counter((leg.opening.call, leg.opening.start) for leg in legs)
+    return tuple(leg.entry for leg in legs if seen[(leg.opening.call, leg.opening.start)] > 1)

@@ -1,0 +1,153 @@
+"""Openings of what log entries commit to (crypto.md §3): a leg for the council's comparison, its end for its agent.
+
+One file of lines per epoch goes to the council, encrypted to it by the caller; an agent gets both kinds for own legs.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from crypto.commitment import SALT_BYTES, commitment
+from crypto.errors import CryptoError
+from crypto.framing import parse_hex
+from crypto.jcs import canonical
+from policy.errors import StatementError
+from policy.statements import CALL_REF, MAX_SEQ, SHA256, Fields
+
+CALL_KIND: Final = "call"
+WISH_KIND: Final = "wish"
+OUT_KIND: Final = "out"
+MAX_FILE: Final = 64 * 1024 * 1024
+MAX_MANIFESTS: Final = 32
+_CALL_ID: Final = re.compile(r"[^\x00-\x1f\x7f]{1,1024}")
+_WORD: Final = re.compile(r"[A-Za-z_]{1,64}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class CallOpening:
+    """Which leg a `call` or `wish` entry stands for."""
+
+    entry: int
+    """Index of the entry in its log."""
+    call: str = field(repr=False)
+    """The gateway's reference of the call."""
+    call_id: str = field(repr=False)
+    """The SIP Call-ID on the telephone system's side."""
+    start: str = field(repr=False)
+    """UTC, `2026-03-01T09:30:00Z`, with or without milliseconds."""
+    salt: bytes = field(repr=False)
+    lane: str | None = None
+    """Of a wish; None for a call."""
+
+    def commitment(self) -> bytes:
+        """The `c` of the entry."""
+        told: dict[str, object] = {"call": self.call, "call_id": self.call_id, "start": self.start}
+        if self.lane is None:
+            return commitment(CALL_KIND, told, self.salt)
+        return commitment(WISH_KIND, told | {"lane": self.lane}, self.salt)
+
+    def fits(self, c: str) -> bool:
+        """Whether this is the opening of the entry's `c` (hex32)."""
+        return hmac.compare_digest(self.commitment().hex(), c)
+
+    def line(self) -> bytes:
+        """Its line of the opening file, without newline."""
+        return canonical(
+            {
+                "entry": self.entry,
+                "call": self.call,
+                "call_id": self.call_id,
+                "start": self.start,
+                "lane": self.lane,
+                "salt": self.salt.hex(),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OutOpening:
+    """How a leg ended, which the `m` of its `out` entry commits to; the agent's alone."""
+
+    entry: int
+    outcome: str
+    lane: str | None
+    reason: str | None
+    manifests: tuple[str, ...]
+    """Digests (hex32) of what was kept."""
+    salt: bytes = field(repr=False)
+
+    def commitment(self) -> bytes:
+        """The `m` of the entry."""
+        told = {
+            "outcome": self.outcome,
+            "lane": self.lane,
+            "reason": self.reason,
+            "manifests": list(self.manifests),
+        }
+        return commitment(OUT_KIND, told, self.salt)
+
+    def fits(self, m: str) -> bool:
+        """Whether this is the opening of the entry's `m` (hex32)."""
+        return hmac.compare_digest(self.commitment().hex(), m)
+
+    def line(self) -> bytes:
+        """Its canonical JSON."""
+        return canonical(
+            {
+                "entry": self.entry,
+                "outcome": self.outcome,
+                "lane": self.lane,
+                "reason": self.reason,
+                "manifests": list(self.manifests),
+                "salt": self.salt.hex(),
+            }
+        )
+
+
+def print_openings(openings: Iterable[CallOpening]) -> bytes:
+    """The opening file of an epoch, before it is encrypted to the council."""
+    return b"".join(one.line() + b"\n" for one in openings)
+
+
+def parse_openings(data: bytes) -> tuple[CallOpening, ...]:
+    """Read an opening file; raises `StatementError`, and nothing else."""
+    if len(data) > MAX_FILE or not (data == b"" or data.endswith(b"\n")):
+        raise StatementError("opening file is too long, or its last line is cut")
+    return tuple(parse_call_opening(line) for line in data.split(b"\n")[:-1])
+
+
+def parse_call_opening(data: bytes) -> CallOpening:
+    """Read one line; raises `StatementError`, and nothing else."""
+    fields = Fields.read(data, "entry call call_id start lane salt")
+    return CallOpening(
+        entry=fields.integer("entry", 0, MAX_SEQ),
+        call=fields.text("call", CALL_REF),
+        call_id=fields.text("call_id", _CALL_ID),
+        start=fields.instant("start"),
+        lane=fields.optional_text("lane", _WORD),
+        salt=_salt(fields),
+    )
+
+
+def parse_out_opening(data: bytes) -> OutOpening:
+    """Read the opening of an `out`; raises `StatementError`, and nothing else."""
+    fields = Fields.read(data, "entry outcome lane reason manifests salt")
+    return OutOpening(
+        entry=fields.integer("entry", 0, MAX_SEQ),
+        outcome=fields.text("outcome", _WORD),
+        lane=fields.optional_text("lane", _WORD),
+        reason=fields.optional_text("reason", _WORD),
+        manifests=fields.texts("manifests", SHA256, MAX_MANIFESTS),
+        salt=_salt(fields),
+    )
+
+
+def _salt(fields: Fields) -> bytes:
+    try:
+        return parse_hex(fields.text("salt", SHA256), SALT_BYTES)
+    except CryptoError:
+        raise StatementError("field `salt` doesn't have its form") from None
