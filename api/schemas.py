@@ -250,6 +250,19 @@ class CheckResult(BaseModel):
     faults: list[FaultOut]
 
 
+Figures = Annotated[dict[Annotated[str, StringConstraints(max_length=128)], int], Field(max_length=512)]
+
+
+class DryRunAsked(Body):
+    """An agreement's YAML and what to reckon with: by rule, by group, or for all under `*`."""
+
+    document: str = Field(min_length=1, max_length=262144)
+    legs: Figures = Field(default_factory=dict)
+    """Of one agent in a week; empty: last month's published figures."""
+    agents: Figures = Field(default_factory=dict)
+    """Not given: the fewest that a rule needs."""
+
+
 class ActOut(BaseModel):
     """One act of the chain."""
 

@@ -57,11 +57,16 @@ def combine(y_host: bytes, y_council: bytes) -> int:
 
 def drawn(u: int, ppm: int) -> bool:
     """Whether `u` falls under `ppm` millionths: never at 0, always at 10^6, exact in between (integers only)."""
-    if not 0 <= ppm <= PPM:
-        raise DrawError("rate is outside 0 to 1000000 ppm")
     if not 0 <= u < 1 << 64:
         raise DrawError("u is outside uint64")
-    return u < (ppm << 64) // PPM
+    return u < drawn_below(ppm)
+
+
+def drawn_below(ppm: int) -> int:
+    """The bound that `u` must lie under to be drawn at `ppm` millionths. Raises DrawError."""
+    if not 0 <= ppm <= PPM:
+        raise DrawError("rate is outside 0 to 1000000 ppm")
+    return (ppm << 64) // PPM
 
 
 def _context(label: str, role: Role, *rest: str) -> bytes:

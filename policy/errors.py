@@ -18,6 +18,10 @@ class StatementError(PolicyError):
     """A signed statement (consent, seat, enrolment) or receipt that isn't what it says it is."""
 
 
+class DryRunError(PolicyError):
+    """A dry run that was asked for with figures that are missing, unknown or too large."""
+
+
 class WallclockError(PolicyError):
     """A wall clock without a time zone: our own fault, never a document's."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -9,19 +10,21 @@ import typer
 
 from api.agreement_check import check as judge
 from api.commands.saying import AsJson, ConfigFile, ask, finish, read_bytes, tell
+from api.dry_run import legs_of_month, run_dry
 from api.errors import CommandError
 from api.home import Home, find_home
 from api.key_files import read_signing_key, sign_file
-from api.reads import AgreementInForce
+from api.reads import AgreementInForce, MonthStatistics
 from api.site import SiteFolder
 from crypto.errors import CryptoError
 from crypto.jcs import parse
 from gateway.clock import SystemClock
 from gateway.control.protocol import PostAct
 from policy.acts import ACT_NAMESPACE, Body, NewAgreement, Rates, Resume, Suspend
-from policy.agreement.load import AgreementRefused, load
+from policy.agreement.load import Agreement, AgreementRefused, load
 from policy.chain import fold
-from policy.errors import PolicyError
+from policy.dry_run import EVERYBODY
+from policy.errors import DryRunError, PolicyError
 from policy.percent import parse_percent
 from policy.plain import plain as plain_sentences
 from policy.state import Anchor, State
@@ -82,6 +85,32 @@ def show(
     )
 
 
+@agreement.command("dry-run")
+def dry_run(
+    file: Path,
+    legs: Annotated[
+        list[str] | None, typer.Option(help="Calls of one agent in a week: 60, or GROUP=60, or RULE=60; repeat.")
+    ] = None,
+    agents: Annotated[list[str] | None, typer.Option(help="Agents: 12, or GROUP=12, or RULE=12; repeat.")] = None,
+    lang: Lang = "en",
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a document would come to: each rule's effective rate, and where ceiling, caps and counts bind.
+
+    Without --legs it reckons with last month's published figures of this site.
+    """
+    language, by_legs, by_agents = _language(lang), _figures("--legs", legs), _figures("--agents", agents)
+    found = _loaded(file)
+    if not by_legs:
+        by_legs = legs_of_month(found, finish(_last_month(find_home(config))), by_agents)
+    try:
+        result = run_dry(found, by_legs, by_agents, language)
+    except DryRunError as error:
+        raise CommandError(f"{error} (--legs, --agents)") from None
+    tell(as_json, asdict(result), *result.said)
+
+
 @agreement.command("propose")
 def propose(
     file: Path,
@@ -89,11 +118,8 @@ def propose(
     config: ConfigFile = None,
 ) -> None:
     """The act that would put this document into force: the bytes that both parties sign."""
-    try:
-        digest, name = (found := load(read_bytes(file))).digest, found.id
-    except AgreementRefused as refused:
-        raise CommandError(f"`{file}`: {refused}; see `fairtap agreement check {file}`") from None
-    act = finish(_state(find_home(config))).draft(name, NewAgreement(digest))
+    found = _loaded(file)
+    act = finish(_state(find_home(config))).draft(found.id, NewAgreement(found.digest))
     if out is None:
         typer.echo(act.decode(), nl=False)
     else:
@@ -215,6 +241,28 @@ def _language(lang: str) -> str:
     if lang not in LANGUAGES:
         raise CommandError(f"--lang: `{lang}` isn't de, en or nb", 2)
     return lang
+
+
+def _loaded(file: Path) -> Agreement:
+    try:
+        return load(read_bytes(file))
+    except AgreementRefused as refused:
+        raise CommandError(f"`{file}`: {refused}; see `fairtap agreement check {file}`") from None
+
+
+def _figures(option: str, given: list[str] | None) -> dict[str, int]:
+    figures = {}
+    for one in given or ():
+        name, _, figure = one.rpartition("=")
+        if not figure.isascii() or not figure.isdigit() or len(figure) > 6:
+            raise CommandError(f"{option}: `{one}` isn't a whole number, or NAME=NUMBER", 2)
+        figures[name or EVERYBODY] = int(figure)
+    return figures
+
+
+async def _last_month(home: Home) -> MonthStatistics:
+    async with SiteFolder(home.config, SystemClock()) as site:
+        return await site.statistics(None)
 
 
 def _text(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
 from typing import Annotated, Literal
 
@@ -10,12 +11,24 @@ from fastapi import APIRouter, Depends, Query, Request
 from api.agreement_check import check
 from api.catalogue import choose
 from api.deps import Parts, need
+from api.dry_run import DryRun, legs_of_month, run_dry
 from api.errors import Problem
 from api.roles import Principal, Role
-from api.schemas import ActDraft, ActList, AgreementOut, CheckResult, Document, Done, SignedAct, SignedRates
+from api.schemas import (
+    ActDraft,
+    ActList,
+    AgreementOut,
+    CheckResult,
+    Document,
+    Done,
+    DryRunAsked,
+    SignedAct,
+    SignedRates,
+)
 from gateway.control.protocol import DraftAct, PostAct, SuspendRecording
 from policy.acts import parse_act
-from policy.errors import ActError
+from policy.agreement.load import AgreementRefused, load
+from policy.errors import ActError, DryRunError
 
 router = APIRouter(tags=["agreement"])
 Party = Literal["employer", "council"]
@@ -34,6 +47,24 @@ async def current_agreement(parts: Parts) -> AgreementOut:
 async def check_agreement(body: Document, request: Request) -> CheckResult:
     """Judge a document alone, in the language of the request: anchors and signatures count when it is activated."""
     return CheckResult.model_validate(asdict(check(body.document.encode(), _language(request))))
+
+
+@router.post("/agreements/dry-run")
+async def dry_run_agreement(
+    body: DryRunAsked, parts: Parts, request: Request, who: Annotated[Principal, Depends(need("agreements:read"))]
+) -> DryRun:
+    """What a document would come to: the effective rate of each rule, and where ceiling, caps and counts bind."""
+    try:
+        agreement = load(body.document.encode())
+    except AgreementRefused as refused:
+        raise Problem("agreement-refused", 422, f"{refused}; `POST /v1/agreements/check` lists every fault") from None
+    legs = body.legs
+    if not legs and "statistics:read" in who.scopes:
+        legs = legs_of_month(agreement, await parts.site.statistics(None), body.agents)
+    try:
+        return await asyncio.to_thread(run_dry, agreement, legs, body.agents, _language(request))
+    except DryRunError as error:
+        raise Problem("figures-unfit", 422, str(error)) from None
 
 
 @router.get("/agreements", dependencies=[Depends(need("agreements:read"))])
