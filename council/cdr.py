@@ -32,7 +32,7 @@ _FREESWITCH: Final = """
 """
 _NAMES: Final = {
     "call_id": ("callid", "call_id", "sip_call_id", "call-id", "sip-call-id", "userfield"),
-    "answer": ("answer", "answer_stamp", "answered", "answer_time", "call_start_time", "start_time", "time"),
+    "answer": ("answer", "answer_stamp", "answer_time", "call_start_time", "start_time", "time"),
     "seconds": ("billsec", "duration"),
     "outcome": ("disposition", "sip_code"),
 }

@@ -22,7 +22,9 @@ CALL_KIND: Final = "call"
 WISH_KIND: Final = "wish"
 OUT_KIND: Final = "out"
 MAX_FILE: Final = 64 * 1024 * 1024
-MAX_MANIFESTS: Final = 32
+MAX_LINE: Final = 128 * 1024
+MAX_MANIFESTS: Final = 1_000
+MAX_REASONS: Final = 64
 _CALL_ID: Final = re.compile(r"[^\x00-\x1f\x7f]{1,1024}")
 _WORD: Final = re.compile(r"[A-Za-z_]{1,64}", re.ASCII)
 
@@ -75,7 +77,8 @@ class OutOpening:
     entry: int
     outcome: str
     lane: str | None
-    reason: str | None
+    reasons: tuple[str, ...]
+    """Codes; the JSON field is `reason`."""
     manifests: tuple[str, ...]
     """Digests (hex32) of what was kept."""
     salt: bytes = field(repr=False)
@@ -85,7 +88,7 @@ class OutOpening:
         told = {
             "outcome": self.outcome,
             "lane": self.lane,
-            "reason": self.reason,
+            "reason": list(self.reasons),
             "manifests": list(self.manifests),
         }
         return commitment(OUT_KIND, told, self.salt)
@@ -101,7 +104,7 @@ class OutOpening:
                 "entry": self.entry,
                 "outcome": self.outcome,
                 "lane": self.lane,
-                "reason": self.reason,
+                "reason": list(self.reasons),
                 "manifests": list(self.manifests),
                 "salt": self.salt.hex(),
             }
@@ -135,12 +138,12 @@ def parse_call_opening(data: bytes) -> CallOpening:
 
 def parse_out_opening(data: bytes) -> OutOpening:
     """Read the opening of an `out`; raises `StatementError`, and nothing else."""
-    fields = Fields.read(data, "entry outcome lane reason manifests salt")
+    fields = Fields.read(data, "entry outcome lane reason manifests salt", MAX_LINE)
     return OutOpening(
         entry=fields.integer("entry", 0, MAX_SEQ),
         outcome=fields.text("outcome", _WORD),
         lane=fields.optional_text("lane", _WORD),
-        reason=fields.optional_text("reason", _WORD),
+        reasons=fields.texts("reason", _WORD, MAX_REASONS),
         manifests=fields.texts("manifests", SHA256, MAX_MANIFESTS),
         salt=_salt(fields),
     )

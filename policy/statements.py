@@ -192,10 +192,10 @@ class Fields:
         self._values = values
 
     @classmethod
-    def read(cls, data: bytes, names: str) -> Fields:
+    def read(cls, data: bytes, names: str, limit: int = MAX_STATEMENT) -> Fields:
         """Canonical JSON whose fields are exactly `names` (separated by spaces)."""
         try:
-            parsed = parse(data, limit=MAX_STATEMENT)
+            parsed = parse(data, limit=limit)
         except CryptoError as error:
             raise StatementError(str(error)) from None
         return cls._exact(parsed, names)

@@ -18,7 +18,7 @@ from policy.opening import (
 
 CALL = CallOpening(17, "0123456789abcdef", "a84b4c76e66710@pbx", "2026-03-04T09:30:00.123Z", bytes(range(32)))
 WISH = replace(CALL, lane="agent_request")
-OUT = OutOpening(40, "recorded", "sample", None, ("ab" * 32, "cd" * 32), bytes(32))
+OUT = OutOpening(40, "recorded", "sample", ("INDICATOR_STALE",), ("ab" * 32, "cd" * 32), bytes(32))
 
 
 @pytest.mark.parametrize("opening", [CALL, WISH])
