@@ -55,3 +55,23 @@ class SshsigError(CryptoError):
 
 class DrawError(CryptoError):
     """A value outside the draw's domain."""
+
+
+class TlogError(CryptoError):
+    """Anything wrong with a transparency log, as a peer or a disk hands it to us."""
+
+
+class NoteError(TlogError):
+    """A signed note, verifier key or checkpoint is malformed, or isn't signed by the key that was asked for."""
+
+
+class MerkleError(TlogError):
+    """A proof doesn't verify, or a tree's position doesn't exist."""
+
+
+class TileError(TlogError):
+    """A tile's path or content is malformed."""
+
+
+class TlogProofError(TlogError):
+    """An offline proof is malformed."""

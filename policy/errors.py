@@ -22,6 +22,10 @@ class DryRunError(PolicyError):
     """A dry run that was asked for with figures that are missing, unknown or too large."""
 
 
+class LogEntryError(PolicyError):
+    """Bytes that aren't an entry of the log, or values that none may hold."""
+
+
 class WallclockError(PolicyError):
     """A wall clock without a time zone: our own fault, never a document's."""
 

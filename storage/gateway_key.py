@@ -1,18 +1,14 @@
 """The gateway's Ed25519 key: `{data_dir}/keys/gateway.sign`, mode 0600, made once; it signs manifests and receipts."""
 
-import base64
-import hashlib
 import os
 import stat
 from pathlib import Path
-from typing import Final
 
 from crypto.errors import SshKeyError
+from crypto.signed_note import VerifierKey
 from crypto.ssh_key import SigningKey, VerifyKey
 from storage import durable
 from storage.errors import BlobMissing, KeyFileError
-
-_ED25519: Final = b"\x01"
 
 
 def key_path(data_dir: Path) -> Path:
@@ -44,6 +40,4 @@ def load_or_create(data_dir: Path) -> SigningKey:
 
 def vkey(name: str, key: VerifyKey) -> str:
     """The verifier key of C2SP signed-note, `name+hash+base64`: the manifest's `gateway` field."""
-    public = _ED25519 + key.raw
-    number = hashlib.sha256(name.encode() + b"\n" + public).digest()[:4]
-    return f"{name}+{number.hex()}+{base64.b64encode(public).decode()}"
+    return str(VerifierKey(name, key))
