@@ -1,12 +1,18 @@
-"""When something must be erased at the latest (agreement.md §1 `retention`). Holds and executing it live elsewhere."""
+"""When something must be erased at the latest (agreement.md §1 `retention`, §4). Executing it lives elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from policy.agreement.schema import Agreement
 from policy.terms import Purpose
+
+ERASE_SIDE_AFTER: Final = timedelta(hours=24)
+"""How long a side stays after its own person asked for its erasure."""
+MAX_HOLD: Final = timedelta(days=90)
+"""The longest hold that can be set at once (crypto.md §2)."""
 
 
 def erase_recording_at(agreements: Iterable[Agreement], purpose: Purpose, started: datetime) -> datetime:

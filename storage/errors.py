@@ -166,6 +166,13 @@ class RecordingUnknown(StorageError):
     status = 404
 
 
+class HoldError(StorageError):
+    """A hold without a reason, or without an end that is near enough."""
+
+    code = "HOLD_INVALID"
+    status = 422
+
+
 class RecordingState(StorageError):
     """The recording's state doesn't allow this step (see `recordings.NEXT`)."""
 

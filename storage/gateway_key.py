@@ -20,9 +20,7 @@ def load(data_dir: Path) -> SigningKey:
     """The key that is there. Raises BlobMissing, KeyFileError, StorageUnavailable."""
     path = key_path(data_dir)
     data = durable.read(path)
-    with durable.declared("look at the gateway's key"):
-        if stat.S_IMODE(os.stat(path).st_mode) & 0o077:
-            raise KeyFileError(f"gateway's key may be read by others: `chmod 600 {path.name}`")
+    check_private(path)
     try:
         return SigningKey.from_openssh(data)
     except SshKeyError:
@@ -36,6 +34,13 @@ def load_or_create(data_dir: Path) -> SigningKey:
     except BlobMissing:
         durable.put(key_path(data_dir), SigningKey.generate().to_openssh(), data_dir)
         return load(data_dir)
+
+
+def check_private(path: Path) -> None:
+    """Raise KeyFileError where others than the owner may read a key."""
+    with durable.declared("look at a key file"):
+        if stat.S_IMODE(os.stat(path).st_mode) & 0o077:
+            raise KeyFileError(f"`{path.name}` may be read by others: `chmod 600 {path.name}`")
 
 
 def vkey(name: str, key: VerifyKey) -> str:

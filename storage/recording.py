@@ -51,6 +51,8 @@ class SegmentState(StrEnum):
     OPEN = "open"
     SEALED = "sealed"
     FAILED = "failed"
+    ERASED = "erased"
+    """Its own person wanted it gone: what opened it is destroyed, and the payload; the row stays for the log."""
 
 
 @dataclass(frozen=True, slots=True)

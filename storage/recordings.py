@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
-from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, exists, func, insert, or_, select, update
 
 from storage.database import Database
 from storage.errors import RecordingState, RecordingUnknown
@@ -31,7 +31,7 @@ from storage.recording import (
     segment_of,
 )
 from storage.sealing import Sealed, Sealer
-from storage.tables import decisions, recordings, segments
+from storage.tables import decisions, holds, recordings, segments
 
 __all__ = [
     "ENDED",
@@ -149,8 +149,9 @@ class Recordings:
             await self.database.write(lambda connection: _discarded(connection, recording, at))
 
     async def due(self, at: datetime) -> list[str]:
-        """Recordings that have ended and whose retention is over, and those whose erasure was begun."""
-        over = and_(recordings.c.erase_at <= at, recordings.c.state.in_([state.value for state in ENDED]))
+        """Recordings that have ended and whose retention is over, unless held, and those whose erasure was begun."""
+        held = exists().where(holds.c.recording == recordings.c.id, holds.c.until > at)
+        over = and_(recordings.c.erase_at <= at, recordings.c.state.in_([state.value for state in ENDED]), ~held)
         query = select(recordings.c.id).where(or_(over, recordings.c.state == State.ERASING.value))
         return list(await self.database.read(lambda connection: connection.execute(query).scalars().all()))
 
@@ -167,6 +168,26 @@ class Recordings:
                 connection.execute(delete(recordings).where(recordings.c.id == recording))
 
             await self.database.write(work)
+
+    async def erase_side(self, recording: str, side: str, at: datetime) -> None:
+        """Erase one side in all segments, files first; a recording of which nothing is left goes as a whole.
+
+        Harmless when repeated. Raises RecordingUnknown, and RecordingState while its leg goes on.
+        """
+        async with self.lock(recording):
+            found = await self.get(recording)
+            if found.state not in (State.KEPT, State.INTERRUPTED):
+                raise RecordingState(f"recording is `{found.state}`: no side of it can be erased now")
+            for part in found.segments:
+                if part.key.side == side:
+                    await asyncio.to_thread(self.sealer.erase, part.key)
+            where = (segments.c.recording == recording, segments.c.side == side)
+            gone = update(segments).where(*where, segments.c.state == SegmentState.SEALED.value)
+            gone = gone.values(state=SegmentState.ERASED.value, ended=at)
+            await self.database.write(lambda connection: connection.execute(gone).rowcount)
+        left = (await self.get(recording)).segments
+        if not any(part.state is SegmentState.SEALED for part in left):
+            await self.erase(recording)
 
     # --- looking ------------------------------------------------------------------------------------------------------
 

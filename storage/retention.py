@@ -1,9 +1,13 @@
-"""Executes what has become due: recordings and receipts past their time. The periods are policy's (`retention`)."""
+"""Executes what has become due: recordings and receipts past their time, sides whose person wants them gone.
+
+The periods are policy's (`retention`).
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from storage.consents import Consents
+from storage.erasures import Erasures
 from storage.errors import StorageUnavailable
 from storage.recordings import Recordings
 
@@ -16,6 +20,8 @@ class Erased:
     left: tuple[str, ...]
     """Due, but the disk refused: tried again by the next run, and worth an alarm."""
     receipts: int
+    sides: tuple[tuple[str, str], ...] = ()
+    """Recording and side."""
 
 
 async def erase_due(recordings: Recordings, consents: Consents, at: datetime) -> Erased:
@@ -27,4 +33,11 @@ async def erase_due(recordings: Recordings, consents: Consents, at: datetime) ->
             done.append(recording)
         except StorageUnavailable:
             left.append(recording)
-    return Erased(tuple(done), tuple(left), await consents.erase_due(at))
+    sides, erasures = [], Erasures(recordings)
+    for erasure in await erasures.due(at):
+        try:
+            if await erasures.execute(erasure, at):
+                sides.append((erasure.recording, erasure.side))
+        except StorageUnavailable:
+            left.append(erasure.recording)
+    return Erased(tuple(done), tuple(left), await consents.erase_due(at), tuple(sides))

@@ -78,6 +78,11 @@ def _agent() -> Column[str]:
     return Column("agent", Text, ForeignKey("agents.id"), nullable=False)
 
 
+def _of_recording(**options: Any) -> Column[str]:
+    """What goes with its recording."""
+    return Column("recording", Text, ForeignKey("recordings.id", ondelete="CASCADE"), nullable=False, **options)
+
+
 anchors = Table(
     "anchors",
     metadata,
@@ -246,6 +251,31 @@ recordings = Table(
     Index(None, "agent", "begun_at"),
     Index(None, "state"),
     Index(None, "erase_at"),
+)
+record_codes = Table(
+    "record_codes",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    _of_recording(unique=True),
+    _time("issued_at"),
+)
+erasures = Table(
+    "erasures",
+    metadata,
+    _of_recording(primary_key=True),
+    Column("side", Text, primary_key=True),
+    _time("requested_at"),
+    _time("due_at"),
+    Index(None, "due_at"),
+)
+holds = Table(
+    "holds",
+    metadata,
+    _of_recording(primary_key=True),
+    Column("by", Text, primary_key=True),
+    _text("reason"),
+    _time("set_at"),
+    _time("until"),
 )
 segments = Table(
     "segments",
