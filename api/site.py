@@ -31,12 +31,13 @@ from gateway.config import Config
 from policy.acts import parse_act
 from policy.agreement.schema import Agreement
 from policy.chain import Posted, fold
+from policy.consent import standing_answer
 from policy.errors import PolicyError
 from policy.month import Month
 from policy.percent import percent_text
 from policy.state import Anchor, State, Term, rates_of
 from policy.statements import LANGUAGES
-from policy.terms import ConsentState, Purpose
+from policy.terms import Purpose
 from policy.texts import consent_text, current_texts, text_sha256
 from storage.acts import Acts
 from storage.blobs import Kind, LocalBlobs
@@ -100,11 +101,11 @@ class SiteFolder:
             return None
         seat = await Roster(database).seat(agent, self._clock.wallclock())
         standing = await Consents(database).standing(agent)
-        agreement = await self._agreement()
+        agreements = await self._agreements()
         return _line(
             found,
             extension=None if seat is None else seat.extension,
-            consents={purpose.value: _answer(one, agreement) for purpose, one in standing.items()},
+            consents={purpose.value: _answer(one, agreements) for purpose, one in standing.items()},
             consent_seqs={purpose.value: one.seq for purpose, one in standing.items()},
         )
 
@@ -171,9 +172,9 @@ class SiteFolder:
     async def _read(self, work: Work[T]) -> T:
         return await (await self._open()).read(work)
 
-    async def _agreement(self) -> Agreement | None:
+    async def _agreements(self) -> tuple[Agreement, ...]:
         state, _ = await self._chain()
-        return next(iter(state.in_force(self._clock.wallclock())), None)
+        return state.in_force(self._clock.wallclock())
 
     async def _chain(self) -> tuple[State, list[Posted]]:
         """The chain as it stands, folded anew only when it grew."""
@@ -196,11 +197,11 @@ def _line(agent: Agent, **more: Any) -> AgentRow:
     )  # fmt: skip
 
 
-def _answer(said: StandingConsent, agreement: Agreement | None) -> str:
-    """The answer as it counts: a yes to another text than today's is unset."""
+def _answer(said: StandingConsent, agreements: Iterable[Agreement]) -> str:
+    """The answer as it counts under any of the agreements in force."""
     shown = None if said.statement is None else said.statement.text_sha256
-    stale = agreement is not None and shown not in current_texts(agreement, said.purpose)
-    return ConsentState.UNSET.value if said.answer is ConsentState.YES and stale else said.answer.value
+    texts = [text for one in agreements for text in current_texts(one, said.purpose)]
+    return standing_answer(said.answer, said.home_office, shown, texts).answer.value
 
 
 def _in_force(term: Term, posts: list[Posted], state: State, now: datetime) -> AgreementInForce:

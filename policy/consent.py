@@ -15,7 +15,7 @@ from typing import Final
 from crypto.jcs import canonical
 from policy.decision import PerCallAnswer, StandingAnswer
 from policy.errors import StatementError
-from policy.statements import LANGUAGES, SHA256, ConsentStatement, Fields
+from policy.statements import LANGUAGES, SHA256, Fields
 from policy.terms import ConsentState, Purpose
 
 RECEIPT_NAMESPACE: Final = "fairtap-receipt@v1"
@@ -112,18 +112,16 @@ def parse_receipt(data: bytes) -> tuple[Receipt, str]:
     return receipt, fields.text("signature", _SIGNATURE)
 
 
-def standing_answer(statement: ConsentStatement | None, current_texts: Collection[str]) -> StandingAnswer:
-    """What an agent's latest standing answer says now; `current_texts` are the hashes of the texts in force.
+def standing_answer(
+    answer: ConsentState, home_office: bool, text_sha256: str | None, current_texts: Collection[str]
+) -> StandingAnswer:
+    """What an agent's latest standing answer is worth now; `current_texts` are the hashes of the texts in force.
 
-    A yes to another text than today's is unset; a no stays a no.
+    A yes counts only to a text of today, which its signed statement names (`None`: there is no statement); a no stays.
     """
-    if statement is None:
-        return StandingAnswer(ConsentState.UNSET)
-    if statement.answer == "no":
-        return StandingAnswer(ConsentState.NO, statement.home_office)
-    if statement.text_sha256 not in current_texts:
-        return StandingAnswer(ConsentState.UNSET)
-    return StandingAnswer(ConsentState.YES, statement.home_office)
+    if answer is ConsentState.YES and text_sha256 not in current_texts:
+        return StandingAnswer(ConsentState.UNSET, home_office)
+    return StandingAnswer(answer, home_office)
 
 
 def nothing_said() -> dict[Purpose, PerCallAnswer]:

@@ -1,7 +1,7 @@
 """Several agreements at once (agreement.md §4): numbers take the minimum, permissions intersect, prohibitions unite.
 
 Decision, rule, caps and retention take all agreements themselves (`evaluate`, `draw_rules`, `retention`); here is the
-rest of what a call, a page or a statistic needs. What no agreement grants isn't granted: none at all gives nothing.
+rest of what a call needs. What no agreement grants isn't granted: none at all gives nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TypeVar
 from policy.agreement.schema import Agreement, Prompt
 from policy.draw_rules import Epoch, epoch_of, phase_in_epoch
 from policy.period import Period
+from policy.retention import erase_recording_at
 from policy.terms import Phase, Purpose, WithdrawalEffect
 
 T = TypeVar("T")
@@ -24,26 +25,24 @@ T = TypeVar("T")
 class Terms:
     """What a leg under these agreements goes by."""
 
+    agreements: tuple[Agreement, ...]
+    """All of them; the first one's digest stands in receipts and rows."""
+    ends_at: datetime
+    """The first end of theirs."""
     prompts: tuple[Prompt, ...]
-    """Named alike by all, in the first one's order."""
+    """Named alike by all, in the first one's order: with no other may a caller be asked."""
     channels: frozenset[str]
     ack_max_age_ms: int
-    beep_every: Period | None
-    """The shortest one asked for."""
     withdrawal_effect: WithdrawalEffect
     pause_triggers: frozenset[str]
     """Any that one names: a pause protects."""
     pause_max: Period
-    access: frozenset[tuple[str, Purpose]]
-    """Role and purpose that all grant."""
-    coach_ttl: Period | None
     quorum: frozenset[str]
     """Who must open together: whoever one of them names."""
-    evaluations_per_year: int
-    regions: frozenset[str]
-    min_agents: int
-    min_calls: int
-    prohibited: frozenset[str]
+
+    def keep_until(self, purpose: Purpose, started: datetime) -> datetime:
+        """When a recording that starts at `started` must be gone: the shortest period of all."""
+        return erase_recording_at(self.agreements, purpose, started)
 
 
 def covering(agreements: Iterable[Agreement], *, site: str, queue: str, group: str) -> tuple[Agreement, ...]:
@@ -60,25 +59,17 @@ def combined(agreements: Sequence[Agreement]) -> Terms:
     """What all of them together leave; raises `ValueError` without any."""
     if not agreements:
         raise ValueError("no agreement: nothing is granted")
-    beeps = [one.indicator.beep_every for one in agreements if one.indicator.beep_every is not None]
-    ttls = [line.ttl for one in agreements for line in one.access if line.ttl is not None]
     discards = any(one.consent.withdrawal_effect is WithdrawalEffect.DISCARD_CALL for one in agreements)
     return Terms(
+        agreements=tuple(agreements),
+        ends_at=min(one.validity.end for one in agreements),
         prompts=tuple(p for p in agreements[0].consent.prompts if all(p in a.consent.prompts for a in agreements)),
         channels=_common(one.consent.caller.channels for one in agreements),
         ack_max_age_ms=min(one.indicator.ack_max_age_ms for one in agreements),
-        beep_every=_shortest(beeps),
         withdrawal_effect=WithdrawalEffect.DISCARD_CALL if discards else WithdrawalEffect.STOP_ONLY,
         pause_triggers=frozenset(trigger for one in agreements for trigger in one.pause.triggers),
-        pause_max=min((one.pause.max for one in agreements), key=_seconds),
-        access=_common(_granted(one) for one in agreements),
-        coach_ttl=_shortest(ttls),
+        pause_max=min((one.pause.max for one in agreements), key=lambda period: period.longest_seconds),
         quorum=frozenset(member for one in agreements for line in one.access for member in line.members),
-        evaluations_per_year=min(one.evaluations_per_year for one in agreements),
-        regions=_common(one.storage_regions for one in agreements),
-        min_agents=max(one.statistics.min_agents for one in agreements),
-        min_calls=max(one.statistics.min_calls for one in agreements),
-        prohibited=frozenset(item for one in agreements for item in one.prohibited),
     )
 
 
@@ -88,23 +79,17 @@ def epoch_for(agreements: Sequence[Agreement], wallclock: datetime) -> Epoch | N
     return found.pop() if len(found) == 1 else None
 
 
-def phase_for(agreements: Sequence[Agreement], group: str, phase: Phase, since: date, epoch: Epoch) -> Phase:
-    """Onboarding only while all of them call it so."""
-    phases = {phase_in_epoch(one, group, phase, since, epoch) for one in agreements}
+def phase_for(
+    agreements: Iterable[Agreement], *, site: str, group: str, since: date | None, wallclock: datetime
+) -> Phase:
+    """Onboarding, `since` a local day, only while all that concern this group at this site call it so; else regular."""
+    if since is None:
+        return Phase.REGULAR
+    concerned = [one for one in agreements if site in one.scope.sites and group in one.scope.groups]
+    epochs = ((one, epoch_of(one, wallclock)) for one in concerned)
+    phases = {phase_in_epoch(one, group, Phase.ONBOARDING, since, epoch) for one, epoch in epochs}
     return Phase.ONBOARDING if phases == {Phase.ONBOARDING} else Phase.REGULAR
-
-
-def _granted(agreement: Agreement) -> frozenset[tuple[str, Purpose]]:
-    return frozenset((line.role, purpose) for line in agreement.access for purpose in line.purposes)
 
 
 def _common(sets: Iterable[Iterable[T]]) -> frozenset[T]:
     return reduce(lambda one, other: one & other, (frozenset(items) for items in sets))
-
-
-def _shortest(periods: Sequence[Period]) -> Period | None:
-    return min(periods, key=_seconds, default=None)
-
-
-def _seconds(period: Period) -> int:
-    return period.longest_seconds

@@ -41,7 +41,8 @@ from gateway.media.plane import (
     RecordSide,
     Stop,
 )
-from policy.agreement.schema import Agreement, Prompt
+from policy.agreement.schema import Prompt
+from policy.consent import nothing_said
 from policy.decision import (
     CallerAnswer,
     ConsentState,
@@ -55,6 +56,7 @@ from policy.decision import (
     pending,
 )
 from policy.evaluate import evaluate
+from policy.intersection import Terms
 from policy.terms import WithdrawalEffect
 
 __all__ = ["Leg", "LegError"]
@@ -112,7 +114,7 @@ class Leg:
     """A decision is on its way to the disk."""
     _line: Line | None = None
     _deadline: float | None = None
-    _agreement: Agreement | None = None
+    _terms: Terms | None = None
 
     # --- inputs: each only notes; the engine calls `reconsider` after it ---------------------------------------------
 
@@ -157,7 +159,7 @@ class Leg:
         """Evaluate and take every step that follows."""
         if self.stage is Stage.CLOSED or self.left:
             return []
-        self._line, self._agreement = line, given.agreement
+        self._line, self._terms = line, given.terms
         effects: list[Effect] = []
         while True:
             before = self.stage
@@ -169,7 +171,6 @@ class Leg:
     def facts(self, gathered: Facts, now: float) -> Facts:
         """The gathered facts with the leg's own laid over them."""
         entry = self.entry
-        per_call = {purpose: self.per_call.get(purpose, PerCallAnswer(ConsentState.UNSET)) for purpose in Purpose}
         return replace(
             gathered,
             rule=entry.rule if entry else None,
@@ -184,7 +185,7 @@ class Leg:
             caller_wants_record=False,
             agent_wants_record=False,
             agent_request=False,
-            agent_per_call=per_call,
+            agent_per_call=nothing_said() | self.per_call,
             caller=dict(self.answers),
             withdrawn_by_agent=self._withdrawn_by_agent,
             withdrawn_by_caller=self._withdrawn_by_caller,
@@ -198,14 +199,14 @@ class Leg:
         if self.stage in (Stage.IDLE, Stage.CLOSED) or self.left:
             return None
         times = [self._deadline]
-        if self._agreement is not None:
-            times.append(now + (self._agreement.validity.end - wallclock).total_seconds())
+        if self._terms is not None:
+            times.append(now + (self._terms.ends_at - wallclock).total_seconds())
         if self._question is not None:
             times.append(self._question.deadline)
         if self._notice is not None:
             times.append(self._notice.deadline)
-        if self.stage is Stage.OPEN and self._agreement is not None:
-            stale = self.indicator.stale_at(self._agreement.indicator.ack_max_age_ms)
+        if self.stage is Stage.OPEN and self._terms is not None:
+            stale = self.indicator.stale_at(self._terms.ack_max_age_ms)
             times.append(stale + STALE_AFTER_S if stale is not None else None)
         return min((time for time in times if time is not None), default=None)
 
@@ -314,7 +315,7 @@ class Leg:
         self._writing = False
         if self.left or self.stage is not Stage.LIT or self.recording is None:
             return self._unopened()
-        self._line, self._agreement = line, given.agreement
+        self._line, self._terms = line, given.terms
         self.decision = decision = evaluate(self.facts(given.facts, now))
         if decision.outcome is not Outcome.RECORD or line is None or not given.recipients:
             effects = self._unopened()
@@ -359,7 +360,7 @@ class Leg:
 
     def _pause(self, given: Circumstances, decision: Decision, now: float, wallclock: datetime) -> Publish:
         self._go(Stage.PAUSED)
-        longest = given.agreement.pause.max.after(wallclock) - wallclock if given.agreement else timedelta()
+        longest = given.terms.pause_max.after(wallclock) - wallclock if given.terms else timedelta()
         self._deadline = now + longest.total_seconds()
         return self._show(LightState.PAUSED, given, decision, now, wallclock)
 
@@ -421,7 +422,7 @@ class Leg:
         if Reason.CALLER_REFUSED in reasons or Reason.LEG_LEAK in reasons:
             return True
         withdrawn = Reason.WITHDRAWN_BY_AGENT in reasons or Reason.WITHDRAWN_BY_CALLER in reasons
-        kept = self._agreement is not None and self._agreement.consent.withdrawal_effect is WithdrawalEffect.STOP_ONLY
+        kept = self._terms is not None and self._terms.withdrawal_effect is WithdrawalEffect.STOP_ONLY
         return withdrawn and not kept
 
     # --- the end -----------------------------------------------------------------------------------------------------
@@ -462,8 +463,8 @@ class Leg:
         self, state: LightState, given: Circumstances, decision: Decision, now: float, wallclock: datetime
     ) -> Publish:
         keep = None
-        if given.agreement is not None and decision.purpose is not None:
-            until = given.agreement.retention.purposes[decision.purpose].after(wallclock)
+        if given.terms is not None and decision.purpose is not None:
+            until = given.terms.keep_until(decision.purpose, wallclock)
             keep = until.isoformat(timespec="seconds").replace("+00:00", "Z")
         lane = decision.lane.value if decision.lane else None
         purpose = decision.purpose.value if decision.purpose else None

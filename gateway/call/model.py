@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Literal, NewType
 
 from gateway.media.plane import CallRef, FlowId
-from policy.agreement.schema import Agreement, Prompt
+from policy.agreement.schema import Prompt
 from policy.decision import Facts, Rule, Side
+from policy.intersection import Terms
 
 __all__ = [
     "CallRef",
@@ -106,9 +107,10 @@ class Circumstances:
 
     facts: Facts
     """Site and agent facts filled in; the leg overlays its own."""
-    agreement: Agreement | None
+    terms: Terms | None
+    """What the agreements about this leg say together; None where there is none."""
     prompt: Prompt | None
-    """The agreement's prompt that the catalogue really has, by hash."""
+    """Their common prompt that the catalogue really has, by hash."""
     recipients: tuple[str, ...]
     pages: int
     """Live pages of the agent."""

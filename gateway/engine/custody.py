@@ -128,6 +128,7 @@ class Custody:
         if entered is None or leg is None or decision.lane is None or decision.purpose is None or live.agent is None:
             raise StorageError("a decision without its leg")
         agent = site.agents[live.agent]
+        agreements = site.about(agent.id, live.call.new.queue) or (entered.agreement,)
         said = site.standing.get(agent.id, {}).get(decision.purpose)
         self._live[effect.recording] = live
         statements = (said.statement.digest,) if said is not None and said.statement is not None else ()
@@ -143,7 +144,7 @@ class Custody:
                 agreement=entered.agreement.digest,
                 consents=(*statements, *live.consents),
                 recipients=(agent.recipient,) if agent.recipient is not None else (),
-                erase_at=erase_recording_at(site.agreements or (entered.agreement,), decision.purpose, wallclock),
+                erase_at=erase_recording_at(agreements, decision.purpose, wallclock),
             )
             await self.recordings.begin(begin, wallclock)
         await self._decisions.write(

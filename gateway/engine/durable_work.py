@@ -101,15 +101,16 @@ class DurableWork:
 
     async def write_receipt(self, live: LiveCall, effect: WriteReceipt) -> None:
         """The proof of a yes, or of its withdrawal."""
-        agreement, leg = self._site.agreement, live.call.leg
-        if agreement is None or leg is None:
+        leg, entered = live.call.leg, live.entered
+        if leg is None or entered is None:
             return
+        agreements = self._site.about(leg.agent, live.call.new.queue) or (entered.agreement,)
         wallclock, now = self._clock.wallclock(), self._clock.now()
-        erased = erase_recording_at(self._site.agreements, effect.purpose, wallclock)
+        erased = erase_recording_at(agreements, effect.purpose, wallclock)
         try:
-            keep_until = erase_receipt_at(self._site.agreements, erased)
+            keep_until = erase_receipt_at(agreements, erased)
             detector = _detector(live)
-            digest = await self._custody.receipt(effect, agreement.digest, detector, now, wallclock, keep_until)
+            digest = await self._custody.receipt(effect, agreements[0].digest, detector, now, wallclock, keep_until)
         except StorageError as error:
             self._storage_failed("a receipt could not be written", error)
             if effect.outcome == "yes":

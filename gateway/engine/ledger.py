@@ -55,6 +55,7 @@ class Entered:
     entry: LegEntry
     admission: Admission
     agreement: Agreement
+    """The first whose scope holds the leg; where none does, the first that binds."""
 
 
 class Ledger:
@@ -96,7 +97,7 @@ class Ledger:
             epoch=epoch.name,
             pseudonym=a,
             rule=rule.index if rule is not None else None,
-            queue=queue if queue in agreement.scope.queues and queue is not None else "other",
+            queue=queue if queue is not None and any(queue in one.scope.queues for one in agreements) else "other",
             commitment=commitment("call", about, new_salt()),
             day=day,
             rule_name=rule_name(scoped[0], rule) if rule is not None else None,
@@ -108,7 +109,7 @@ class Ledger:
         except BaseException:
             self._failed.append(entry)
             raise
-        return Entered(_result(entry, rule, hit, admission), entry, admission, agreement)
+        return Entered(_result(entry, rule, hit, admission), entry, admission, next(iter(scoped), agreement))
 
     async def enter_x(self, agreement: Agreement, kind: XKind, wallclock: datetime) -> None:
         """Count a leg that has no agent."""

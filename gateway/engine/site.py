@@ -15,9 +15,10 @@ from gateway.clock import Clock, ClockWatch
 from gateway.engine.protected import ProtectedParties
 from policy.agreement.schema import Agreement, Prompt
 from policy.chain import fold
-from policy.decision import ConsentState, Facts, Phase, Purpose, Reason, StandingAnswer
-from policy.draw_rules import epoch_of, phase_in_epoch
+from policy.consent import standing_answer
+from policy.decision import Facts, Phase, Purpose, Reason
 from policy.errors import PolicyError
+from policy.intersection import Terms, combined, covering, phase_for
 from policy.state import Anchor, State
 from policy.texts import current_texts
 from policy.validity import in_validity
@@ -55,8 +56,8 @@ class Site:
     seats: dict[str, Seat] = field(default_factory=dict)
     """By extension."""
     standing: dict[str, dict[Purpose, StandingConsent]] = field(default_factory=dict)
-    texts: dict[Purpose, frozenset[str]] = field(default_factory=dict)
-    """Hashes of the consent texts in force, in every language."""
+    _texts: tuple[dict[Purpose, frozenset[str]], ...] = ()
+    """Of each agreement: hashes of its consent texts, in every language."""
     _from: datetime | None = None
     """Between these two instants `agreements` holds without an act."""
     _until: datetime | None = None
@@ -80,7 +81,7 @@ class Site:
 
     @property
     def agreement(self) -> Agreement | None:
-        """The first that binds now, which names epochs and prompts."""
+        """The first that binds now, which names epochs and days."""
         return self.agreements[0] if self.agreements else None
 
     def turn(self, wallclock: datetime) -> bool:
@@ -94,11 +95,21 @@ class Site:
     def _hold(self, wallclock: datetime) -> None:
         self.agreements = self.state.in_force(wallclock)
         self._from, self._until = wallclock, self.state.next_change(wallclock) or wallclock + timedelta(days=1)
-        purposes = {purpose for one in self.agreements for purpose in one.purposes}
-        self.texts = {
-            purpose: frozenset(text for one in self.agreements for text in current_texts(one, purpose))
-            for purpose in purposes
-        }
+        self._texts = tuple(
+            {purpose: frozenset(current_texts(one, purpose)) for purpose in one.purposes} for one in self.agreements
+        )
+
+    @property
+    def texts(self) -> dict[Purpose, frozenset[str]]:
+        """Hashes of all consent texts in force."""
+        return self._texts_of(self.agreements)
+
+    def about(self, agent: str, queue: str | None) -> tuple[Agreement, ...]:
+        """The agreements whose scope holds an agent's leg from this queue."""
+        line = self.agents.get(agent)
+        if line is None:
+            return ()
+        return covering(self.agreements, site=line.site, queue=queue or "", group=line.group)
 
     async def load_agent(self, agent: str) -> None:
         """Read one agent's roster line, seat and consents anew."""
@@ -116,7 +127,8 @@ class Site:
     def gather(self, agent: str, new: NewCall, pages: int, now: float, wallclock: datetime) -> Circumstances:
         """Facts about site and agent for one decision, and what asking and recording would use."""
         self.turn(wallclock)
-        agreement, line = self.agreement, self.agents.get(agent)
+        line, scoped = self.agents.get(agent), self.about(agent, new.queue)
+        terms = combined(scoped) if scoped else None
         facts = Facts(
             wallclock=wallclock,
             clock_trusted=self.watch.observe(now, wallclock),
@@ -125,7 +137,7 @@ class Site:
             suspended=self.state.suspended(wallclock),
             evaluation_overdue=self.state.overdue(wallclock),
             epoch_dark=False,
-            draw_authority_ready=self.draws(agreement),
+            draw_authority_ready=self.draws(self.agreement),
             log_unwitnessed=False,
             storage_available=self.storage_available,
             queue=new.queue,
@@ -133,11 +145,11 @@ class Site:
             party_internal=new.outside is not None and new.outside.value in self.seats,
         )
         if line is None:
-            return Circumstances(facts, agreement, None, (), pages)
+            return Circumstances(facts, terms, None, (), pages)
         return Circumstances(
-            facts=self._with_agent(facts, line, new, wallclock),
-            agreement=agreement,
-            prompt=self._prompt(agreement),
+            facts=self._with_agent(facts, line, new, scoped or self.agreements, wallclock),
+            terms=terms,
+            prompt=self._prompt(terms),
             recipients=(line.recipient,) if line.recipient is not None else (),
             pages=pages,
         )
@@ -163,13 +175,13 @@ class Site:
     def phase(self, agent: str, wallclock: datetime) -> Phase:
         """Onboarding or regular, for the whole epoch."""
         line = self.agents[agent]
-        if line.onboarding_from is None or self.agreement is None:
-            return Phase.REGULAR
-        epoch = epoch_of(self.agreement, wallclock)
-        return phase_in_epoch(self.agreement, line.group, Phase.ONBOARDING, line.onboarding_from, epoch)
+        since = line.onboarding_from
+        return phase_for(self.agreements, site=line.site, group=line.group, since=since, wallclock=wallclock)
 
-    def _with_agent(self, facts: Facts, line: Agent, new: NewCall, wallclock: datetime) -> Facts:
-        answers = self._answers(line.id)
+    def _with_agent(
+        self, facts: Facts, line: Agent, new: NewCall, agreements: tuple[Agreement, ...], wallclock: datetime
+    ) -> Facts:
+        texts = self._texts_of(agreements)
         return replace(
             facts,
             site=line.site,
@@ -181,29 +193,32 @@ class Site:
             key_available=line.recipient is not None,
             blackout=line.blackout,
             agent_informed=any(
-                said.statement is not None and said.statement.text_sha256 in self.texts.get(purpose, ())
+                said.statement is not None and said.statement.text_sha256 in texts.get(purpose, ())
                 for purpose, said in self.standing.get(line.id, {}).items()
             ),
             home_office=line.home_office,
-            agent_standing=answers,
+            agent_standing={
+                purpose: standing_answer(
+                    said.answer,
+                    said.home_office,
+                    said.statement.text_sha256 if said.statement is not None else None,
+                    texts.get(purpose, ()),
+                )
+                for purpose, said in self.standing.get(line.id, {}).items()
+            },
         )
 
-    def _answers(self, agent: str) -> dict[Purpose, StandingAnswer]:
-        """Standing answers as they count now: a yes to a text that is no longer in force is unset."""
-        found = {}
-        for purpose, said in self.standing.get(agent, {}).items():
-            answer = said.answer
-            if answer is ConsentState.YES and (
-                said.statement is None or said.statement.text_sha256 not in self.texts.get(purpose, ())
-            ):
-                answer = ConsentState.UNSET
-            found[purpose] = StandingAnswer(answer, said.home_office)
+    def _texts_of(self, agreements: tuple[Agreement, ...]) -> dict[Purpose, frozenset[str]]:
+        """Hashes of these agreements' texts: a yes to one about other legs says nothing about this one."""
+        found: dict[Purpose, frozenset[str]] = {}
+        for one, texts in zip(self.agreements, self._texts, strict=True):
+            if one in agreements:
+                for purpose, hashes in texts.items():
+                    found[purpose] = found.get(purpose, frozenset()) | hashes
         return found
 
-    def _prompt(self, agreement: Agreement | None) -> Prompt | None:
-        if agreement is None:
-            return None
-        prompts = agreement.consent.prompts
+    def _prompt(self, terms: Terms | None) -> Prompt | None:
+        prompts = terms.prompts if terms is not None else ()
         return next((prompt for prompt in prompts if self.sounds.get(prompt.id) == prompt.sha256), None)
 
     def is_protected(self, outside: Private | None) -> bool | None:

@@ -181,11 +181,10 @@ class EngineBench:
         found = agreement(demo="yes")
         site.enact(State((), terms=(Term(found, 1, found.validity.start, found.validity.end),)))
         site.sounds = {prompt.id: prompt.sha256 for prompt in found.consent.prompts}
-        site.texts = {purpose: frozenset({"e" * 64}) for purpose in Purpose}
-        said = Statement("{}", "signature", "e" * 64, "de", 1)
         for number in range(8):
             site.agents[f"colleague-{number}"] = site.agents[self.agent]
-        yes = {p: StandingConsent(p, ConsentState.YES, 1, False, said, at) for p in Purpose}
+        said = {p: Statement("{}", "signature", min(site.texts[p]), "de", 1) for p in Purpose}
+        yes = {p: StandingConsent(p, ConsentState.YES, 1, False, said[p], at) for p in Purpose}
         site.standing[self.agent] = yes
         row = site.agents[self.agent]
         object.__setattr__(row, "recipient", str(Identity.generate().recipient))

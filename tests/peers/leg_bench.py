@@ -36,6 +36,7 @@ from gateway.media.plane import (
 )
 from policy.agreement.schema import Agreement
 from policy.decision import Side
+from policy.intersection import combined
 from tests.unit.policy.green import NOW, SAMPLE_RULE, example, green
 
 CALL = CallRef("00112233aabbccdd")
@@ -50,8 +51,8 @@ TICK_S = 0.05
 class LegBench:
     """`leg` under test; `said` is everything it wanted, in order, `effects` the same as values."""
 
-    def __init__(self, agreement: Agreement | None = None) -> None:
-        self.agreement = agreement or example()
+    def __init__(self, *agreements: Agreement) -> None:
+        self.agreements = agreements or (example(),)
         self.now = BEGIN
         self.pages = 1
         self.recipients: tuple[str, ...] = ("age1qqq",)
@@ -85,8 +86,9 @@ class LegBench:
         return self.indicator.shown
 
     def circumstances(self) -> Circumstances:
-        facts = replace(green(agreements=(self.agreement,)), wallclock=self.wallclock, **self.changes)  # type: ignore[arg-type]  # any fact
-        return Circumstances(facts, self.agreement, self.agreement.consent.prompts[0], self.recipients, self.pages)
+        terms = combined(self.agreements)
+        facts = replace(green(agreements=self.agreements), wallclock=self.wallclock, **self.changes)  # type: ignore[arg-type]  # any fact
+        return Circumstances(facts, terms, next(iter(terms.prompts), None), self.recipients, self.pages)
 
     # --- what the engine does ----------------------------------------------------------------------------------------
 

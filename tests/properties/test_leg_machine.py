@@ -89,7 +89,7 @@ class LegMachine(RuleBasedStateMachine):
     @initialize(stop_only=st.booleans(), way=st.sampled_from(WAYS))
     def begin(self, stop_only: bool, way: str) -> None:
         self.bench = LegBench(STOP_ONLY if stop_only else example())
-        self.max_age = self.bench.agreement.indicator.ack_max_age_ms / 1000
+        self.max_age = self.bench.agreements[0].indicator.ack_max_age_ms / 1000
         self.seen = 0
         self.bench.armed()
         self.look()

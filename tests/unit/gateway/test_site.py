@@ -1,5 +1,6 @@
 """What the site knows is what its database holds, verified anew; what it can't be sure of is missing or no."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -12,14 +13,16 @@ from demo.agreement import sign_first
 from gateway.call.model import NewCall, Private, SipCallId
 from gateway.engine.protected import ProtectedParties, protect
 from policy.acts import ACT_NAMESPACE, Resume, Suspend
-from policy.agreement.load import load
+from policy.agreement.load import Agreement, load
 from policy.chain import Posted, take
 from policy.decision import ConsentState, Facts, Outcome, Phase, Purpose, Reason, Side, StandingAnswer
 from policy.evaluate import evaluate
+from policy.state import State, Term
+from policy.texts import consent_text
 from storage.acts import Anchor
 from storage.tables import acts
 from tests.peers.enacted import ANCHORS, DEMO, KEYS, House
-from tests.unit.policy.green import edited
+from tests.unit.policy.green import agreement, edited
 
 OTHER = edited({"demo": "yes", "lanes/campaigns": [], "version": 4})
 
@@ -327,6 +330,52 @@ async def test_only_a_prompt_that_is_really_there_is_played(house):
     assert house.site.gather(agent, call(), 1, 1000.0, house.at).prompt == prompt
     house.site.sounds = {prompt.id: "0" * 64}
     assert house.site.gather(agent, call(), 1, 1000.0, house.at).prompt is None
+
+
+# --- several agreements ----------------------------------------------------------------------------------------------
+
+
+def enact_both(house: House, *documents: Agreement) -> None:
+    terms = (Term(one, 1 + at, one.validity.start, one.validity.end) for at, one in enumerate(documents))
+    house.site.enact(State((), terms=tuple(terms)))
+
+
+FIRST = load(DEMO)
+OF_GAS = agreement(demo="yes", id="bv-gas", lanes__campaigns=[], scope__queues=["service-gas"], pause__max="PT2M")
+OF_ALL = agreement(demo="yes", id="bv-alle", lanes__campaigns=[], pause__max="PT3M", retention__coaching="P7D")
+
+
+async def test_a_leg_goes_by_the_agreements_that_are_about_it(house):
+    agent = await house.hire("200", key=Identity.generate())
+    enact_both(house, OF_GAS, FIRST, OF_ALL)
+    at = house.clock.now()
+    power, gas = (house.site.gather(agent, call(queue=queue), 1, at, house.at).terms for queue in FIRST.scope.queues)
+    assert power is not None and power.agreements == (FIRST, OF_ALL) and power.pause_max.text == "PT3M"
+    assert gas is not None and gas.agreements == (OF_GAS, FIRST, OF_ALL) and gas.pause_max.text == "PT2M"
+    assert house.site.gather(agent, call(queue="elsewhere"), 1, at, house.at).terms is None
+
+
+async def test_a_question_that_one_of_them_does_not_name_is_not_asked(house):
+    agent = await house.hire("200", key=Identity.generate())
+    enact_both(house, FIRST, OF_ALL)
+    (prompt,) = FIRST.consent.prompts
+    assert house.site.gather(agent, call(), 1, house.clock.now(), house.at).prompt == prompt
+    consent = replace(OF_ALL.consent, prompts=(replace(prompt, sha256="1" * 64),))
+    enact_both(house, FIRST, replace(OF_ALL, consent=consent))
+    assert house.site.gather(agent, call(), 1, house.clock.now(), house.at).prompt is None
+
+
+async def test_a_yes_to_an_agreement_about_other_legs_is_none_to_this_one(house):
+    agent = await house.hire("200", key=Identity.generate())
+    enact_both(house, FIRST, OF_GAS)
+    await house.say(agent, Purpose.COACHING, ConsentState.YES, text=consent_text(OF_GAS, Purpose.COACHING, "de"))
+    power, gas = (facts(house, agent, call(queue=queue)) for queue in FIRST.scope.queues)
+    assert gas.agent_standing is not None and gas.agent_standing[Purpose.COACHING].answer is ConsentState.YES
+    assert power.agent_standing is not None and power.agent_standing[Purpose.COACHING].answer is ConsentState.UNSET
+    assert (gas.agent_informed, power.agent_informed) == (True, False)
+
+
+# --- the site itself -------------------------------------------------------------------------------------------------
 
 
 async def test_a_clock_that_was_set_back_is_told(house):

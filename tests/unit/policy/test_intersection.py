@@ -1,6 +1,7 @@
 """Several agreements at once: numbers take the minimum, permissions intersect, prohibitions unite."""
 
-from datetime import date
+from dataclasses import asdict, replace
+from datetime import date, timedelta
 
 import pytest
 
@@ -20,16 +21,11 @@ def other(**edits):
             "consent__caller__channels": ["dtmf", "ivr:back"],
             "consent__prompts": [{**PROMPT, "withdraw_code": "*9"}],
             "indicator__ack_max_age_ms": 2000,
-            "indicator__beep_every": "PT30S",
             "consent__withdrawal_effect": "stop_only",
             "pause__triggers": ["api"],
             "pause__max": "PT5M",
-            "access__1__ttl": "P3D",
-            "access__1__purposes": ["process_quality"],
-            "evaluations__per_agent_per_year": 4,
-            "storage__regions": ["EU", "NO"],
-            "statistics__min_agents": 9,
-            "statistics__min_calls": 10,
+            "retention__coaching": "P7D",
+            "validity__end": "2026-08-01T00:00:00",
             **edits,
         },
     )
@@ -37,22 +33,30 @@ def other(**edits):
 
 def test_what_two_agreements_leave():
     both = combined((example(), other()))
-    assert both == combined((other(), example()))
+    assert replace(both, agreements=()) == replace(combined((other(), example())), agreements=())
     assert both.channels == {"dtmf"} and both.prompts == ()
-    assert both.ack_max_age_ms == 2000 and both.beep_every is not None and both.beep_every.text == "PT30S"
+    assert both.ack_max_age_ms == 2000 and both.ends_at == other().validity.end < example().validity.end
     assert both.withdrawal_effect is WithdrawalEffect.DISCARD_CALL
     assert both.pause_triggers == {"dtmf", "api"} and both.pause_max.text == "PT5M"
-    assert ("agent", Purpose.COACHING) in both.access and ("quorum", Purpose.DISPUTE) in both.access
-    assert not [purpose for role, purpose in both.access if role == "coach"]
-    assert both.coach_ttl is not None and both.coach_ttl.text == "P3D" and both.quorum == {"dpo", "council"}
-    assert both.evaluations_per_year == 4 and both.regions == {"EU"}
-    assert (both.min_agents, both.min_calls) == (9, 20)
+    assert both.quorum == {"dpo", "council"}
+    assert both.keep_until(Purpose.COACHING, NOW) == NOW + timedelta(days=7)
+    assert both.keep_until(Purpose.PROCESS_QUALITY, NOW) == NOW + timedelta(days=14)
+
+
+def test_what_both_name_alike_may_be_asked_with():
+    named = asdict(example().consent.prompts[0])
+    assert combined((other(consent__prompts=[named]), example())).prompts == example().consent.prompts[:1]
+    assert combined((other(consent__prompts=[{**named, "refuse_key": "8"}]), example())).prompts == ()
+
+
+def test_audio_stays_after_a_withdrawal_only_if_all_say_so():
+    stays = [other(), other(validity__timezone="Europe/London")]
+    assert combined(stays).withdrawal_effect is WithdrawalEffect.STOP_ONLY
 
 
 def test_one_agreement_leaves_what_it_says_and_none_leaves_nothing():
     alone = combined((example(),))
-    assert alone.prompts == example().consent.prompts and alone.beep_every is None
-    assert alone.prohibited == example().prohibited
+    assert alone.prompts == example().consent.prompts and alone.agreements == (example(),)
     with pytest.raises(ValueError, match="no agreement"):
         combined(())
 
@@ -89,8 +93,13 @@ def test_agreements_with_different_epochs_draw_nothing_together():
 
 def test_onboarding_only_while_all_call_it_so():
     shorter = other(lanes__sample__rates__0__max_days=20)
-    epoch = epoch_of(example(), NOW)
+    elsewhere = other(scope__sites=["bremen"], lanes__sample__rates__0__max_days=20)
+
+    def phase(*agreements, since: date | None, group="team-a"):
+        return phase_for(agreements, site="hamburg", group=group, since=since, wallclock=NOW)
+
     for since, together in ((date(2026, 2, 26), Phase.ONBOARDING), (date(2026, 2, 10), Phase.REGULAR)):
-        assert phase_for((example(), shorter), "team-a", Phase.ONBOARDING, since, epoch) is together
-        assert phase_for((example(),), "team-a", Phase.ONBOARDING, since, epoch) is Phase.ONBOARDING
-    assert phase_for((), "team-a", Phase.ONBOARDING, date(2026, 2, 26), epoch) is Phase.REGULAR
+        assert phase(example(), shorter, since=since) is together
+        assert phase(example(), since=since) is phase(example(), elsewhere, since=since) is Phase.ONBOARDING
+    assert phase(since=date(2026, 2, 26)) is phase(example(), since=None) is Phase.REGULAR
+    assert phase(example(), since=date(2026, 2, 26), group="team-b") is Phase.REGULAR

@@ -144,19 +144,18 @@ class TestReceipts:
 
 
 class TestStandingAnswers:
-    def test_nobody_answered(self):
-        assert standing_answer(None, {SHA}) == StandingAnswer(ConsentState.UNSET)
+    @pytest.mark.parametrize("answer", [ConsentState.NO, ConsentState.UNSET])
+    def test_whatever_is_no_yes_stays_as_it_is(self, answer):
+        assert standing_answer(answer, True, None, {SHA}) == StandingAnswer(answer, True)
 
     def test_a_yes_holds_for_the_text_that_was_shown(self):
-        assert standing_answer(CONSENT, {SHA}) == StandingAnswer(ConsentState.YES)
-        assert standing_answer(CONSENT, {"cd" * 32}) == StandingAnswer(ConsentState.UNSET)
-        assert standing_answer(CONSENT, ()) == StandingAnswer(ConsentState.UNSET)
+        assert standing_answer(ConsentState.YES, False, SHA, {SHA}) == StandingAnswer(ConsentState.YES)
+        for texts in ({"cd" * 32}, ()):
+            assert standing_answer(ConsentState.YES, False, SHA, texts) == StandingAnswer(ConsentState.UNSET)
+        assert standing_answer(ConsentState.YES, False, None, {SHA}).answer is ConsentState.UNSET
 
     def test_a_yes_may_hold_at_home(self):
-        assert standing_answer(replace(CONSENT, home_office=True), {SHA}).home_office
-
-    def test_a_no_stays_a_no(self):
-        assert standing_answer(replace(CONSENT, answer="no"), ()).answer is ConsentState.NO
+        assert standing_answer(ConsentState.YES, True, SHA, {SHA}).home_office
 
     def test_a_call_starts_with_no_answer_for_any_purpose(self):
         assert nothing_said() == {purpose: PerCallAnswer(ConsentState.UNSET) for purpose in Purpose}
