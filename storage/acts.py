@@ -14,6 +14,8 @@ from policy.acts import parse_act
 from policy.chain import Posted
 from storage.database import Database
 from storage.errors import ActError, AnchorsSet, StaleAct
+from storage.log.chapters import chapters
+from storage.log.wal import append_everywhere
 from storage.tables import acts, anchors
 
 MAX_DOCUMENT: Final = 256 * 1024
@@ -46,6 +48,7 @@ class Acts:
             for anchor in new:
                 row = {"role": anchor.role, "seq": 1, "key": anchor.key, "rkey": anchor.recipient, "at": at}
                 connection.execute(insert(anchors).values(**row))
+            append_everywhere(connection, chapters(connection)[0])
 
         await self._database.write(work)
 
@@ -78,6 +81,7 @@ class Acts:
                     at=posted.at,
                 )
             )
+            append_everywhere(connection, chapters(connection)[-1])
 
         await self._database.write(work)
 

@@ -159,6 +159,25 @@ class EntryState(StorageError):
     code = "ENTRY_STATE"
 
 
+class LogClosed(StorageError):
+    """No such log, or it takes no entries any more."""
+
+    code = "LOG_CLOSED"
+
+
+class LogBroken(StorageError):
+    """The log's files and its rows don't fit together: nothing is published until somebody looked."""
+
+    code = "LOG_BROKEN"
+
+
+class LogEntryUnknown(StorageError):
+    """No such entry, tile or checkpoint in this log."""
+
+    code = "LOG_ENTRY_UNKNOWN"
+    status = 404
+
+
 class RecordingUnknown(StorageError):
     """No such recording or segment, or it was erased."""
 

@@ -203,6 +203,31 @@ legs = _numbered(
     Index(None, "kind", "o"),
     Index(None, "day"),
 )
+logs = _numbered(
+    "logs",
+    _text("origin"),
+    _whole("size"),
+    Column("open", Boolean, nullable=False),
+    UniqueConstraint("origin"),
+)
+log_wal = Table(
+    "log_wal",
+    metadata,
+    Column("origin", Text, ForeignKey("logs.origin"), primary_key=True),
+    Column("idx", BigInteger, primary_key=True, autoincrement=False),
+    Column("leaf", LargeBinary, nullable=False),
+)
+log_openings = _numbered(
+    "log_openings",
+    _agent(),
+    _text("origin"),
+    _whole("idx"),
+    _text("kind"),
+    Column("told", LargeBinary, nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    Index(None, "agent"),
+    UniqueConstraint("origin", "idx"),
+)
 figures = Table(
     "figures",
     metadata,

@@ -1,17 +1,24 @@
 """Anchors are set once; acts form one chain, whatever is posted at once."""
 
 import asyncio
+import hashlib
 
 import pytest
 
-from policy.acts import Act, NewAgreement, Resume, Suspend, type_of
+from crypto.ssh_key import SigningKey
+from crypto.x25519 import Identity
+from policy import log_entry
+from policy.acts import Act, NewAgreement, NewKey, Resume, Suspend, type_of
 from policy.chain import Posted
 from policy.errors import ActError as MalformedAct
 from storage.acts import MAX_DOCUMENT, Acts, Anchor
 from storage.errors import ActError, AnchorsSet, StaleAct
-from tests.peers.stored import AT
+from storage.log import wal
+from tests.peers.stored import AT, ORIGIN
 
-ANCHORS = [Anchor("council", "ssh-ed25519 BBBB", "age1council"), Anchor("employer", "ssh-ed25519 AAAA")]
+COUNCIL, EMPLOYER, NEXT = (str(SigningKey.generate().verify_key) for _ in range(3))
+RECIPIENT = str(Identity.generate().recipient)
+ANCHORS = [Anchor("council", COUNCIL, RECIPIENT), Anchor("employer", EMPLOYER)]
 
 
 @pytest.fixture
@@ -43,6 +50,37 @@ async def test_acts_follow_one_another_and_come_back_as_they_were(acts):
     for one in kept:
         await acts.append(one)
     assert await acts.chain() == kept
+
+
+async def test_the_log_tells_acts_and_the_anchors_they_bring(acts, folder):
+    await folder.database.write(lambda connection: wal.open_log(connection, ORIGIN))
+    await acts.set_anchors(ANCHORS, AT)
+    made = [act()]
+    for key in (NEXT, EMPLOYER):
+        made.append(act(len(made) + 1, made[-1].digest, NewKey("employer", key, None)))
+    for one in made:
+        await acts.append(posted(one, None))
+    with pytest.raises(StaleAct):
+        await acts.append(posted(made[-1], None))
+    rows = await folder.database.read(lambda connection: wal.waiting(connection, ORIGIN, 0, 99))
+    council, first = log_entry.Anchor("council", COUNCIL, RECIPIENT, 1, None), _employer(EMPLOYER)
+    second = _employer(NEXT, first)
+    assert [log_entry.parse(leaf) for _, leaf in rows] == [
+        council,
+        first,
+        log_entry.Act(made[0].digest, "agreement", 1),
+        log_entry.Act(made[1].digest, "key", 2),
+        second,
+        log_entry.Act(made[2].digest, "key", 3),
+        _employer(EMPLOYER, second),
+    ]
+
+
+def _employer(key, before=None):
+    if before is None:
+        return log_entry.Anchor("employer", key, None, 1, None)
+    prev = hashlib.sha256(log_entry.encode(before)).hexdigest()
+    return log_entry.Anchor("employer", key, None, before.seq + 1, prev)
 
 
 async def test_what_does_not_follow_is_stale(acts):
