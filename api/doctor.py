@@ -39,6 +39,7 @@ class Finding:
 async def examine(home: Home) -> list[Finding]:
     """Every check that can be made from here, whether or not the gateway runs."""
     findings = [Finding("configuration", True, f"`{home.file}` can be used"), _folder(home), _disk(home), _files()]
+    findings.append(_internal(home))
     status, running = await _gateway(home)
     findings.append(running)
     if status is None:
@@ -70,6 +71,12 @@ def _files() -> Finding:
             "file limit", False, f"{soft} open files: raise it to {FILES_NEEDED} (`ulimit -n {FILES_NEEDED}`)"
         )
     return Finding("file limit", True, f"{soft} open files")
+
+
+def _internal(home: Home) -> Finding:
+    count = len(home.config.sip.identity.internal)
+    said = f"{count} entries; calls with them are never recorded" if count else "none named: only seats count as staff"
+    return Finding("internal numbers", True, said)
 
 
 async def _gateway(home: Home) -> tuple[dict[str, Any] | None, Finding]:

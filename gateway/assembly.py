@@ -91,6 +91,7 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
         acts=Acts(database),
         sounds={sound.id: sound.sha256 for sound in Catalogue().sounds.values()},
         protected=_protected(config),
+        internal=config.sip.identity.internal_numbers,
         draw_ready=_on_loopback(config),
     )
     engines: list[Engine] = []  # the workers report to the engine that is made with them

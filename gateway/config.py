@@ -6,6 +6,7 @@ version cannot do (TLS for SIP, ng, SIPREC, the kernel datapath): silently not d
 
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from gateway.errors import GatewayError
 
-__all__ = ["Config", "ConfigError", "Listener", "Peer", "SideConfig", "load_config"]
+__all__ = ["Config", "ConfigError", "InternalNumbers", "Listener", "Peer", "SideConfig", "load_config"]
 
 ENV_PREFIX = "FAIRTAP_"
 SECRETS = frozenset({"STORAGE__DATABASE"})
@@ -84,6 +85,36 @@ class Peer:
         return self.port is None or other.port is None or self.port == other.port
 
 
+@dataclass(frozen=True, slots=True)
+class InternalNumbers:
+    """Which numbers are the house's own: `1xx` (x: any digit), `+49401234*` (any further digits), `200-299`."""
+
+    pattern: re.Pattern[str] | None = None
+    low: int = 0
+    high: int = -1
+    length: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> "InternalNumbers":
+        """Read one entry; raises `ValueError`."""
+        if bounds := re.fullmatch(r"([0-9]{1,15})-([0-9]{1,15})", text):
+            low, high = bounds.groups()
+            if len(low) != len(high) or low > high:
+                raise ValueError(f"`{text}`: both ends need as many digits, the lower one first")
+            return cls(low=int(low), high=int(high), length=len(low))
+        if not re.fullmatch(r"\+?[0-9][0-9x]{0,14}\*?|x{1,15}", text):
+            raise ValueError(f"`{text}`: write 1xx (x: any digit), +49401234* (any further digits) or 200-299")
+        shape = text.removeprefix("+").replace("x", "[0-9]").replace("*", "[0-9]*")
+        return cls(pattern=re.compile(shape, re.ASCII))
+
+    def __contains__(self, number: str) -> bool:
+        """By the number's digits alone: `+`, spaces, dashes and parameters don't count."""
+        digits = re.sub(r"[^0-9]", "", number.split("@")[0].split(";")[0])
+        if self.pattern is not None:
+            return self.pattern.fullmatch(digits) is not None
+        return len(digits) == self.length and self.low <= int(digits) <= self.high
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -137,11 +168,13 @@ class SideConfig(_Section):
 
 
 class IdentityConfig(_Section):
-    """Where a leg's extension and queue are read, and which side the PBX is on."""
+    """Where a leg's extension and queue are read, which side the PBX is on, which numbers are the house's own."""
 
     extension: list[str] = ["header:X-Fairtap-Extension", "p-asserted-identity", "request-uri"]
     queue: str = "header:X-Fairtap-Queue"
     placement: Literal["phones", "trunk"] = "phones"
+    internal: list[str] = Field(default=[], max_length=256)
+    """Numbers of the house: a call with one of them is never recorded (PARTY_INTERNAL)."""
 
     @field_validator("extension")
     @classmethod
@@ -150,6 +183,18 @@ class IdentityConfig(_Section):
             if source not in ("p-asserted-identity", "request-uri") and not source.startswith("header:X-Fairtap-"):
                 raise ValueError(f"`{source}`: use header:X-Fairtap-…, p-asserted-identity or request-uri")
         return value
+
+    @field_validator("internal")
+    @classmethod
+    def _internal(cls, value: list[str]) -> list[str]:
+        for text in value:
+            InternalNumbers.parse(text)
+        return value
+
+    @property
+    def internal_numbers(self) -> tuple[InternalNumbers, ...]:
+        """The parsed `internal`."""
+        return tuple(InternalNumbers.parse(text) for text in self.internal)
 
 
 class SipConfig(_Section):

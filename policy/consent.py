@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from crypto.jcs import canonical
+from policy.agreement.schema import Agreement, Prompt
 from policy.decision import PerCallAnswer, StandingAnswer
 from policy.errors import StatementError
 from policy.statements import LANGUAGES, SHA256, Fields
@@ -110,6 +111,18 @@ def parse_receipt(data: bytes) -> tuple[Receipt, str]:
     if None in prompt and (receipt.channel != "agent_key" or any(prompt)):
         raise StatementError("fields of the prompt are missing")
     return receipt, fields.text("signature", _SIGNATURE)
+
+
+def ivr_prompt(agreements: Collection[Agreement], name: str, sha256: str, purpose: Purpose) -> Prompt | None:
+    """The prompt that an IVR of this name may have asked with; `None`: its yes proves nothing.
+
+    Every agreement that names the IVR has to name the prompt, by its hash, and the purpose; one at least must.
+    """
+    naming = [one for one in agreements if f"ivr:{name}" in one.consent.caller.channels]
+    if not naming or any(purpose not in one.purposes for one in naming):
+        return None
+    prompts = [next((p for p in one.consent.prompts if p.sha256 == sha256), None) for one in naming]
+    return prompts[0] if None not in prompts else None
 
 
 def standing_answer(

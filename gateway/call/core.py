@@ -11,15 +11,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from gateway.call.caller_word import CallerWord
 from gateway.call.effects import Effect, EnterLeg, PlaneOrder
 from gateway.call.leg import Leg
-from gateway.call.model import Circumstances, DialogTag, EntryResult, NewCall, SdpMessage
+from gateway.call.model import Asked, Circumstances, DialogTag, EntryResult, Lease, NewCall, SdpMessage
 from gateway.call.negotiation import Negotiation
+from gateway.call.stage import Stage
 from gateway.media.plane import CallRef, MediaSeen, PlayEnded, Remove
-from policy.decision import Side
+from policy.decision import Purpose, Side
 
 __all__ = ["Call"]
 
+NOT_TO_BE_RECORDED = b"a=recordpref:off"
+"""RFC 7866: what a caller's own phone may say; from anybody else it means nothing here."""
 EXPLAINED_S = 3.0
 """How long after new SDP from a party a changed SSRC counts as explained by it."""
 
@@ -37,16 +41,26 @@ class Call:
     """Makes the leg of an agent."""
     adopted: bool = False
     """It outlived a restart: relayed, never recorded."""
+    needs_lease: bool = False
+    """A PBX hides who is on it: a leg has an agent only while the PBX says so."""
+    lease: Lease | None = None
     leg: Leg | None = None
     answered_dialog: DialogTag | None = None
     _confirmed: bool = False
     _described_at: dict[Side, float] = field(default_factory=dict)
+    said: CallerWord = field(init=False)
+    """What the caller said about being recorded, from before anybody answered."""
+
+    def __post_init__(self) -> None:
+        self.said = CallerWord(self.ref)
 
     # --- signalling --------------------------------------------------------------------------------------------------
 
     def describe(self, message: SdpMessage, now: float) -> tuple[bytes, list[Effect]]:
         """SDP on its way; returns what goes on in its place. Raises `SdpError`, `NegotiationError`."""
         self._described_at[message.party] = now
+        if message.party is Side.CALLER and NOT_TO_BE_RECORDED in message.body.splitlines():
+            self.said.refuse(Purpose, None)
         return self.negotiation.describe(message)
 
     def identify(self, new: NewCall) -> None:
@@ -59,12 +73,15 @@ class Call:
         if self.answered_dialog is not None:
             return []
         self.answered_dialog = dialog
-        effects = self.negotiation.fix(dialog)
-        if agent is not None and self.worker is not None and not self.adopted:
-            self.leg = self.make_leg(agent)
-            self.leg.confirmed = self._confirmed
-            effects.append(EnterLeg(agent))
-        return effects
+        return [*self.negotiation.fix(dialog), *(self.seat(agent) if agent is not None else ())]
+
+    def seat(self, agent: str) -> list[Effect]:
+        """This agent's leg begins."""
+        if self.leg is not None or self.worker is None or self.adopted:
+            return []
+        self.leg = self.make_leg(agent)
+        self.leg.said, self.leg.confirmed = self.said, self._confirmed
+        return [EnterLeg(agent)]
 
     def confirmed(self) -> None:
         """The ACK of the initial 2xx passed."""
@@ -109,9 +126,24 @@ class Call:
         if self.leg is not None:
             self.leg.played(report)
 
+    def receipt_written(self, purpose: Purpose, asked: Asked, now: float) -> list[Effect]:
+        """The caller's yes is proven, whether or not anybody answered yet."""
+        if self.leg is not None:
+            return self.leg.receipt_written(purpose, asked, now)
+        return [] if self.said.written(purpose, asked) else list(self.said.withdrawals(now, (purpose,)))
+
+    def next_timeout(self, now: float, wallclock: datetime) -> float | None:
+        """When `reconsider` must be called at the latest."""
+        if self.leg is None or self.leg.stage is Stage.CLOSED:
+            return None
+        times = [self.leg.next_timeout(now, wallclock), self.lease.until if self.needs_lease and self.lease else None]
+        return min((time for time in times if time is not None), default=None)
+
     def reconsider(self, given: Circumstances, now: float, wallclock: datetime) -> list[Effect]:
         """Let the leg decide anew."""
         if self.leg is None:
             return []
+        if self.needs_lease and (self.lease is None or now >= self.lease.until):
+            self.leg.party_changed = True  # the PBX no longer says who is on it: final for the leg
         self.leg.media_encrypted = self.negotiation.encrypted
         return self.leg.reconsider(given, self.negotiation.line(), now, wallclock)

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from gateway.call.model import Asked
 from gateway.events import LegLight
 from gateway.media import plane
 from gateway.media.plane import CallRef, RecordingId
-from policy.agreement.schema import Prompt
 from policy.decision import CallerAnswer, Decision, Purpose
 
 __all__ = [
@@ -49,8 +49,9 @@ class WriteReceipt:
     call: CallRef
     purpose: Purpose
     outcome: str
-    prompt: Prompt
-    prompt_end: float
+    asked: Asked
+    prompt_end: float | None
+    """None: no prompt was played."""
     answered_at: float
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from gateway.call.asking import Question, WithdrawCode, play_to
+from gateway.call.caller_word import CallerWord
 from gateway.call.effects import (
     DiscardRecording,
     Effect,
@@ -23,7 +24,7 @@ from gateway.call.effects import (
     WriteStop,
 )
 from gateway.call.indicator import Indicator
-from gateway.call.model import Circumstances, EntryResult, Line
+from gateway.call.model import Asked, Circumstances, EntryResult, Line
 from gateway.call.notice import NOTICE_WAIT_S, Notice
 from gateway.call.stage import STEPS, Stage
 from gateway.call.telling import closing_reasons, told_as, unrecorded_reasons
@@ -44,7 +45,6 @@ from gateway.media.plane import (
 from policy.agreement.schema import Prompt
 from policy.consent import nothing_said
 from policy.decision import (
-    CallerAnswer,
     ConsentState,
     Decision,
     Facts,
@@ -81,6 +81,8 @@ class Leg:
     agent: str
     indicator: Indicator
     new_recording: Callable[[], RecordingId]
+    said: CallerWord
+    """What the caller said in this call: the call's, for whichever leg."""
     stage: Stage = Stage.IDLE
     entry: EntryResult | None = None
     confirmed: bool = False
@@ -98,11 +100,9 @@ class Leg:
     """Why it closed, where a stop closed it."""
     discarded: bool = False
     left: bool = False
-    answers: dict[Purpose, CallerAnswer] = field(default_factory=dict)
-    """The caller's yes or no in this call, by purpose: kept for a later leg of the same call."""
     per_call: dict[Purpose, PerCallAnswer] = field(default_factory=dict)
-    proven: set[Purpose] = field(default_factory=set)
-    """Purposes for which a receipt of a yes is written."""
+    unbound: bool = False
+    """The PBX said that another extension is on this leg than the one that was claimed."""
     _withdrawn_by_agent: bool = False
     _withdrawn_by_caller: bool = False
     _notice_played: bool = False
@@ -132,8 +132,7 @@ class Leg:
     def caller_refused(self) -> None:
         """The caller told the agent no: for every purpose, and whatever was recorded goes."""
         self._withdrawn_by_caller = True
-        for purpose in Purpose:
-            self.answers[purpose] = CallerAnswer(ConsentState.NO, "agent_key")
+        self.said.refuse(Purpose, "agent_key")
 
     def pressed(self, report: DigitHeard) -> None:
         """A key of the caller's."""
@@ -186,7 +185,8 @@ class Leg:
             agent_wants_record=False,
             agent_request=False,
             agent_per_call=nothing_said() | self.per_call,
-            caller=dict(self.answers),
+            seat_bound=gathered.seat_bound if not self.unbound else False,
+            caller=dict(self.said.answers),
             withdrawn_by_agent=self._withdrawn_by_agent,
             withdrawn_by_caller=self._withdrawn_by_caller,
             caller_notice_played=self._notice_played,
@@ -215,15 +215,25 @@ class Leg:
     def _idle(self, given: Circumstances, decision: Decision, now: float, wallclock: datetime) -> Iterator[Effect]:
         line = self._line
         ready = self.confirmed and self.entry is not None and line is not None and line.flowing
-        if not ready or line is None or given.prompt is None or given.pages < 1 or not pending(decision):
+        asked = self.said.proven.get(decision.purpose) if decision.purpose is not None else None
+        prompt = asked.prompt if asked is not None and asked.prompt is not None else given.prompt
+        if not ready or line is None or prompt is None or given.pages < 1 or not pending(decision):
+            if self.indicator.state is LightState.ASKING:
+                yield Publish(self.indicator.show(LightState.OFF, now, wallclock))
             return
-        self._prompt = given.prompt
-        if decision.purpose is not None and decision.purpose in self.answers:
+        channels = given.terms.channels if given.terms is not None else frozenset()
+        self._prompt = prompt
+        if self.said.agreed(decision.purpose):
             yield from self._begin_notice(now)
-        else:
-            self._question = Question(line, given.prompt, now)
+        elif decision.purpose in self.said.silent:
+            yield from self._close(now, wallclock, (Reason.CALLER_UNSET,))
+            return
+        elif "dtmf" in channels:
+            self._question = Question(line, prompt, now)
             self._go(Stage.PROMPTING)
             yield from self._question.open()
+        elif "agent_key" not in channels or self.indicator.state is LightState.ASKING:
+            return  # only an IVR can ask, or the agent is asking already
         yield self._show(LightState.ASKING, given, decision, now, wallclock)
 
     def _asking(self, given: Circumstances, decision: Decision, now: float, wallclock: datetime) -> Iterator[Effect]:
@@ -234,6 +244,11 @@ class Leg:
         if not pending(decision):
             question.cut()
         question.advance(now)
+        if self.said.agreed(decision.purpose) and pending(decision):  # the agent, or an IVR, brought a yes meanwhile
+            self._question = None
+            yield from question.close()
+            yield from self._begin_notice(now)
+            return
         if question.answer is None:
             if self.stage is Stage.PROMPTING and question.prompt_end is not None:
                 self._go(Stage.LISTENING)
@@ -244,24 +259,27 @@ class Leg:
             # keys are listened to and held back on: the caller may change their mind while the receipt is written
             self._code = WithdrawCode(question.prompt.withdraw_code)
             self._notice = Notice(question.prompt.language, now + NOTICE_WAIT_S)
-            yield WriteReceipt(self.call, decision.purpose, "yes", question.prompt, question.prompt_end, now)
+            asked = Asked("dtmf", question.prompt.language, question.prompt)
+            yield WriteReceipt(self.call, decision.purpose, "yes", asked, question.prompt_end, now)
             return
         yield from question.close()
         if question.answer == "no" and decision.purpose is not None:
-            self.answers[decision.purpose] = CallerAnswer(ConsentState.NO, "dtmf")
+            self.said.refuse((decision.purpose,), "dtmf")
         reason = Reason.CALLER_REFUSED if question.answer == "no" else Reason.CALLER_UNSET
         others = tuple(r for r in decision.reasons if r not in (Reason.CALLER_NOTICE_MISSING, Reason.INDICATOR_STALE))
         yield from self._close(now, wallclock, (reason,) if pending(decision) else others)
 
     # --- noticing and lit --------------------------------------------------------------------------------------------
 
-    def receipt_written(self, purpose: Purpose, now: float) -> list[Effect]:
+    def receipt_written(self, purpose: Purpose, asked: Asked, now: float) -> list[Effect]:
         """The yes is proven: tell the caller and the agent that recording is about to start."""
-        self.proven.add(purpose)
-        if self.left or self.stage is not Stage.NOTICING:
+        if not self.said.written(purpose, asked):
+            return list(self.said.withdrawals(now, (purpose,)))
+        if self.left or self.stage is Stage.CLOSED:
             return list(self._withdrawal_receipts(now))
-        self.answers[purpose] = CallerAnswer(ConsentState.YES, "dtmf", receipt=True)
-        return list(self._tell(now))
+        waits = self._notice is not None and not self._notice.begun
+        mine = self.decision is not None and self.decision.purpose is purpose
+        return list(self._tell(now)) if waits and mine else []
 
     def _begin_notice(self, now: float) -> Iterator[Effect]:
         assert self._prompt is not None
@@ -400,11 +418,8 @@ class Leg:
 
     def _withdrawal_receipts(self, now: float) -> Iterator[Effect]:
         """A yes that was withdrawn leaves a receipt of that; a no leaves none."""
-        if not self._withdrawn_by_caller or self._prompt is None:
-            return
-        for purpose in self.proven:
-            yield WriteReceipt(self.call, purpose, "withdrawn", self._prompt, now, now)
-        self.proven.clear()
+        if self._withdrawn_by_caller:
+            yield from self.said.withdrawals(now)
 
     def _end_recording(self, was: Stage, reasons: tuple[Reason, ...]) -> Iterator[Effect]:
         assert self.recording is not None
@@ -445,7 +460,7 @@ class Leg:
             reasons = tuple(reason.value for reason in self.told_reasons())
             recording = self.recording if self.opened else None
             told = told_as(opened=self.opened > 0, discarded=self.discarded, cut=bool(self.ended_by))
-            answer = self.answers.get(self.entry.rule.purpose) if self.entry.rule is not None else None
+            answer = self.said.answers.get(self.entry.rule.purpose) if self.entry.rule is not None else None
             effects.append(LeaveLeg(self.call, self.entry.entry, told, reasons, recording, answer))
         return effects
 

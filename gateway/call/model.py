@@ -13,10 +13,12 @@ from policy.decision import Facts, Rule, Side
 from policy.intersection import Terms
 
 __all__ = [
+    "Asked",
     "CallRef",
     "Circumstances",
     "DialogTag",
     "EntryResult",
+    "Lease",
     "Line",
     "NewCall",
     "Private",
@@ -61,6 +63,14 @@ class NewCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Lease:
+    """The PBX says that this extension is on the call, until `until` (monotonic seconds) unless it says so again."""
+
+    extension: Private
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class SdpMessage:
     """One SDP body on its way from `party` to the other; `dialog` is None until a response named it."""
 
@@ -99,6 +109,17 @@ class EntryResult:
     ceiling_ok: bool
     caps_ok: bool
     campaign_full: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How a caller was asked for a yes: what its receipt tells of it."""
+
+    channel: str
+    """As the agreement names it: `dtmf`, `agent_key`, `ivr:NAME`."""
+    language: str
+    prompt: Prompt | None
+    """None: the agent asked, in words of their own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,13 +25,14 @@ class Notice:
     language: str
     deadline: float
     """When waiting is over: for the proof first, for the playings once they began."""
-    _begun: bool = False
+    begun: bool = False
+    """The playings are ordered: until then the proof is waited for."""
     _playing: set[str] = field(default_factory=set)
     _failed: bool = False
 
     def open(self, line: Line, now: float) -> Iterator[Effect]:
         """Play; the caller's keys are listened to and held back."""
-        self.deadline, self._begun, self._playing = now + NOTICE_WAIT_S, True, {"notice", "tone"}
+        self.deadline, self.begun, self._playing = now + NOTICE_WAIT_S, True, {"notice", "tone"}
         yield PlaneOrder(Listen(line.caller_flow, True, line.caller_events, hold_back=True))
         yield play_to(line.caller_flow, "notice", f"notice-{self.language}-1", line, "instead")
         yield play_to(line.agent_flow, "tone", "tone-start", line, "beneath")
@@ -49,7 +50,7 @@ class Notice:
     @property
     def told(self) -> bool:
         """Both heard it to its end."""
-        return self._begun and not self._playing and not self._failed
+        return self.begun and not self._playing and not self._failed
 
     def close(self, line: Line) -> Iterator[Effect]:
         """Stop the announcement."""

@@ -24,7 +24,7 @@ class Stage(StrEnum):
 
 STEPS: dict[Stage, frozenset[Stage]] = {
     Stage.IDLE: frozenset({Stage.PROMPTING, Stage.NOTICING, Stage.CLOSED}),
-    Stage.PROMPTING: frozenset({Stage.LISTENING, Stage.CLOSED}),
+    Stage.PROMPTING: frozenset({Stage.LISTENING, Stage.NOTICING, Stage.CLOSED}),
     Stage.LISTENING: frozenset({Stage.NOTICING, Stage.CLOSED}),
     Stage.NOTICING: frozenset({Stage.LIT, Stage.CLOSED}),
     Stage.LIT: frozenset({Stage.OPEN, Stage.PAUSED, Stage.CLOSED}),

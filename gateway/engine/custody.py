@@ -93,18 +93,19 @@ class Custody:
         keep_until: datetime,
     ) -> str:
         """Write a signed receipt; its digest. `detector` heard the answer. Raises `StorageError`."""
+        asked, prompt, heard_out = effect.asked, effect.asked.prompt, effect.prompt_end
         receipt = Receipt(
             jti=secrets.token_hex(16),
             leg=effect.call,
             purpose=effect.purpose,
             outcome=effect.outcome,
-            channel="dtmf",
-            transport="rtp",
+            channel=asked.channel,
+            transport="rtp" if asked.channel == "dtmf" else "api",
             detector=detector,
-            prompt_id=effect.prompt.id,
-            prompt_sha256=effect.prompt.sha256,
-            language=effect.prompt.language,
-            prompt_end=_instant(wallclock - timedelta(seconds=now - effect.prompt_end)),
+            prompt_id=prompt.id if prompt is not None else None,
+            prompt_sha256=prompt.sha256 if prompt is not None else None,
+            language=asked.language,
+            prompt_end=None if heard_out is None else _instant(wallclock - timedelta(seconds=now - heard_out)),
             answered_at=_instant(wallclock - timedelta(seconds=now - effect.answered_at)),
             agreement=agreement,
         )
@@ -132,6 +133,7 @@ class Custody:
         said = site.standing.get(agent.id, {}).get(decision.purpose)
         self._live[effect.recording] = live
         statements = (said.statement.digest,) if said is not None and said.statement is not None else ()
+        receipts = (live.consents[decision.purpose],) if decision.purpose in live.consents else ()
         if effect.seg == 1:
             begin = Begin(
                 recording=effect.recording,
@@ -142,7 +144,7 @@ class Custody:
                 lane=decision.lane,
                 purpose=decision.purpose,
                 agreement=entered.agreement.digest,
-                consents=(*statements, *live.consents),
+                consents=(*statements, *receipts),
                 recipients=(agent.recipient,) if agent.recipient is not None else (),
                 erase_at=erase_recording_at(agreements, decision.purpose, wallclock),
             )

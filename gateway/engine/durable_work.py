@@ -5,8 +5,9 @@ keeps or makes the tap closed, and says so once; the call goes on.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -101,25 +102,33 @@ class DurableWork:
 
     async def write_receipt(self, live: LiveCall, effect: WriteReceipt) -> None:
         """The proof of a yes, or of its withdrawal."""
-        leg, entered = live.call.leg, live.entered
-        if leg is None or entered is None:
+        leg, asked = live.call.leg, effect.asked
+        agreements = self._agreements_about(live, asked.channel)
+        if not agreements:
             return
-        agreements = self._site.about(leg.agent, live.call.new.queue) or (entered.agreement,)
         wallclock, now = self._clock.wallclock(), self._clock.now()
         erased = erase_recording_at(agreements, effect.purpose, wallclock)
         try:
             keep_until = erase_receipt_at(agreements, erased)
-            detector = _detector(live)
+            detector = _detector(live) if asked.channel == "dtmf" else asked.channel.split(":")[0]
             digest = await self._custody.receipt(effect, agreements[0].digest, detector, now, wallclock, keep_until)
         except StorageError as error:
             self._storage_failed("a receipt could not be written", error)
-            if effect.outcome == "yes":
-                self._deciding.step(live, lambda: leg.abandon(now, wallclock, (Reason.CONSENT_UNPROVEN,)))
+            if effect.outcome == "yes" and leg is not None:
+                self._deciding.step(live, partial(leg.abandon, now, wallclock, (Reason.CONSENT_UNPROVEN,)))
             return
         if effect.outcome == "yes":
-            live.consents.append(digest)
-            self._deciding.step(live, lambda: leg.receipt_written(effect.purpose, self._clock.now()))
+            live.consents[effect.purpose] = digest
+            written = partial(live.call.receipt_written, effect.purpose, effect.asked, self._clock.now())
+            self._deciding.step(live, written)
             self._deciding.reconsider(live)
+
+    def _agreements_about(self, live: LiveCall, channel: str) -> Sequence[Agreement]:
+        """Whose terms a receipt stands under; before anybody answered, all that name the way the caller was asked."""
+        if live.call.leg is None:
+            return [one for one in self._site.agreements if channel in one.consent.caller.channels]
+        found = self._site.about(live.call.leg.agent, live.call.new.queue)
+        return found or ((live.entered.agreement,) if live.entered is not None else ())
 
     async def write_decision(self, live: LiveCall, effect: WriteDecision) -> None:
         """The decision row; then every gate once more, and the tap."""

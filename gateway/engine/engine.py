@@ -14,6 +14,7 @@ from functools import partial
 
 import structlog
 
+from gateway.call.caller_word import CallerWord
 from gateway.call.core import Call
 from gateway.call.effects import (
     DiscardRecording,
@@ -35,6 +36,7 @@ from gateway.clock import Clock
 from gateway.config import Config
 from gateway.engine.custody import Custody
 from gateway.engine.durable_work import DurableWork
+from gateway.engine.hearsay import Hearsay
 from gateway.engine.ids import Ids
 from gateway.engine.ledger import Ledger
 from gateway.engine.lights import Lights
@@ -94,10 +96,11 @@ class Engine:
         self._durable = DurableWork(
             self, clock=clock, site=site, ledger=ledger, custody=custody, memory=self.memory, bus=bus
         )
+        self.hearsay = Hearsay(self)
         self._working: set[asyncio.Task[None]] = set()
         self._ids = ids
         self._journal = journal
-        self._agents_known = config.sip.identity.placement == "phones"
+        self._needs_lease = config.sip.identity.placement == "trunk"
         """A PBX between us and the phones hides transfers: who is on a leg could change unseen."""
         sides = {Side.CALLER: config.sip.caller_side, Side.AGENT: config.sip.agent_side}
         self._hosts = {side: part.media_address for side, part in sides.items()}
@@ -130,9 +133,12 @@ class Engine:
             return
         if new is not None:
             live.call.identify(new)
-        live.agent = self.site.holder(live.call.new.extension) if self._agents_known else None
+        if not live.call.needs_lease:
+            live.agent = self.site.holder(live.call.new.extension)
         self.apply(live, live.call.answered(dialog, live.agent))
-        if live.agent is None:
+        if live.call.needs_lease:
+            self.hearsay.seat(live)
+        elif live.agent is None:
             self._enter_x(live)
         self._keep(live)
         self.reconsider(live)
@@ -200,6 +206,8 @@ class Engine:
         self.apply(live, call.hang_up(self.clock.now(), self.clock.wallclock()))
         if live.agent is not None:
             self.lights.forget(live.agent, call.ref)
+        elif call.needs_lease and call.answered_dialog is not None:
+            self._enter_x(live)
         if call.leg is None or call.leg.entry is None:
             self._durable.remember(live, "not_recorded", self.reasons(live))
         self.bus.publish(CallEnded(call.ref))
@@ -228,8 +236,7 @@ class Engine:
         """Let time pass for every leg that waits for something."""
         now = self.clock.now()
         for live in tuple(self.calls.values()):
-            leg = live.call.leg
-            due = leg.next_timeout(now, self.clock.wallclock()) if leg is not None else None
+            due = live.call.next_timeout(now, self.clock.wallclock())
             if due is not None and due <= now:
                 self.reconsider(live)
 
@@ -353,7 +360,8 @@ class Engine:
             self.counters["calls_unanchored"] += 1
         media = Negotiation(ref, nat_networks=self._networks, hosts=self._hosts)
         since = self.clock.wallclock()
-        return self._hold(Call(ref, new, media, worker, since, partial(self._make_leg, ref)))
+        made = partial(self._make_leg, ref)
+        return self._hold(Call(ref, new, media, worker, since, made, needs_lease=self._needs_lease))
 
     def _hold(self, call: Call) -> LiveCall:
         live = LiveCall(call, began_at=self.clock.now())
@@ -365,7 +373,7 @@ class Engine:
         return live
 
     def _make_leg(self, ref: CallRef, agent: str) -> Leg:
-        return Leg(ref, agent, self.lights.indicator(agent, ref), self._ids.recording)
+        return Leg(ref, agent, self.lights.indicator(agent, ref), self._ids.recording, CallerWord(ref))
 
     async def _describe(self, live: LiveCall, message: SdpMessage) -> bytes:
         call = live.call

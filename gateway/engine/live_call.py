@@ -33,8 +33,8 @@ class LiveCall:
     settled: asyncio.Event = field(default_factory=asyncio.Event)
     manifests: list[str] = field(default_factory=list)
     """Digests of the manifests of this leg, for its `out`."""
-    consents: list[str] = field(default_factory=list)
-    """Digests of the receipts this leg's recording stands on."""
+    consents: dict[Purpose, str] = field(default_factory=dict)
+    """Digest of the receipt of the caller's yes, by purpose: what a recording stands on."""
     pausers: frozenset[str] = frozenset()
     """Who paused it; each of them must resume."""
     said_yes: set[Purpose] = field(default_factory=set)
@@ -51,6 +51,11 @@ class LiveCall:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
         return self._task
+
+    async def worked(self) -> None:
+        """Until everything that is queued now is done."""
+        if self._task is not None:
+            await asyncio.wait((self._task,))
 
     async def _run(self) -> None:
         while not self._work.empty():

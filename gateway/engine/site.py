@@ -12,6 +12,7 @@ import structlog
 from crypto.errors import CryptoError
 from gateway.call.model import Circumstances, NewCall, Private
 from gateway.clock import Clock, ClockWatch
+from gateway.config import InternalNumbers
 from gateway.engine.protected import ProtectedParties
 from policy.agreement.schema import Agreement, Prompt
 from policy.chain import fold
@@ -42,6 +43,8 @@ class Site:
     acts: Acts
     sounds: dict[str, str]
     protected: ProtectedParties | None
+    internal: tuple[InternalNumbers, ...] = ()
+    """Numbers of the house, beside the seats' extensions."""
     draw_ready: bool = True
     """A demo's draw may be used here: every listener is on loopback."""
     storage_available: bool = True
@@ -142,7 +145,7 @@ class Site:
             storage_available=self.storage_available,
             queue=new.queue,
             protected_party=self.is_protected(new.outside),
-            party_internal=new.outside is not None and new.outside.value in self.seats,
+            party_internal=self.is_internal(new.outside),
         )
         if line is None:
             return Circumstances(facts, terms, None, (), pages)
@@ -220,6 +223,11 @@ class Site:
     def _prompt(self, terms: Terms | None) -> Prompt | None:
         prompts = terms.prompts if terms is not None else ()
         return next((prompt for prompt in prompts if self.sounds.get(prompt.id) == prompt.sha256), None)
+
+    def is_internal(self, outside: Private | None) -> bool:
+        """Staff among themselves: an extension of a seat, or a number that the configuration calls the house's own."""
+        number = outside.value if outside is not None else ""
+        return bool(number) and (number in self.seats or any(number in one for one in self.internal))
 
     def is_protected(self, outside: Private | None) -> bool | None:
         """None, which denies, where the list can't be read or the number is withheld."""

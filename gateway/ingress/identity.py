@@ -2,6 +2,7 @@
 
 `X-Fairtap-*` and P-Asserted-Identity are read only from the side where the PBX is (placement `phones`: the caller
 side, `trunk`: the agent side). A phone that calls out is known by its From, which its PBX authenticates before any 2xx.
+A header can also say that the caller refused (`X-Fairtap-Consent: no`); a yes in it is worth nothing.
 """
 
 from dataclasses import dataclass
@@ -11,11 +12,12 @@ from gateway.config import IdentityConfig
 from gateway.sip.errors import SipSyntaxError
 from gateway.sip.headers import address, first_value, parse_name_addr, parse_uri
 from gateway.sip.hop import Side
-from gateway.sip.message import Request
+from gateway.sip.message import Message, Request
 from policy.decision import Side as Party
 
 __all__ = ["Identity"]
 
+REFUSAL = "x-fairtap-consent"
 WITHHELD = frozenset({"anonymous", "unknown", "restricted", "unavailable", ""})
 
 
@@ -42,6 +44,10 @@ class Identity:
             queue=self._queue(request) if trusted else None,
             outside=self._outside(request, trusted, from_agent),
         )
+
+    def refuses(self, message: Message, source: Side) -> bool:
+        """Whether the PBX says that the caller doesn't want to be recorded. Nothing that it says here can be a yes."""
+        return source is self.pbx_side and (message.get(REFUSAL) or "").strip().lower() == "no"
 
     def _extension(self, request: Request, trusted: bool, from_agent: bool) -> Private | None:
         for source in self.config.extension:

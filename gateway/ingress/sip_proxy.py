@@ -212,6 +212,7 @@ class SipProxy:
             self._replaces(request)
         elif arrived.in_dialog:
             passing.dialog = self._dialog(call_id, request)
+        refused = self._identity.refuses(request, arrived.source.side)
         strip_private_headers(request)
         if request.method == "BYE" and self._engine.is_current(call_id, passing.dialog):
             self._engine.ending(call_id)
@@ -219,6 +220,8 @@ class SipProxy:
             ref = self._engine.begin(passing.new)
             if arrived.to_side is self._identity.pbx_side:
                 request.set("X-Fairtap-Call", ref)
+        if refused:
+            self._engine.hearsay.caller_refused(call_id)
         await self._show(request, passing, passing.new)
 
     def _fault(self, what: str) -> None:
@@ -279,8 +282,11 @@ class SipProxy:
             self.counters["next_hop_failed"] += 1
             self._act(self._core.forward(passing.arrived, passing.hops.pop(0), self._clock.now()))
             return
+        refused = self._identity.refuses(response, passing.arrived.to_side)
         strip_private_headers(response)
         try:
+            if refused:
+                self._engine.hearsay.caller_refused(passing.call_id)
             await self._show_response(response, passing)
             self._conclude(response, passing)
         except Exception:

@@ -150,7 +150,7 @@ class EngineBench:
     custody: Custody
 
     @classmethod
-    async def make(cls, root: Path) -> "EngineBench":
+    async def make(cls, root: Path, placement: str = "phones") -> "EngineBench":
         self = cls()
         self.clock, self.worker, self.bus = ManualClock(), WorkerDouble(), EventBus()
         self.folder = folder = await open_folder(root)
@@ -166,7 +166,7 @@ class EngineBench:
             recordings=folder.recordings, decisions=Decisions(folder.database), consents=consents, key=folder.key,
             origin="hamburg/fairtap", clock=self.clock, settle=self.worker.send, changed=lambda agent, recording: None,
         )  # fmt: skip
-        config = Config.model_validate({"site": {"data_dir": root}})
+        config = Config.model_validate({"site": {"data_dir": root}, "sip": {"identity": {"placement": placement}}})
         self.engine = Engine(
             config=config, clock=self.clock, ids=Ids(), site=self.site, ledger=self.ledger,  # type: ignore[arg-type]  # a double
             custody=self.custody, workers=self.worker, bus=self.bus, journal=CallJournal(config.run_dir),  # type: ignore[arg-type]  # a double
@@ -178,9 +178,8 @@ class EngineBench:
     async def _agree(self) -> None:
         site, at = self.site, self.clock.wallclock()
         await site.load_agent(self.agent)
-        found = agreement(demo="yes")
-        site.enact(State((), terms=(Term(found, 1, found.validity.start, found.validity.end),)))
-        site.sounds = {prompt.id: prompt.sha256 for prompt in found.consent.prompts}
+        self.enact()
+        site.sounds = {prompt.id: prompt.sha256 for prompt in site.agreements[0].consent.prompts}
         for number in range(8):
             site.agents[f"colleague-{number}"] = site.agents[self.agent]
         said = {p: Statement("{}", "signature", min(site.texts[p]), "de", 1) for p in Purpose}
@@ -189,6 +188,11 @@ class EngineBench:
         row = site.agents[self.agent]
         object.__setattr__(row, "recipient", str(Identity.generate().recipient))
         site.seats[EXTENSION] = Seat(row.id, EXTENSION, "session-1", 1, at, at.replace(year=at.year + 1))
+
+    def enact(self, **edits: object) -> None:
+        """Put the example into force, with `a__b=value` edits."""
+        found = agreement(demo="yes", **edits)
+        self.site.enact(State((), terms=(Term(found, 1, found.validity.start, found.validity.end),)))
 
     async def close(self) -> None:
         await self.engine.finished()

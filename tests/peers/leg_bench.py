@@ -8,6 +8,7 @@ import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from gateway.call.caller_word import CallerWord
 from gateway.call.effects import (
     DiscardRecording,
     Effect,
@@ -64,7 +65,7 @@ class LegBench:
         numbers = itertools.count(1)
         self.indicator = Indicator("agent", CALL, lambda: next(numbers), lambda: f"{next(numbers):016x}")
         ids = itertools.count(1)
-        self.leg = Leg(CALL, "agent", self.indicator, lambda: RecordingId(f"{next(ids):032x}"))
+        self.leg = Leg(CALL, "agent", self.indicator, lambda: RecordingId(f"{next(ids):032x}"), CallerWord(CALL))
 
     @property
     def wallclock(self) -> datetime:
@@ -115,7 +116,7 @@ class LegBench:
 
     def receipt_durable(self) -> list[str]:
         receipt = self._last(WriteReceipt)
-        return self.take(self.leg.receipt_written(receipt.purpose, self.now)) + self.step()
+        return self.take(self.leg.receipt_written(receipt.purpose, receipt.asked, self.now)) + self.step()
 
     def decision_durable(self) -> list[str]:
         return self.take(self.leg.decision_durable(self.circumstances(), self.line, self.now, self.wallclock))

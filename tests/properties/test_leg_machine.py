@@ -189,8 +189,8 @@ class LegMachine(RuleBasedStateMachine):
         if self.receipt is None:
             return
         self.monitor.receipts.add(self.receipt.purpose)
-        purpose, self.receipt = self.receipt.purpose, None
-        self.bench.take(self.bench.leg.receipt_written(purpose, self.bench.now))
+        receipt, self.receipt = self.receipt, None
+        self.bench.take(self.bench.leg.receipt_written(receipt.purpose, receipt.asked, self.bench.now))
         self.look()
 
     @precondition(lambda self: self.decision is not None)

@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from gateway.call.leg import LIT_WAIT_S, Leg, LegError
+from gateway.call.model import Asked
 from gateway.call.notice import NOTICE_WAIT_S
 from gateway.call.stage import STEPS, Stage
 from gateway.events import LightState
-from policy.decision import CallerAnswer, ConsentState, Facts, Purpose, Reason, Side
+from policy.decision import ConsentState, Facts, Purpose, Reason, Side
 from tests.peers.leg_bench import AGENT, BEGIN, ENTRY, LINE, LegBench
 from tests.unit.policy.green import agreement
 
@@ -20,7 +21,6 @@ ASKING = [
 ]
 NOTICING = ["listen on, hold back", "play notice-de-1 instead to caller", "play tone-start beneath to agent"]
 AFTER = ["play tone-end beneath to agent", "listen off"]
-YES = CallerAnswer(ConsentState.YES, "dtmf", receipt=True)
 
 
 def tapped(bench: LegBench) -> bool:
@@ -174,7 +174,8 @@ def test_keys_are_held_back_from_the_question_to_the_notice():
 
 def test_a_yes_given_before_in_this_call_needs_only_the_notice():
     bench = LegBench().armed()
-    bench.leg.answers[Purpose.COACHING] = YES
+    prompt = bench.agreements[0].consent.prompts[0]
+    bench.leg.said.written(Purpose.COACHING, Asked("dtmf", "de", prompt))
     assert bench.step() == [*NOTICING, "light asking"]
 
 

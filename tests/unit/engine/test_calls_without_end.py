@@ -81,10 +81,3 @@ async def test_the_last_decision_outlives_a_restart_so_that_a_clock_set_back_is_
     bench.clock.step(-60)
     bench.site.watch = type(bench.site.watch)(last_entry=await decisions.newest())
     assert not bench.site.watch.observe(bench.clock.now(), bench.clock.wallclock())
-
-
-async def test_behind_a_pbx_that_hides_transfers_no_leg_has_an_agent(bench):
-    bench.engine._agents_known = False
-    await bench.answered()
-    assert not bench.ledger.entered
-    assert bench.ledger.x

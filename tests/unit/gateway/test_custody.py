@@ -10,10 +10,11 @@ import pytest
 from crypto import age
 from crypto.sshsig import verify
 from crypto.x25519 import Identity
+from gateway.call.caller_word import CallerWord
 from gateway.call.core import Call
 from gateway.call.effects import WriteDecision, WriteReceipt, WriteStop
 from gateway.call.leg import Leg
-from gateway.call.model import EntryResult, NewCall, SipCallId
+from gateway.call.model import Asked, EntryResult, NewCall, SipCallId
 from gateway.call.negotiation import Negotiation
 from gateway.engine.custody import Custody
 from gateway.engine.ledger import Entered
@@ -114,7 +115,7 @@ class Bench:
         return made
 
     def undecided(self, recording: RecordingId = REC, call: CallRef = CALL, worker: int = 0) -> LiveCall:
-        leg = Leg(call, self.agent, Lights().indicator(self.agent, call), lambda: recording)
+        leg = Leg(call, self.agent, Lights().indicator(self.agent, call), lambda: recording, CallerWord(call))
         leg.recording, leg.seg, leg.opened = recording, 1, 1
         new = NewCall(SipCallId(call), "t", Side.CALLER, None, None, None)
         made = Call(call, new, Negotiation(call), worker, self.clock.wallclock(), lambda agent: leg)
@@ -168,7 +169,9 @@ async def bench(folder, monkeypatch) -> Bench:
 async def test_a_receipt_says_how_and_when_and_is_signed_by_the_gateway(bench):
     (prompt,) = example().consent.prompts
     at, keep = datetime(2026, 3, 4, 9, 30, tzinfo=UTC), datetime(2029, 3, 4, tzinfo=UTC)
-    effect = WriteReceipt(CALL, Purpose.COACHING, "yes", prompt, prompt_end=1000.0, answered_at=1002.5)
+    effect = WriteReceipt(
+        CALL, Purpose.COACHING, "yes", Asked("dtmf", "de", prompt), prompt_end=1000.0, answered_at=1002.5
+    )
     digest = await bench.custody.receipt(effect, "e" * 64, "inband", 1003.0, at, keep)
     (kept,) = await bench.consents.receipts(call_ref=CALL)
     receipt, signature = parse_receipt(kept.document)
@@ -190,7 +193,7 @@ async def test_a_decision_is_durable_with_its_recording(bench):
     live.entered = Entered(
         EntryResult(entry.entry, SAMPLE_RULE, True, True, True), entry, Admission(Out.HIT), example()
     )
-    live.consents.append("c" * 64)
+    live.consents[Purpose.COACHING] = "c" * 64
     for seg in (1, 2):
         effect = WriteDecision(CALL, REC, seg, entry.entry, RECORD)
         await bench.custody.decide(live, effect, bench.site, bench.clock.wallclock())

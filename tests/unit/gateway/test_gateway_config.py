@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from gateway.config import Config, ConfigError, Listener, Peer, load_config
+from gateway.config import Config, ConfigError, InternalNumbers, Listener, Peer, load_config
 from policy.agreement import schema
 
 ROOT = Path(__file__).parents[3]
@@ -350,3 +350,29 @@ def test_whatever_the_agreement_states_is_refused_in_every_section(section, tmp_
     for name in sorted(agreement_names() - set(model.model_fields)):
         text = f'{name} = "yes"\n' if not section else table(".".join(section), {name: "yes"})
         assert refusal(text, tmp_path) == ".".join((*section, name)) + ": unknown key"
+
+
+# --- numbers of the house --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("entry", "inside", "outside"),
+    [
+        ("1xx", ["100", "199", "1 4-2"], ["10", "1000", "200", "alma", ""]),
+        ("200-299", ["200", "250", "299"], ["199", "300", "0250", "25"]),
+        ("010-020", ["010", "015"], ["10", "15"]),
+        ("+49401234*", ["+49401234", "004940123456"[2:], "+49 40 1234-77;x=1"], ["+4940123", "0401234"]),
+        ("112", ["112", "+112"], ["1120"]),
+    ],
+)
+def test_the_houses_own_numbers(entry, inside, outside):
+    numbers = InternalNumbers.parse(entry)
+    assert [number for number in inside if number not in numbers] == []
+    assert [number for number in outside if number in numbers] == []
+
+
+@pytest.mark.parametrize("entry", ["", "*", "1*x", "alma", "299-200", "20-299", "1x-19", "1" * 17, "+", "٣xx"])
+def test_what_names_no_numbers_is_refused(entry, tmp_path):
+    with pytest.raises(ValueError, match="`"):
+        InternalNumbers.parse(entry)
+    assert refusal(table("sip.identity", {"internal": [entry]}), tmp_path).startswith("sip.identity.internal")

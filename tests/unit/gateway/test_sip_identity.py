@@ -153,3 +153,19 @@ def test_nothing_of_it_prints():
     new = PHONES.new_call(invite(*CLAIMS), Side.CALLER)
     assert repr(new) == "NewCall(uac=caller)"
     assert "9999" not in f"{new.extension} {new.extension!r} {new}"
+
+
+@pytest.mark.parametrize(
+    ("identity", "source", "value", "refuses"),
+    [
+        (PHONES, Side.CALLER, "no", True),
+        (PHONES, Side.CALLER, " No ", True),
+        (PHONES, Side.CALLER, "yes", False),
+        (PHONES, Side.AGENT, "no", False),
+        (TRUNK, Side.AGENT, "no", True),
+        (TRUNK, Side.CALLER, "no", False),
+    ],
+)
+def test_the_pbx_can_say_no_for_the_caller_and_nobody_can_say_yes(identity, source, value, refuses):
+    assert identity.refuses(invite(f"X-Fairtap-Consent: {value}"), source) is refuses
+    assert not identity.refuses(invite(), source)

@@ -11,6 +11,7 @@ from crypto.sshsig import sign
 from crypto.x25519 import Identity
 from demo.agreement import sign_first
 from gateway.call.model import NewCall, Private, SipCallId
+from gateway.config import InternalNumbers
 from gateway.engine.protected import ProtectedParties, protect
 from policy.acts import ACT_NAMESPACE, Resume, Suspend
 from policy.agreement.load import Agreement, load
@@ -315,6 +316,9 @@ async def test_the_other_party_is_told_apart(house):
     assert facts(house, agent, call(outside=None)).protected_party is None
     assert facts(house, agent, call(outside="201")).party_internal is True
     assert facts(house, agent, call(outside=None)).party_internal is False
+    assert facts(house, agent, call(outside="377")).party_internal is False
+    house.site.internal = (InternalNumbers.parse("3xx"),)
+    assert facts(house, agent, call(outside="377")).party_internal is True
 
 
 async def test_without_a_list_everybody_may_be_protected(house):

@@ -4,6 +4,7 @@ import pytest
 
 from gateway.media.plane import Remove
 from gateway.sip.message import Response
+from policy.decision import Purpose
 from tests.peers.proxy_bench import PBX, PHONES
 
 FORKED = "X-Fairtap-Extension: 201"
@@ -46,6 +47,15 @@ async def test_a_branch_that_is_refused_ends_no_call_while_another_rings(sip, be
     assert list(bench.engine.calls) == ["call-1"]
     await sip.respond(second, 486, "b")
     assert not bench.engine.calls
+
+
+@pytest.mark.parametrize(("said", "refused"), [("no", True), ("yes", False)])
+async def test_a_header_of_the_pbx_can_say_no_for_the_caller(sip, bench, said, refused):
+    invite = await sip.invite(extra=("X-Fairtap-Extension: 200", f"X-Fairtap-Consent: {said}"))
+    assert invite.get("x-fairtap-consent") is None
+    (live,) = bench.engine.calls.values()
+    assert live.call.said.refused(Purpose.COACHING) is refused
+    assert not live.call.said.agreed(Purpose.COACHING)
 
 
 @pytest.mark.parametrize("verb", ["offer", "answer", "begin", "answered", "dialog", "is_current"])
