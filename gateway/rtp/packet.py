@@ -56,11 +56,6 @@ def build(payload_type: int, seq: int, timestamp: int, ssrc: int, payload: Buffe
     return HEADER.pack(_VERSION, kind, seq & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc) + payload
 
 
-def is_rtcp(second_byte: int) -> bool:
-    """Whether a packet on a muxed port is RTCP (RFC 5761 §4): packet types 192 to 223, RTP types 64 to 95."""
-    return 192 <= second_byte <= 223
-
-
 def payload_bounds(packet: Buffer) -> tuple[int, int]:
     """Start and end of the payload after CSRCs and extension, before padding; raises `RtpError`."""
     size = len(packet)

@@ -22,7 +22,6 @@ STATIC: Final[dict[int, str]] = {
     18: "G729/8000",
 }
 STATIC_LAW: Final[dict[int, Law]] = {0: "PCMU", 8: "PCMA"}
-_LAWS: Final[dict[str, Law]] = {"pcma/8000": "PCMA", "pcmu/8000": "PCMU"}
 _EVENT: Final = "telephone-event/8000"
 
 
@@ -31,12 +30,6 @@ def encodings(payload_types: Iterable[int], rtpmaps: Iterable[Rtpmap]) -> dict[i
     named = {number: _canonical(text) for number, text in rtpmaps}
     known = ((number, named.get(number) or STATIC.get(number, "").lower()) for number in payload_types)
     return {number: encoding for number, encoding in known if encoding and 0 <= number <= 127}
-
-
-def laws(payload_types: Iterable[int], rtpmaps: Iterable[Rtpmap]) -> dict[int, Law]:
-    """The payload types that carry G.711, in the m-line's order."""
-    found = encodings(payload_types, rtpmaps).items()
-    return {number: _LAWS[encoding] for number, encoding in found if encoding in _LAWS}
 
 
 def telephone_event(payload_types: Iterable[int], rtpmaps: Iterable[Rtpmap]) -> int | None:

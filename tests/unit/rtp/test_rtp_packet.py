@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.rtp.errors import RtpError
-from gateway.rtp.packet import Rtp, build, headers, is_rtcp, payload, payload_bounds
+from gateway.rtp.packet import Rtp, build, headers, payload, payload_bounds
 
 
 def test_a_built_packet_reads_back():
@@ -58,9 +58,3 @@ def test_a_batch_of_headers_is_the_same_as_each(packets):
         assert int(row["timestamp"]) == int.from_bytes(packet[4:8], "big")
         assert int(row["ssrc"]) == int.from_bytes(packet[8:12], "big")
         assert int(row["kind"]) == packet[1]
-
-
-def test_rtcp_is_told_apart_from_every_audio_payload_type():
-    assert all(is_rtcp(kind) for kind in range(200, 208))
-    audio = [*range(64), *range(96, 128)]
-    assert not any(is_rtcp(kind | marker) for kind in audio for marker in (0, 0x80))
