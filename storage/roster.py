@@ -82,6 +82,9 @@ class Seat:
     seq: int
     claimed_at: datetime
     expires_at: datetime
+    statement: str = field(repr=False)
+    """The agent's claim: canonical JSON, as signed."""
+    signature: str = field(repr=False)
 
 
 class Roster:
@@ -186,7 +189,7 @@ class Roster:
             "expires_at": expires,
         }
         await self._database.write(lambda connection: _claim(connection, row, at))
-        return Seat(AgentId(agent), extension, session, seq, at, expires)
+        return Seat(AgentId(agent), extension, session, seq, at, expires, statement, signature)
 
     async def release(self, agent: str) -> None:
         """The agent leaves the seat; harmless without one."""
@@ -201,16 +204,15 @@ class Roster:
 
     async def seat(self, agent: str, at: datetime) -> Seat | None:
         """Where an agent sits at this instant."""
-        return next((seat for seat in await self.seats(at) if seat.agent == agent), None)
+        query = select(seats).where(seats.c.agent == agent, seats.c.expires_at > at)
+        row = await self._database.read(lambda connection: connection.execute(query).one_or_none())
+        return None if row is None else _seat(row)
 
     async def seats(self, at: datetime) -> tuple[Seat, ...]:
         """All seats that are taken at this instant, for a gateway that starts."""
         query = select(seats).where(seats.c.expires_at > at)
         rows = await self._database.read(lambda connection: connection.execute(query).all())
-        return tuple(
-            Seat(AgentId(row.agent), row.extension, row.session, row.seq, row.claimed_at, row.expires_at)
-            for row in rows
-        )
+        return tuple(_seat(row) for row in rows)
 
 
 _SELECT = select(agents, agent_keys.c.recipient, agent_keys.c.signing_key, agent_keys.c.enrolled_from).outerjoin(
@@ -288,3 +290,16 @@ def _agent(row: Row[Any]) -> Agent:
 
 def _key(row: Row[Any]) -> AgentKey:
     return AgentKey(row.seq, row.recipient, row.signing_key, row.statement, row.signature, row.enrolled_from)
+
+
+def _seat(row: Row[Any]) -> Seat:
+    return Seat(
+        agent=AgentId(row.agent),
+        extension=row.extension,
+        session=row.session,
+        seq=row.seq,
+        claimed_at=row.claimed_at,
+        expires_at=row.expires_at,
+        statement=row.statement,
+        signature=row.signature,
+    )

@@ -13,6 +13,7 @@ from crypto.errors import CryptoError
 from gateway.call.model import Circumstances, NewCall, Private
 from gateway.clock import Clock, ClockWatch
 from gateway.config import InternalNumbers
+from gateway.engine.proofs import proven_agent, proven_answer, proven_seat
 from gateway.engine.protected import ProtectedParties
 from policy.agreement.schema import Agreement, Prompt
 from policy.chain import fold
@@ -115,10 +116,15 @@ class Site:
         return covering(self.agreements, site=line.site, queue=queue or "", group=line.group)
 
     async def load_agent(self, agent: str) -> None:
-        """Read one agent's roster line, seat and consents anew."""
-        self.agents[agent] = await self.roster.get(agent)
-        self.standing[agent] = await self.consents.standing(agent)
-        self.seats = {seat.extension: seat for seat in await self.roster.seats(self.clock.wallclock())}
+        """Read one agent's roster line, seat and consents anew; what isn't the agent's own word counts for nothing."""
+        keys = await self.roster.keys(agent)
+        line = proven_agent(await self.roster.get(agent), keys[-1] if keys else None)
+        self.agents[agent] = line
+        answers = await self.consents.standing(agent)
+        self.standing[agent] = {purpose: proven_answer(line, one) for purpose, one in answers.items()}
+        seat = proven_seat(line, await self.roster.seat(agent, self.clock.wallclock()))
+        others = {one.extension: one for one in self.seats.values() if one.agent != agent}
+        self.seats = others if seat is None else others | {seat.extension: seat}
 
     def holder(self, extension: Private | None) -> str | None:
         """The agent whose own claim holds this extension now."""

@@ -187,7 +187,7 @@ class EngineBench:
         site.standing[self.agent] = yes
         row = site.agents[self.agent]
         object.__setattr__(row, "recipient", str(Identity.generate().recipient))
-        site.seats[EXTENSION] = Seat(row.id, EXTENSION, "session-1", 1, at, at.replace(year=at.year + 1))
+        site.seats[EXTENSION] = Seat(row.id, EXTENSION, "session-1", 1, at, at.replace(year=at.year + 1), "{}", "s")
 
     def enact(self, **edits: object) -> None:
         """Put the example into force, with `a__b=value` edits."""

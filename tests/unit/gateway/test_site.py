@@ -240,7 +240,7 @@ async def test_a_disabled_agent_is_bound_to_nothing(house):
 
 
 async def test_without_a_key_there_is_nobody_to_encrypt_to(house):
-    agent = await house.hire("200")
+    agent = await house.hire()
     given = house.site.gather(agent, call(), 1, house.clock.now(), house.at)
     assert given.facts.key_available is False and given.recipients == ()
 

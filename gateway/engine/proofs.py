@@ -1,0 +1,70 @@
+"""Agents' signed statements as they lie in the database, verified anew whenever they are read.
+
+Keys, seats and yeses are the agent's own statements; a row that somebody else wrote or changed counts for nothing. What
+only takes a permission away (a no, a blackout, a release) needs no proof. Not seen here: a row that was put back.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+from crypto.errors import CryptoError
+from crypto.ssh_key import VerifyKey
+from crypto.sshsig import verify
+from policy.errors import PolicyError
+from policy.statements import (
+    CONSENT_NAMESPACE,
+    ENROLMENT_NAMESPACE,
+    SEAT_NAMESPACE,
+    parse_consent,
+    parse_enrolment,
+    parse_seat,
+)
+from policy.terms import ConsentState
+from storage.consents import StandingConsent
+from storage.roster import Agent, AgentKey, Seat
+
+__all__ = ["proven_agent", "proven_answer", "proven_seat"]
+
+T = TypeVar("T")
+
+
+def proven_agent(line: Agent, key: AgentKey | None) -> Agent:
+    """The roster line with its keys, if its newest enrolment `key` is signed and says so; else without any."""
+    said = _signed(line, ENROLMENT_NAMESPACE, key.statement, key.signature, parse_enrolment) if key else None
+    if said is not None and (said.agent, said.recipient) == (line.id, line.recipient):
+        return line
+    return replace(line, recipient=None, signing_key=None)
+
+
+def proven_seat(line: Agent, seat: Seat | None) -> Seat | None:
+    """The seat, if the agent's own claim says so."""
+    said = _signed(line, SEAT_NAMESPACE, seat.statement, seat.signature, parse_seat) if seat else None
+    if seat is None or said is None:
+        return None
+    same = (said.agent, said.extension, said.session, said.seq) == (line.id, seat.extension, seat.session, seat.seq)
+    return seat if same else None
+
+
+def proven_answer(line: Agent, kept: StandingConsent) -> StandingConsent:
+    """The answer as it is; a yes only if the agent's own statement says so, else unset."""
+    if kept.answer is not ConsentState.YES:
+        return kept
+    written = kept.statement
+    said = _signed(line, CONSENT_NAMESPACE, written.document, written.signature, parse_consent) if written else None
+    if written is not None and said is not None:
+        told = (said.agent, said.purpose, said.answer, said.home_office, said.text_sha256, said.seq)
+        if told == (line.id, kept.purpose, kept.answer.value, kept.home_office, written.text_sha256, kept.seq):
+            return kept
+    return replace(kept, answer=ConsentState.UNSET, statement=None)
+
+
+def _signed(line: Agent, namespace: str, document: str, signature: str, parse: Callable[[bytes], T]) -> T | None:
+    """What a statement says, if the agent's key signed it."""
+    if line.signing_key is None:
+        return None
+    try:
+        verify(VerifyKey.parse(line.signing_key), namespace, document.encode(), signature)
+        return parse(document.encode())
+    except (CryptoError, PolicyError):
+        return None
