@@ -282,9 +282,8 @@ async def test_a_word_about_an_extension_gives_nobody_a_seat(bench):
 
 async def test_the_seat_of_a_leased_leg_is_the_agents_own(trunk):
     live = await leased(trunk)
-    other = Seat(
-        AgentId("colleague-1"), EXTENSION, "s", 1, trunk.clock.wallclock(), trunk.clock.wallclock() + timedelta(hours=1)
-    )
+    at = trunk.clock.wallclock()
+    other = Seat(AgentId("colleague-1"), EXTENSION, "s", 1, at, at + timedelta(hours=1), "{}", "s")
     trunk.site.seats[EXTENSION] = other
     trunk.engine.reconsider(live)
     assert trunk.stage(live) is Stage.CLOSED and "LEG_UNBOUND" in reasons(trunk, live)
