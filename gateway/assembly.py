@@ -31,6 +31,7 @@ from gateway.ingress.inline import Inline
 from gateway.journal import CallJournal
 from gateway.media.prompts.sounds import Catalogue
 from gateway.media.worker_process import worker_count
+from policy.terms import Purpose
 from storage.acts import Acts
 from storage.blobs import LocalBlobs
 from storage.consents import Consents
@@ -84,12 +85,14 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
     sealer = Sealer(blobs, vault, key, gateway=vkey(origin, key.verify_key), build=build_digest(config))
     recordings, consents = Recordings(database, sealer), Consents(database)
     bus = EventBus()
+    sounds = tuple(Catalogue().sounds.values())
     site = Site(
         clock=clock,
         roster=Roster(database),
         consents=consents,
         acts=Acts(database),
-        sounds={sound.id: sound.sha256 for sound in Catalogue().sounds.values()},
+        sounds={sound.id: sound.sha256 for sound in sounds},
+        asks={sound.id: Purpose(sound.purpose) for sound in sounds if sound.purpose},
         protected=_protected(config),
         internal=config.sip.identity.internal_numbers,
         draw_ready=_on_loopback(config),

@@ -244,6 +244,8 @@ class Facts:
     """The agent wants this leg recorded for themselves."""
     wish_caps_ok: bool | None = None
     """The agent's weekly count of customer requests isn't used up."""
+    quorum_ready: bool | None = None
+    """The recipients who together open what a caller asked for are anchored; needed only for that lane."""
 
     # the answers
     agent_standing: Mapping[Purpose, StandingAnswer] | None = field(default=None, hash=False)

@@ -195,6 +195,8 @@ def _wish(case: _Case) -> Iterator[Reason]:
             yield Reason.NOT_REQUESTED
         if facts.wish_caps_ok is not True:
             yield Reason.AGENT_CAP
+        if facts.quorum_ready is not True:
+            yield Reason.KEY_UNAVAILABLE
 
 
 def _campaign(case: _Case) -> Iterator[Reason]:

@@ -46,7 +46,7 @@ class Question:
         """Start listening, then play: no key press may be forwarded from here on."""
         yield PlaneOrder(Listen(self.line.caller_flow, True, self.line.caller_events, hold_back=True))
         yield play_to(self.line.caller_flow, self.play, self.prompt.id, self.line, "instead")
-        yield play_to(self.line.agent_flow, "ask-agent", self.prompt.id, self.line, "beneath", AGENT_GAIN_DB)
+        yield play_to(self.line.agent_flow, f"{self.play}-agent", self.prompt.id, self.line, "beneath", AGENT_GAIN_DB)
 
     def played(self, report: PlayEnded) -> None:
         """The prompt ended; cut short is no question, so there is no answer either."""
@@ -90,7 +90,7 @@ class Question:
         """Stop playing and listening, whatever the answer was."""
         if self.prompt_end is None:
             yield PlaneOrder(StopPlay(self.play, self.line.caller_flow))
-            yield PlaneOrder(StopPlay("ask-agent", self.line.agent_flow))
+            yield PlaneOrder(StopPlay(f"{self.play}-agent", self.line.agent_flow))
         yield PlaneOrder(Listen(self.line.caller_flow, False, self.line.caller_events))
 
 

@@ -83,11 +83,13 @@ class Call:
         self.leg.said, self.leg.confirmed = self.said, self._confirmed
         return [EnterLeg(agent)]
 
-    def confirmed(self) -> None:
+    def confirmed(self, now: float, wallclock: datetime) -> list[Effect]:
         """The ACK of the initial 2xx passed."""
         self._confirmed = True
-        if self.leg is not None:
-            self.leg.confirmed = True
+        if self.leg is None:
+            return []
+        self.leg.confirmed = True
+        return self.leg.introduce(now, wallclock)
 
     def referred(self) -> None:
         """One party transfers the other, or somebody takes the call over: a party change."""

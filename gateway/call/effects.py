@@ -86,7 +86,7 @@ class DiscardRecording:
 
 @dataclass(frozen=True, slots=True)
 class LeaveLeg:
-    """The agent's part is over: the leg's single `out`, and its last light."""
+    """The agent's part is over: the single `out` of one of the leg's entries."""
 
     call: CallRef
     entry: int
@@ -96,6 +96,8 @@ class LeaveLeg:
     recording: RecordingId | None
     answer: CallerAnswer | None = None
     """The caller's last word on the purpose the leg was drawn for: counted, never kept with the leg."""
+    begun: tuple[RecordingId, ...] = ()
+    """Every recording of this entry that has a row: each is closed before the `out`."""
 
 
 Effect = PlaneOrder | Publish | EnterLeg | WriteReceipt | WriteDecision | WriteStop | DiscardRecording | LeaveLeg

@@ -4,7 +4,8 @@ Theory of operation. Inputs (`entered`, `answered`, `pressed`, …) note what ha
 which overlays the leg's own facts on the gathered ones, lets the policy evaluate and takes the steps that follow from
 the decision. Nothing else opens or closes a tap. Order is the safety: receipt durable → notice → light published and
 acknowledged → decision durable → every gate once more → the order to record. Closing goes the other way round: the
-order to stop is the first effect. Whatever stops a leg, but a pause, is final for it.
+order to stop is the first effect. Whatever stops a recording, but a pause, is final for the leg. Only a wish that is in
+the books (`wished`) ends what goes on without a stop, and begins a way of its own (`wish`).
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +17,6 @@ from gateway.call.caller_word import CallerWord
 from gateway.call.effects import (
     DiscardRecording,
     Effect,
-    LeaveLeg,
     PlaneOrder,
     Publish,
     WriteDecision,
@@ -27,7 +27,8 @@ from gateway.call.indicator import Indicator
 from gateway.call.model import Asked, Circumstances, EntryResult, Line
 from gateway.call.notice import NOTICE_WAIT_S, Notice
 from gateway.call.stage import STEPS, Stage
-from gateway.call.telling import closing_reasons, told_as, unrecorded_reasons
+from gateway.call.telling import closing_reasons, unrecorded_reasons
+from gateway.call.wish import MOST_ASKINGS, Part, Wish, goes_first, leavings
 from gateway.errors import GatewayError
 from gateway.events import LightState
 from gateway.media.plane import (
@@ -55,9 +56,9 @@ from policy.decision import (
     Side,
     pending,
 )
-from policy.evaluate import evaluate
+from policy.evaluate import evaluate, evaluate_lane
 from policy.intersection import Terms
-from policy.terms import WithdrawalEffect
+from policy.terms import ASKED_LANES, Lane, WithdrawalEffect
 
 __all__ = ["Leg", "LegError"]
 
@@ -84,7 +85,10 @@ class Leg:
     said: CallerWord
     """What the caller said in this call: the call's, for whichever leg."""
     stage: Stage = Stage.IDLE
+    lane: Lane | None = None
+    """Of the way it is on, from the first step on; None: whichever lane the policy finds open."""
     entry: EntryResult | None = None
+    """Of the draw; a wish has its own."""
     confirmed: bool = False
     """The initial ACK was seen: both media directions are known."""
     media_encrypted: bool = False
@@ -103,8 +107,19 @@ class Leg:
     per_call: dict[Purpose, PerCallAnswer] = field(default_factory=dict)
     unbound: bool = False
     """The PBX said that another extension is on this leg than the one that was claimed."""
+    wishes: list[Wish] = field(default_factory=list)
+    """All that are in the books, the newest last."""
+    earlier: list[Part] = field(default_factory=list)
+    """Ways that are over."""
+    _wishing: Lane | None = None
+    """A wish is on its way into the books."""
+    _turning: Wish | None = None
+    """It is in the books: its own way begins as soon as nothing is being written."""
+    _askings: dict[Lane, int] = field(default_factory=dict)
     _withdrawn_by_agent: bool = False
     _withdrawn_by_caller: bool = False
+    _refused_aloud: bool = False
+    """The caller told the agent no: whatever the agreement says, nothing of the call is kept."""
     _notice_played: bool = False
     _question: Question | None = None
     _prompt: Prompt | None = None
@@ -131,7 +146,7 @@ class Leg:
 
     def caller_refused(self) -> None:
         """The caller told the agent no: for every purpose, and whatever was recorded goes."""
-        self._withdrawn_by_caller = True
+        self._withdrawn_by_caller = self._refused_aloud = True
         self.said.refuse(Purpose, "agent_key")
 
     def pressed(self, report: DigitHeard) -> None:
@@ -156,20 +171,34 @@ class Leg:
 
     def reconsider(self, given: Circumstances, line: Line | None, now: float, wallclock: datetime) -> list[Effect]:
         """Evaluate and take every step that follows."""
-        if self.stage is Stage.CLOSED or self.left:
+        if self.resting:
             return []
         self._line, self._terms = line, given.terms
-        effects: list[Effect] = []
-        while True:
+        effects = list(self._discard_kept()) if self.stage is Stage.CLOSED else []
+        if self._turning is not None and not self._writing:
+            effects.extend(self._turn(self._turning, now, wallclock))
+        while self.stage is not Stage.CLOSED:
             before = self.stage
-            self.decision = evaluate(self.facts(given.facts, now))
+            self.decision = self._decide(given.facts, now)
             effects.extend(_STEP[before](self, given, self.decision, now, wallclock))
-            if self.stage in (before, Stage.CLOSED):
-                return effects
+            if self.stage is before:
+                break
+        return effects
+
+    @property
+    def resting(self) -> bool:
+        """Nothing that happens can lead anywhere, but a wish."""
+        over = self.stage is Stage.CLOSED and self._turning is None
+        return self.left or (over and not (self._withdrawn and self._kept))
+
+    def _decide(self, gathered: Facts, now: float) -> Decision:
+        """Once on its way, a leg stays in its lane: a recording has one purpose."""
+        facts = self.facts(gathered, now)
+        return evaluate(facts) if self.lane is None else evaluate_lane(facts, self.lane)
 
     def facts(self, gathered: Facts, now: float) -> Facts:
         """The gathered facts with the leg's own laid over them."""
-        entry = self.entry
+        entry, wished = self.entry, self.wishes[-1].lane if self.wishes else None
         return replace(
             gathered,
             rule=entry.rule if entry else None,
@@ -182,8 +211,9 @@ class Leg:
             media_encrypted=self.media_encrypted,
             no_media=False,
             caller_wants_record=False,
-            agent_wants_record=False,
-            agent_request=False,
+            agent_wants_record=wished is Lane.CUSTOMER_REQUEST,
+            agent_request=wished is Lane.AGENT_REQUEST,
+            wish_caps_ok=wished is not None,
             agent_per_call=nothing_said() | self.per_call,
             seat_bound=gathered.seat_bound if not self.unbound else False,
             caller=dict(self.said.answers),
@@ -200,7 +230,7 @@ class Leg:
             return None
         times = [self._deadline]
         if self._terms is not None:
-            times.append(now + (self._terms.ends_at - wallclock).total_seconds())
+            times += [now + (end - wallclock).total_seconds() for end in self._ends(self._terms)]
         if self._question is not None:
             times.append(self._question.deadline)
         if self._notice is not None:
@@ -210,13 +240,107 @@ class Leg:
             times.append(stale + STALE_AFTER_S if stale is not None else None)
         return min((time for time in times if time is not None), default=None)
 
+    def _ends(self, terms: Terms) -> Iterator[datetime]:
+        """Instants at which the clock alone ends a recording."""
+        yield terms.ends_at
+        campaign = self.entry.rule.campaign if self.entry is not None and self.entry.rule is not None else None
+        yield from (c.end for one in terms.agreements for c in one.lanes.campaigns if c.id == campaign)
+
+    # --- wishes ------------------------------------------------------------------------------------------------------
+
+    def refuses(self, lane: Lane) -> str | None:
+        """Why nothing can be asked for in this lane now: a stable code; None where it can."""
+        if self.left:
+            return "call_over"
+        if self.opened and self.stage is Stage.CLOSED:
+            return "stop_is_final"
+        if self._wishing is not None or self._turning is not None:
+            return "already_asked_for"
+        if self.stage is not Stage.CLOSED and not goes_first(lane, self.lane):
+            return "already_asked_for"
+        if self._askings.get(lane, 0) >= MOST_ASKINGS[lane]:
+            return "asked_often_enough"
+        return None
+
+    def foreseen(self, given: Circumstances, lane: Lane, purpose: Purpose, now: float) -> Decision:
+        """What the policy would say if the agent's wish for that purpose stood, before anything is written."""
+        facts = self.facts(given.facts, now)
+        return evaluate_lane(
+            replace(
+                facts,
+                agent_wants_record=lane is Lane.CUSTOMER_REQUEST,
+                agent_request=lane is Lane.AGENT_REQUEST,
+                wish_caps_ok=True,
+                agent_per_call={**(facts.agent_per_call or {}), purpose: PerCallAnswer(ConsentState.YES, True)},
+            ),
+            lane,
+        )
+
+    def wishing(self, lane: Lane | None) -> None:
+        """A wish is on its way into the books, or (None) didn't get there: no other way begins meanwhile."""
+        self._wishing = lane
+
+    def wished(self, wish: Wish) -> list[Effect]:
+        """It is in the books, with the agent's own yes for its purpose."""
+        self._wishing = None
+        self.wishes = [*(one for one in self.wishes if one != wish), wish]
+        if self.left:
+            return list(leavings(self.call, (wish.entry,), ()))
+        self.answer_in_call(wish.purpose, ConsentState.YES)
+        self._turning = wish
+        return []
+
+    def _turn(self, wish: Wish, now: float, wallclock: datetime) -> Iterator[Effect]:
+        """What goes on ends and is kept; the wish's own way begins."""
+        self._turning = None
+        if self.stage is Stage.CLOSED and self.opened:
+            return  # stopped while the wish was written: final
+        if self.stage is Stage.CLOSED:
+            self._go(Stage.IDLE)
+        elif self.stage is not Stage.IDLE:
+            yield from self._wind_up(Stage.IDLE, (), now, wallclock)
+        self.earlier.append(self._part())
+        self.lane, self.recording, self.seg, self.opened = wish.lane, None, 0, 0
+        self.discarded, self.ended_by, self._notice_played, self._prompt = False, (), False, None
+
+    @property
+    def _entry(self) -> int | None:
+        """Of the way it is on."""
+        if self.lane in ASKED_LANES:
+            return self.wishes[-1].entry
+        return self.entry.entry if self.entry is not None else None
+
+    def _part(self) -> Part:
+        rule = self.entry.rule if self.entry is not None and self.lane not in ASKED_LANES else None
+        return Part(
+            entry=self._entry,
+            recording=self.recording,
+            opened=self.opened > 0,
+            discarded=self.discarded,
+            cut=bool(self.ended_by),
+            reasons=self.told_reasons(),
+            answer=self.said.answers.get(rule.purpose) if rule is not None else None,
+        )
+
     # --- idle, prompting, listening ----------------------------------------------------------------------------------
+
+    def introduce(self, now: float, wallclock: datetime) -> list[Effect]:
+        """The call stands: the agent's pages know it from now on, dark, so that something can be asked for in it."""
+        if self.indicator.shown is not None or self.left:
+            return []
+        return [Publish(self.indicator.show(LightState.OFF, now, wallclock))]
 
     def _idle(self, given: Circumstances, decision: Decision, now: float, wallclock: datetime) -> Iterator[Effect]:
         line = self._line
-        ready = self.confirmed and self.entry is not None and line is not None and line.flowing
+        if self._wishing is not None:
+            return
+        ready = self.confirmed and self._entry is not None and line is not None and line.flowing
         asked = self.said.proven.get(decision.purpose) if decision.purpose is not None else None
-        prompt = asked.prompt if asked is not None and asked.prompt is not None else given.prompt
+        prompt = given.prompts.get(decision.purpose) if decision.purpose is not None else None
+        prompt = asked.prompt if asked is not None and asked.prompt is not None else prompt
+        if self.lane is not None and (prompt is None or not pending(decision)):
+            yield from self._close(now, wallclock, closing_reasons(decision, decision.reasons))
+            return
         if not ready or line is None or prompt is None or given.pages < 1 or not pending(decision):
             if self.indicator.state is LightState.ASKING:
                 yield Publish(self.indicator.show(LightState.OFF, now, wallclock))
@@ -224,12 +348,14 @@ class Leg:
         channels = given.terms.channels if given.terms is not None else frozenset()
         self._prompt = prompt
         if self.said.agreed(decision.purpose):
+            self.lane = decision.lane
             yield from self._begin_notice(now)
-        elif decision.purpose in self.said.silent:
+        elif decision.purpose in self.said.silent and self.lane is None:
             yield from self._close(now, wallclock, (Reason.CALLER_UNSET,))
             return
         elif "dtmf" in channels:
-            self._question = Question(line, prompt, now)
+            self.lane = decision.lane
+            self._question = Question(line, prompt, now, play=f"ask{self._suffix}")
             self._go(Stage.PROMPTING)
             yield from self._question.open()
         elif "agent_key" not in channels or self.indicator.state is LightState.ASKING:
@@ -254,11 +380,13 @@ class Leg:
                 self._go(Stage.LISTENING)
             return
         self._question = None
+        if self.lane is not None:
+            self._askings[self.lane] = self._askings.get(self.lane, 0) + 1
         if question.answer == "yes" and decision.purpose is not None and question.prompt_end is not None:
             self._go(Stage.NOTICING)
             # keys are listened to and held back on: the caller may change their mind while the receipt is written
             self._code = WithdrawCode(question.prompt.withdraw_code)
-            self._notice = Notice(question.prompt.language, now + NOTICE_WAIT_S)
+            self._notice = Notice(question.prompt.language, now + NOTICE_WAIT_S, turn=self._suffix)
             asked = Asked("dtmf", question.prompt.language, question.prompt)
             yield WriteReceipt(self.call, decision.purpose, "yes", asked, question.prompt_end, now)
             return
@@ -284,7 +412,7 @@ class Leg:
     def _begin_notice(self, now: float) -> Iterator[Effect]:
         assert self._prompt is not None
         self._go(Stage.NOTICING)
-        self._notice = Notice(self._prompt.language, now + NOTICE_WAIT_S)
+        self._notice = Notice(self._prompt.language, now + NOTICE_WAIT_S, turn=self._suffix)
         yield from self._tell(now)
 
     def _tell(self, now: float) -> Iterator[Effect]:
@@ -312,11 +440,11 @@ class Leg:
 
     def _lit(self, given: Circumstances, decision: Decision, now: float, wallclock: datetime) -> Iterator[Effect]:
         if decision.outcome is Outcome.RECORD:
-            if not self._writing and self.entry is not None:
+            if not self._writing and (entry := self._entry) is not None:
                 self._writing = True
                 self.seg += 1
                 self.recording = self.recording or self.new_recording()
-                yield WriteDecision(self.call, self.recording, self.seg, self.entry.entry, decision)
+                yield WriteDecision(self.call, self.recording, self.seg, entry, decision)
             return
         waited = self._deadline is not None and now >= self._deadline
         if self._writing and not waited and WHILE_LIT.issuperset(decision.reasons):
@@ -331,11 +459,13 @@ class Leg:
     ) -> list[Effect]:
         """The decision row is on disk: all gates once more, and only then the order to record."""
         self._writing = False
-        if self.left or self.stage is not Stage.LIT or self.recording is None:
+        if self.left or self.stage is not Stage.LIT or self.recording is None or self._turning is not None:
             return self._unopened()
         self._line, self._terms = line, given.terms
-        self.decision = decision = evaluate(self.facts(given.facts, now))
-        if decision.outcome is not Outcome.RECORD or line is None or not given.recipients:
+        self.decision = decision = self._decide(given.facts, now)
+        quorum = given.quorum if decision.lane is Lane.CUSTOMER_REQUEST else None
+        keyless = not given.recipients or (quorum is None and decision.lane is Lane.CUSTOMER_REQUEST)
+        if decision.outcome is not Outcome.RECORD or line is None or keyless:
             effects = self._unopened()
             reasons = closing_reasons(decision, decision.reasons or (Reason.KEY_UNAVAILABLE,))
             return [*effects, *self._close(now, wallclock, reasons)]
@@ -345,7 +475,7 @@ class Leg:
             RecordSide(side.value, _flow(line, side), given.recipients, line.codecs) for side in sorted(decision.sides)
         )
         return [
-            PlaneOrder(Record(self.call, self.recording, self.seg, sides, now)),
+            PlaneOrder(Record(self.call, self.recording, self.seg, sides, now, quorum)),
             PlaneOrder(Listen(line.caller_flow, True, line.caller_events)),
         ]
 
@@ -359,6 +489,11 @@ class Leg:
         if self.stage is Stage.CLOSED or self.left:
             return []
         return list(self._close(now, wallclock, reasons))
+
+    @property
+    def _suffix(self) -> str:
+        """Tells the playings of a later way from those of the first."""
+        return f"-{len(self.earlier) + 1}" if self.earlier else ""
 
     def _unopened(self) -> list[Effect]:
         if self.recording is None:
@@ -395,40 +530,68 @@ class Leg:
         yield WriteStop(self.call, self.recording, self.seg, tuple(reason.value for reason in why))
 
     def _close(self, now: float, wallclock: datetime, reasons: tuple[Reason, ...]) -> Iterator[Effect]:
-        """Final for the leg. The order to stop comes first, the light goes out after it."""
+        """Final for the way it is on."""
+        yield from self._wind_up(Stage.CLOSED, reasons, now, wallclock)
+        yield from self._discard_kept()
+        yield from self._withdrawal_receipts(now)
+
+    @property
+    def _withdrawn(self) -> bool:
+        return self._withdrawn_by_agent or self._withdrawn_by_caller
+
+    @property
+    def _kept(self) -> bool:
+        """Something of this leg is recorded and over."""
+        ended = self.stage is Stage.CLOSED and self.opened > 0 and not self.discarded
+        return ended or any(part.opened and not part.discarded for part in self.earlier)
+
+    def _discard_kept(self) -> Iterator[Effect]:
+        """A withdrawal is for the whole call: what an earlier stop or a wish left goes too."""
+        reason = Reason.CALLER_REFUSED if self._refused_aloud else Reason.WITHDRAWN_BY_CALLER
+        if not (self._withdrawn and self._kept and self._must_discard((reason,))):
+            return
+        if self.stage is Stage.CLOSED and self.opened and not self.discarded and self.recording is not None:
+            self.discarded = True
+            yield DiscardRecording(self.call, self.recording)
+        for place, part in enumerate(self.earlier):
+            if part.opened and part.recording is not None and not part.discarded:
+                self.earlier[place] = replace(part, discarded=True)
+                yield DiscardRecording(self.call, part.recording)
+
+    def _wind_up(self, to: Stage, reasons: tuple[Reason, ...], now: float, wallclock: datetime) -> Iterator[Effect]:
+        """The order to stop comes first, the light goes out after it."""
         was, line = self.stage, self._line
         if self._question is not None:
             yield from self._question.close()
             self._question = None
         notice, self._notice = self._notice, None
-        self._go(Stage.CLOSED)
+        self._go(to)
         self.ended_by, self._deadline, self._code = reasons, None, None
         if line is not None and notice is not None:
             yield from notice.close(line)
         if self.recording is not None and was in (Stage.OPEN, Stage.PAUSED, Stage.LIT):
-            yield from self._end_recording(was, reasons)
+            yield from self._end_recording(was, reasons, End.NORMAL if to is Stage.IDLE else End.STOPPED)
         if line is not None and was in (Stage.OPEN, Stage.PAUSED):
             yield play_to(line.agent_flow, "tone-end", "tone-end", line, "beneath")
         if line is not None and was in (Stage.NOTICING, Stage.LIT, Stage.OPEN, Stage.PAUSED):
             yield PlaneOrder(Listen(line.caller_flow, False, line.caller_events))
-        if self.indicator.state is not LightState.OFF:
+        if self.indicator.state is not LightState.OFF or self.lane is not None:
             why = reasons[0].value if reasons else None
             yield Publish(self.indicator.show(LightState.OFF, now, wallclock, why=why))
-        yield from self._withdrawal_receipts(now)
 
     def _withdrawal_receipts(self, now: float) -> Iterator[Effect]:
         """A yes that was withdrawn leaves a receipt of that; a no leaves none."""
         if self._withdrawn_by_caller:
             yield from self.said.withdrawals(now)
 
-    def _end_recording(self, was: Stage, reasons: tuple[Reason, ...]) -> Iterator[Effect]:
+    def _end_recording(self, was: Stage, reasons: tuple[Reason, ...], end: End) -> Iterator[Effect]:
         assert self.recording is not None
         discarding = self.opened > 0 and self._must_discard(reasons)
         if was is Stage.OPEN and discarding:
             # the intent to destroy is written before the worker hears of it, and the tap doesn't wait for a disk
             yield PlaneOrder(Stop(self.call, self.recording, self.seg, End.STOPPED))
         elif was is Stage.OPEN:
-            yield from self._stop_segment(End.STOPPED, reasons)
+            yield from self._stop_segment(end, reasons)
         if discarding:
             self.discarded = True
             yield DiscardRecording(self.call, self.recording)
@@ -456,12 +619,9 @@ class Leg:
         if self.indicator.shown is not None:
             why = self.ended_by[0].value if self.ended_by else None
             effects.append(Publish(self.indicator.show(LightState.OFF, now, wallclock, why=why, connected=False)))
-        if self.entry is not None:
-            reasons = tuple(reason.value for reason in self.told_reasons())
-            recording = self.recording if self.opened else None
-            told = told_as(opened=self.opened > 0, discarded=self.discarded, cut=bool(self.ended_by))
-            answer = self.said.answers.get(self.entry.rule.purpose) if self.entry.rule is not None else None
-            effects.append(LeaveLeg(self.call, self.entry.entry, told, reasons, recording, answer))
+        drawn = [self.entry.entry] if self.entry is not None else []
+        entries = dict.fromkeys([*drawn, *(wish.entry for wish in self.wishes)])
+        effects.extend(leavings(self.call, entries, (*self.earlier, self._part())))
         return effects
 
     def told_reasons(self) -> tuple[Reason, ...]:

@@ -4,12 +4,13 @@ Roles follow the side, never the direction: AGENT is whoever is behind the agent
 whoever dialled.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, NewType
 
-from gateway.media.plane import CallRef, FlowId
+from gateway.media.plane import CallRef, FlowId, Quorum
 from policy.agreement.schema import Prompt
-from policy.decision import Facts, Rule, Side
+from policy.decision import Facts, Purpose, Rule, Side
 from policy.intersection import Terms
 
 __all__ = [
@@ -130,11 +131,13 @@ class Circumstances:
     """Site and agent facts filled in; the leg overlays its own."""
     terms: Terms | None
     """What the agreements about this leg say together; None where there is none."""
-    prompt: Prompt | None
-    """Their common prompt that the catalogue really has, by hash."""
+    prompts: Mapping[Purpose, Prompt] = field(hash=False)
+    """Their common prompts that the catalogue really has, by hash, and that ask for this purpose."""
     recipients: tuple[str, ...]
     pages: int
     """Live pages of the agent."""
+    quorum: Quorum | None = None
+    """Who opens a record that a caller asked for, besides its agent; None: it can't be made."""
 
 
 def flow_of(call: CallRef, party: Side, mline: int) -> FlowId:

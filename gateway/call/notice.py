@@ -27,15 +27,18 @@ class Notice:
     """When waiting is over: for the proof first, for the playings once they began."""
     begun: bool = False
     """The playings are ordered: until then the proof is waited for."""
+    turn: str = ""
+    """Tells the playings of a leg's later notices from those of its first."""
     _playing: set[str] = field(default_factory=set)
     _failed: bool = False
 
     def open(self, line: Line, now: float) -> Iterator[Effect]:
         """Play; the caller's keys are listened to and held back."""
-        self.deadline, self.begun, self._playing = now + NOTICE_WAIT_S, True, {"notice", "tone"}
+        self.deadline, self.begun = now + NOTICE_WAIT_S, True
+        self._playing = {f"notice{self.turn}", f"tone{self.turn}"}
         yield PlaneOrder(Listen(line.caller_flow, True, line.caller_events, hold_back=True))
-        yield play_to(line.caller_flow, "notice", f"notice-{self.language}-1", line, "instead")
-        yield play_to(line.agent_flow, "tone", "tone-start", line, "beneath")
+        yield play_to(line.caller_flow, f"notice{self.turn}", f"notice-{self.language}-1", line, "instead")
+        yield play_to(line.agent_flow, f"tone{self.turn}", "tone-start", line, "beneath")
 
     def played(self, report: PlayEnded) -> None:
         """A playing ended."""
@@ -54,4 +57,4 @@ class Notice:
 
     def close(self, line: Line) -> Iterator[Effect]:
         """Stop the announcement."""
-        yield PlaneOrder(StopPlay("notice", line.caller_flow))
+        yield PlaneOrder(StopPlay(f"notice{self.turn}", line.caller_flow))

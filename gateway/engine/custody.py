@@ -6,7 +6,7 @@ once the row is durable, so that no crash of either side loses a segment.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -204,18 +204,19 @@ class Custody:
             self._busy.add(key)
             self._spawn(self._ended(worker, key, report))
 
-    async def settled(self, live: LiveCall) -> bool:
-        """Wait until what became of a leg's segments is durable; whether anything of it is kept."""
+    async def settled(self, live: LiveCall, begun: Sequence[RecordingId]) -> bool:
+        """Wait until what became of a leg's segments is durable, and close what was begun; whether anything is kept."""
         try:
             await asyncio.wait_for(live.settled.wait(), SETTLE_WAIT_S if live.unsettled else 0.0)
         except TimeoutError:
             if live.unsettled:
                 self.failures += 1
                 log.error("decided but not stored", call=live.call.ref)
-        recording = live.call.leg.recording if live.call.leg is not None else None
-        self._live.pop(recording or "", None)
-        if recording is None:
-            return False
+        live.manifests.clear()
+        return any([await self._closed(live, recording) for recording in begun])
+
+    async def _closed(self, live: LiveCall, recording: RecordingId) -> bool:
+        self._live.pop(recording, None)
         try:
             found = await self.recordings.close(recording, self._clock.wallclock())
         except RecordingUnknown:
@@ -223,7 +224,7 @@ class Custody:
         except StorageError as error:
             log.error("a recording could not be closed", call=live.call.ref, fault=type(error).__name__)
             return False
-        live.manifests[:] = found.manifests
+        live.manifests += found.manifests
         if live.agent is not None:
             self._changed(live.agent, recording)
         return found.state in (State.KEPT, State.INTERRUPTED)

@@ -150,6 +150,7 @@ class DurableWork:
             return leg.decision_durable(given, live.call.negotiation.line(), now, wallclock)
 
         self._deciding.step(live, step)
+        self._deciding.reconsider(live)
 
     async def write_stop(self, live: LiveCall, effect: WriteStop) -> None:
         """That a segment was stopped."""
@@ -174,7 +175,7 @@ class DurableWork:
 
     async def leave(self, live: LiveCall, effect: LeaveLeg) -> None:
         """The leg's single `out`, after what became of its segments is durable."""
-        stored = await self._custody.settled(live)
+        stored = await self._custody.settled(live, effect.begun)
         told, reasons = effect.told_as, effect.reasons
         if live.interrupted and told.startswith("recorded"):
             told = "interrupted"

@@ -31,7 +31,6 @@ from gateway.call.leg import Leg
 from gateway.call.model import Circumstances, DialogTag, NewCall, Private, SdpMessage, SipCallId
 from gateway.call.negotiation import Negotiation, NegotiationError
 from gateway.call.snapshot import SnapshotError, read_snapshot, restore, snapshot_of
-from gateway.call.stage import Stage
 from gateway.clock import Clock
 from gateway.config import Config
 from gateway.engine.custody import Custody
@@ -147,7 +146,7 @@ class Engine:
         """The ACK of the initial 2xx passed."""
         live = self.calls.get(call_id)
         if live is not None:
-            live.call.confirmed()
+            self.apply(live, live.call.confirmed(self.clock.now(), self.clock.wallclock()))
             self.reconsider(live)
 
     def rolled_back(self, call_id: SipCallId, dialog: DialogTag) -> None:
@@ -217,7 +216,7 @@ class Engine:
     def reconsider(self, live: LiveCall) -> None:
         """Let a call decide anew with what is known now."""
         leg = live.call.leg
-        if leg is None or leg.stage is Stage.CLOSED or live.over:
+        if leg is None or leg.resting or live.over:
             return
         now, wallclock = self.clock.now(), self.clock.wallclock()
 

@@ -15,6 +15,7 @@ from gateway.clock import Clock, ClockWatch
 from gateway.config import InternalNumbers
 from gateway.engine.proofs import proven_agent, proven_answer, proven_seat
 from gateway.engine.protected import ProtectedParties
+from gateway.media.plane import Quorum
 from policy.agreement.schema import Agreement, Prompt
 from policy.chain import fold
 from policy.consent import standing_answer
@@ -32,11 +33,12 @@ from storage.roster import Agent, Roster, Seat
 __all__ = ["Site"]
 
 log = structlog.get_logger()
+COUNCILS = ("council", "council2", "council3")
 
 
 @dataclass(slots=True)
 class Site:
-    """See the module. `sounds` maps the catalogue's ids to their SHA-256."""
+    """See the module. `sounds` maps the catalogue's ids to their SHA-256, `asks` its questions to what they ask for."""
 
     clock: Clock
     roster: Roster
@@ -48,6 +50,7 @@ class Site:
     """Numbers of the house, beside the seats' extensions."""
     draw_ready: bool = True
     """A demo's draw may be used here: every listener is on loopback."""
+    asks: dict[str, Purpose] = field(default_factory=dict)
     storage_available: bool = True
     watch: ClockWatch = field(default_factory=ClockWatch)
     state: State = field(default_factory=lambda: State(()))
@@ -152,15 +155,17 @@ class Site:
             queue=new.queue,
             protected_party=self.is_protected(new.outside),
             party_internal=self.is_internal(new.outside),
+            quorum_ready=(quorum := self._quorum(wallclock)) is not None,
         )
         if line is None:
-            return Circumstances(facts, terms, None, (), pages)
+            return Circumstances(facts, terms, {}, (), pages)
         return Circumstances(
             facts=self._with_agent(facts, line, new, scoped or self.agreements, wallclock),
             terms=terms,
-            prompt=self._prompt(terms),
+            prompts=self._prompts(terms),
             recipients=(line.recipient,) if line.recipient is not None else (),
             pages=pages,
+            quorum=quorum,
         )
 
     def reasons(self, wallclock: datetime) -> list[Reason]:
@@ -226,9 +231,19 @@ class Site:
                     found[purpose] = found.get(purpose, frozenset()) | hashes
         return found
 
-    def _prompt(self, terms: Terms | None) -> Prompt | None:
-        prompts = terms.prompts if terms is not None else ()
-        return next((prompt for prompt in prompts if self.sounds.get(prompt.id) == prompt.sha256), None)
+    def _prompts(self, terms: Terms | None) -> dict[Purpose, Prompt]:
+        """The first of the common prompts for each purpose that is the catalogue's, to the byte."""
+        found: dict[Purpose, Prompt] = {}
+        for prompt in terms.prompts if terms is not None else ():
+            if self.sounds.get(prompt.id) == prompt.sha256 and prompt.id in self.asks:
+                found.setdefault(self.asks[prompt.id], prompt)
+        return found
+
+    def _quorum(self, wallclock: datetime) -> Quorum | None:
+        """The recipients of council and data-protection officer, as they are anchored now."""
+        found = {anchor.role: anchor.recipient for anchor in self.state.anchors_at(wallclock) if anchor.recipient}
+        council = tuple(found[role] for role in COUNCILS if role in found)
+        return Quorum(council, found["dpo"]) if council and "dpo" in found else None
 
     def is_internal(self, outside: Private | None) -> bool:
         """Staff among themselves: an extension of a seat, or a number that the configuration calls the house's own."""

@@ -52,7 +52,9 @@ class House:
         clock = ManualClock()
         acts, consents = Acts(folder.database), Consents(folder.database)
         sounds = {prompt.id: prompt.sha256 for prompt in load(DEMO).consent.prompts}
-        site = Site(clock, folder.roster, consents, acts, sounds, protected)
+        site = Site(
+            clock, folder.roster, consents, acts, sounds, protected, asks=dict.fromkeys(sounds, Purpose.COACHING)
+        )
         return cls(folder, clock, acts, consents, site)
 
     @property

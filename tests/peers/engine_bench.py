@@ -180,6 +180,7 @@ class EngineBench:
         await site.load_agent(self.agent)
         self.enact()
         site.sounds = {prompt.id: prompt.sha256 for prompt in site.agreements[0].consent.prompts}
+        site.asks = dict.fromkeys(site.sounds, Purpose.COACHING)
         for number in range(8):
             site.agents[f"colleague-{number}"] = site.agents[self.agent]
         said = {p: Statement("{}", "signature", min(site.texts[p]), "de", 1) for p in Purpose}

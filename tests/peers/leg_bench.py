@@ -7,6 +7,7 @@ until the test says that it is durable.
 import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 from gateway.call.caller_word import CallerWord
 from gateway.call.effects import (
@@ -30,13 +31,14 @@ from gateway.media.plane import (
     Order,
     Play,
     PlayEnded,
+    Quorum,
     Record,
     RecordingId,
     Stop,
     StopPlay,
 )
 from policy.agreement.schema import Agreement
-from policy.decision import Side
+from policy.decision import Purpose, Side
 from policy.intersection import combined
 from tests.unit.policy.green import NOW, SAMPLE_RULE, example, green
 
@@ -57,6 +59,7 @@ class LegBench:
         self.now = BEGIN
         self.pages = 1
         self.recipients: tuple[str, ...] = ("age1qqq",)
+        self.quorum: Quorum | None = Quorum(("age1ccc",), "age1ddd")
         self.line: Line | None = LINE
         self.changes: dict[str, object] = {}
         """Gathered facts that differ from all green."""
@@ -89,7 +92,8 @@ class LegBench:
     def circumstances(self) -> Circumstances:
         terms = combined(self.agreements)
         facts = replace(green(agreements=self.agreements), wallclock=self.wallclock, **self.changes)  # type: ignore[arg-type]  # any fact
-        return Circumstances(facts, terms, next(iter(terms.prompts), None), self.recipients, self.pages)
+        prompts = dict.fromkeys(Purpose, terms.prompts[0]) if terms.prompts else {}
+        return Circumstances(facts, terms, prompts, self.recipients, self.pages, self.quorum)
 
     # --- what the engine does ----------------------------------------------------------------------------------------
 
@@ -130,7 +134,7 @@ class LegBench:
     # --- what happens ------------------------------------------------------------------------------------------------
 
     def played(self, play: str, complete: bool = True) -> list[str]:
-        flow = AGENT if play in ("tone", "ask-agent") else CALLER
+        flow = AGENT if play.startswith("tone") or play.endswith("-agent") else CALLER
         self.leg.played(PlayEnded(play, flow, complete, self.now))
         return self.step()
 
@@ -149,30 +153,30 @@ class LegBench:
 
     # --- the way there -----------------------------------------------------------------------------------------------
 
-    def armed(self) -> "LegBench":
+    def armed(self) -> Self:
         self.leg.confirmed, self.leg.entry = True, ENTRY
         return self
 
-    def listening(self) -> "LegBench":
+    def listening(self) -> Self:
         self.armed().step()
         self.now += 8
         self.played("ask")
         return self
 
-    def agreed(self) -> "LegBench":
+    def agreed(self) -> Self:
         self.listening()
         self.now += 1
         self.pressed("1")
         return self
 
-    def lit(self) -> "LegBench":
+    def lit(self) -> Self:
         self.agreed().receipt_durable()
         self.now += 3
         self.played("tone")
         self.played("notice")
         return self
 
-    def opened(self) -> "LegBench":
+    def opened(self) -> Self:
         self.lit().acknowledge()
         self.decision_durable()
         return self

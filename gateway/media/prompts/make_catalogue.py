@@ -33,6 +33,8 @@ class Spoken:
     voice: str
     speed: int
     text: str
+    purpose: str = ""
+    """What a question asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,31 @@ class Tone:
 SPOKEN: Final = (
     Spoken("ask-de-1", "ask", "de", "de", 185,
            "Dürfen wir dieses Gespräch aufzeichnen, um die Person am Telefon zu schulen? "
-           "Für ja drücken Sie die 1, für nein die 9. Ohne Antwort wird nicht aufgezeichnet."),
+           "Für ja drücken Sie die 1, für nein die 9. Ohne Antwort wird nicht aufgezeichnet.", "coaching"),
     Spoken("ask-en-1", "ask", "en", "en-gb", 180,
            "May we record this call, to coach the person you are speaking with? "
-           "For yes, press 1. For no, press 9. Without an answer, we do not record."),
+           "For yes, press 1. For no, press 9. Without an answer, we do not record.", "coaching"),
     Spoken("ask-nb-1", "ask", "nb", "nb", 182,
            "Kan vi ta opp denne samtalen, for å veilede den du snakker med? "
-           "For ja, trykk 1. For nei, trykk 9. Uten svar blir det ikke tatt opp."),
+           "For ja, trykk 1. For nei, trykk 9. Uten svar blir det ikke tatt opp.", "coaching"),
+    Spoken("ask-quality-de-1", "ask", "de", "de", 185,
+           "Dürfen wir dieses Gespräch aufzeichnen, um unsere Abläufe zu verbessern? "
+           "Für ja drücken Sie die 1, für nein die 9. Ohne Antwort wird nicht aufgezeichnet.", "process_quality"),
+    Spoken("ask-quality-en-1", "ask", "en", "en-gb", 180,
+           "May we record this call, to improve how we work? "
+           "For yes, press 1. For no, press 9. Without an answer, we do not record.", "process_quality"),
+    Spoken("ask-quality-nb-1", "ask", "nb", "nb", 182,
+           "Kan vi ta opp denne samtalen, for å forbedre måten vi arbeider på? "
+           "For ja, trykk 1. For nei, trykk 9. Uten svar blir det ikke tatt opp.", "process_quality"),
+    Spoken("ask-dispute-de-1", "ask", "de", "de", 185,
+           "Möchten Sie, dass dieses Gespräch als Nachweis für beide Seiten aufgezeichnet wird? "
+           "Für ja drücken Sie die 1, für nein die 9. Ohne Antwort wird nicht aufgezeichnet.", "dispute"),
+    Spoken("ask-dispute-en-1", "ask", "en", "en-gb", 180,
+           "Do you want this call recorded, as proof for both sides? "
+           "For yes, press 1. For no, press 9. Without an answer, we do not record.", "dispute"),
+    Spoken("ask-dispute-nb-1", "ask", "nb", "nb", 182,
+           "Ønsker du at denne samtalen tas opp, som bevis for begge parter? "
+           "For ja, trykk 1. For nei, trykk 9. Uten svar blir det ikke tatt opp.", "dispute"),
     Spoken("notice-de-1", "notice", "de", "de", 185,
            "Die Aufzeichnung beginnt jetzt. Mit Stern 9 beenden Sie sie."),
     Spoken("notice-en-1", "notice", "en", "en-gb", 180,
@@ -72,7 +92,7 @@ TONES: Final = (
 def main() -> int:
     """Write every file and the index; the exit status."""
     SHIPPED.mkdir(exist_ok=True)
-    sounds = [_write(said.id, said.kind, said.language, said.text, _speak(said)) for said in SPOKEN]
+    sounds = [_write(said.id, said.kind, said.language, said.text, _speak(said), said.purpose) for said in SPOKEN]
     sounds += [_write(tone.id, tone.kind, "", "", _beep(tone)) for tone in TONES]
     write_index(SHIPPED, sounds)
     return 0
@@ -124,7 +144,7 @@ def _sine(frequency: int, ms: int) -> NDArray[np.float64]:
     return np.asarray(10 ** (LEVEL_DB / 20) * np.sqrt(2) * np.sin(2 * np.pi * frequency * at / RATE) * edge)
 
 
-def _write(name: str, kind: Kind, language: str, text: str, samples: NDArray[np.float64]) -> Sound:
+def _write(name: str, kind: Kind, language: str, text: str, samples: NDArray[np.float64], purpose: str = "") -> Sound:
     out = io.BytesIO()
     with wave.open(out, "wb") as file:
         file.setnchannels(1)
@@ -133,7 +153,7 @@ def _write(name: str, kind: Kind, language: str, text: str, samples: NDArray[np.
         file.writeframes(np.rint(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
     file_name = f"{name}.wav"
     (SHIPPED / Path(file_name)).write_bytes(out.getvalue())
-    return Sound(name, kind, language, file_name, hashlib.sha256(out.getvalue()).hexdigest(), text)
+    return Sound(name, kind, language, file_name, hashlib.sha256(out.getvalue()).hexdigest(), text, purpose)
 
 
 if __name__ == "__main__":

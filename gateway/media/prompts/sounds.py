@@ -37,6 +37,8 @@ class Sound:
     sha256: str
     text: str
     """What is said; empty for tones."""
+    purpose: str = ""
+    """Of a question: what it asks for, so that nobody's yes to one thing is taken for another."""
 
 
 _INDEX: Final = TypeAdapter(tuple[Sound, ...])

@@ -456,8 +456,8 @@ def test_a_step_that_isnt_in_the_table_is_a_bug():
     assert bench.leg.stage is Stage.OPEN
 
 
-def test_closed_has_no_way_out_and_every_stage_can_close():
-    assert not STEPS[Stage.CLOSED]
+def test_only_a_wish_leads_back_and_every_stage_can_close():
+    assert STEPS[Stage.CLOSED] == {Stage.IDLE}
     assert all(Stage.CLOSED in STEPS[stage] for stage in Stage if stage is not Stage.CLOSED)
 
 

@@ -266,7 +266,7 @@ async def test_a_sealed_side_gets_its_manifest_and_only_then_the_worker_is_told(
 async def test_a_leg_is_settled_once_all_its_sides_are(bench):
     live = await bench.live()
     agent, caller = (bench.opens(side) for side in SIDES)
-    waiting = asyncio.create_task(bench.custody.settled(live))
+    waiting = asyncio.create_task(bench.custody.settled(live, [REC]))
     bench.custody.take(0, bench.sealed(agent))
     await bench.told()
     assert not waiting.done()
@@ -282,7 +282,7 @@ async def test_a_side_without_media_is_no_fault_and_the_other_is_kept(bench):
     live = await bench.live()
     bench.custody.take(0, bench.sealed(bench.opens("agent")))
     bench.custody.take(0, SegmentFailed(CALL, REC, 1, "caller", "no_media"))
-    assert await bench.custody.settled(live) is True
+    assert await bench.custody.settled(live, [REC]) is True
     assert bench.custody.failures == 0
     assert len(live.manifests) == 1
     assert {Settled(REC, 1, side) for side in SIDES} == {(await bench.told())[1], (await bench.told())[1]}
@@ -294,7 +294,7 @@ async def test_a_recording_of_which_nothing_was_stored_is_none(bench):
     await bench.until_open(1)
     for side in SIDES:
         bench.custody.take(0, SegmentFailed(CALL, REC, 1, side, "storage_failed"))
-    assert await bench.custody.settled(live) is False
+    assert await bench.custody.settled(live, [REC]) is False
     assert await bench.state() is State.FAILED
     assert bench.custody.failures == 2
     assert bench.files() == []
@@ -327,7 +327,7 @@ async def test_a_disk_that_refuses_is_asked_until_it_takes_the_segment(bench):
     bench.recordings.refusing = 3
     bench.custody.take(0, bench.sealed(bench.opens("agent")))
     bench.custody.take(0, SegmentFailed(CALL, REC, 1, "caller", "no_media"))
-    assert await bench.custody.settled(live) is True
+    assert await bench.custody.settled(live, [REC]) is True
     assert bench.recordings.refusing == 0
     assert await bench.state() is State.KEPT
 
@@ -348,15 +348,14 @@ async def test_a_leg_doesn_t_wait_for_ever_for_its_segments(bench, monkeypatch):
     live = await bench.live()
     bench.opens("agent")
     await bench.until_open(1)
-    assert await bench.custody.settled(live) is False
+    assert await bench.custody.settled(live, [REC]) is False
     assert bench.custody.failures == 1
 
 
 async def test_a_leg_that_was_never_recorded_is_settled_at_once(bench):
     live = bench.undecided()
     assert live.call.leg is not None
-    live.call.leg.recording = None
-    assert await bench.custody.settled(live) is False
+    assert await bench.custody.settled(live, []) is False
     assert bench.custody.failures == 0 and bench.changed == []
 
 
@@ -382,7 +381,7 @@ async def test_a_discard_destroys_every_file_and_settles_the_leg(bench):
     assert bench.files() == []
     assert await bench.state() is State.DISCARDED
     assert live.settled.is_set()
-    assert await bench.custody.settled(live) is False
+    assert await bench.custody.settled(live, [REC]) is False
 
 
 async def test_a_worker_that_says_nothing_doesn_t_keep_the_files(bench, monkeypatch):
@@ -435,7 +434,7 @@ async def test_a_worker_in_place_of_another_interrupts_what_that_one_had_open(be
     assert (ended["agent"].state, ended["agent"].end, ended["agent"].chunks) == (SegmentState.SEALED, "interrupted", 1)
     assert ended["caller"].state is SegmentState.FAILED and bare.key.side == "caller"
     assert not kept.settled.is_set() and await bench.state(OTHER) is State.OPEN
-    assert await bench.custody.settled(lost) is True
+    assert await bench.custody.settled(lost, [REC]) is True
 
 
 async def test_the_same_worker_again_interrupts_nothing(bench):

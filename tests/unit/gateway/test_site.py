@@ -248,7 +248,7 @@ async def test_without_a_key_there_is_nobody_to_encrypt_to(house):
 async def test_somebody_unknown_has_no_facts(house):
     await house.enact()
     given = house.site.gather("ab" * 16, call(), 1, house.clock.now(), house.at)
-    assert given.recipients == () and given.prompt is None
+    assert given.recipients == () and given.prompts == {}
     assert {given.facts.group, given.facts.seat_bound, given.facts.key_available, given.facts.blackout} == {None}
 
 
@@ -331,9 +331,9 @@ async def test_only_a_prompt_that_is_really_there_is_played(house):
     await house.enact()
     agent = await house.hire("200")
     (prompt,) = load(DEMO).consent.prompts
-    assert house.site.gather(agent, call(), 1, 1000.0, house.at).prompt == prompt
+    assert house.site.gather(agent, call(), 1, 1000.0, house.at).prompts == {Purpose.COACHING: prompt}
     house.site.sounds = {prompt.id: "0" * 64}
-    assert house.site.gather(agent, call(), 1, 1000.0, house.at).prompt is None
+    assert house.site.gather(agent, call(), 1, 1000.0, house.at).prompts == {}
 
 
 # --- several agreements ----------------------------------------------------------------------------------------------
@@ -363,10 +363,10 @@ async def test_a_question_that_one_of_them_does_not_name_is_not_asked(house):
     agent = await house.hire("200", key=Identity.generate())
     enact_both(house, FIRST, OF_ALL)
     (prompt,) = FIRST.consent.prompts
-    assert house.site.gather(agent, call(), 1, house.clock.now(), house.at).prompt == prompt
+    assert house.site.gather(agent, call(), 1, house.clock.now(), house.at).prompts == {Purpose.COACHING: prompt}
     consent = replace(OF_ALL.consent, prompts=(replace(prompt, sha256="1" * 64),))
     enact_both(house, FIRST, replace(OF_ALL, consent=consent))
-    assert house.site.gather(agent, call(), 1, house.clock.now(), house.at).prompt is None
+    assert house.site.gather(agent, call(), 1, house.clock.now(), house.at).prompts == {}
 
 
 async def test_a_yes_to_an_agreement_about_other_legs_is_none_to_this_one(house):

@@ -10,9 +10,11 @@ from gateway.media.errors import SoundError
 from gateway.media.prompts import make_catalogue
 from gateway.media.prompts.sounds import INDEX, SHIPPED, Catalogue
 from gateway.rtp.g711 import RATE, decode
+from policy.terms import Purpose
 
+QUESTIONS = {"ask": "coaching", "ask-quality": "process_quality", "ask-dispute": "dispute"}
 IDS = [
-    *(f"{kind}-{language}-1" for kind in ("ask", "notice") for language in ("de", "en", "nb")),
+    *(f"{kind}-{language}-1" for kind in (*QUESTIONS, "notice") for language in ("de", "en", "nb")),
     "tone-start",
     "tone-end",
 ]
@@ -26,6 +28,8 @@ def test_the_catalogue_holds_what_is_asked_for():
         if sound.kind == "ask":
             assert "1" in sound.text
             assert "9" in sound.text
+            assert sound.purpose == QUESTIONS[sound.id.rsplit("-", 2)[0]]
+    assert set(QUESTIONS.values()) == set(Purpose), "every purpose can be asked for"
     said = {entry.id: entry.text for entry in make_catalogue.SPOKEN}
     assert {sound.id: sound.text for sound in sounds.values() if sound.text} == said
 

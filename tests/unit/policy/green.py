@@ -104,6 +104,7 @@ def green(**changes: Any) -> Facts:
         agent_wants_record=False,
         agent_request=False,
         wish_caps_ok=True,
+        quorum_ready=True,
         agent_standing={purpose: StandingAnswer(YES) for purpose in Purpose},
         agent_per_call=nothing_said(),
         caller=dict.fromkeys(Purpose, PROVEN_YES),

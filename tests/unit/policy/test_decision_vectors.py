@@ -353,7 +353,7 @@ def test_every_input_missing_lists_every_reason_that_a_missing_input_can_have():
 
 NOT_NEEDED = {"campaign_agents", "campaign_full", "leak_ok"}
 """Inputs that a sample leg with both yeses has no use for."""
-WISHES = {"caller_wants_record", "agent_wants_record", "agent_request", "wish_caps_ok"}
+WISHES = {"caller_wants_record", "agent_wants_record", "agent_request", "wish_caps_ok", "quorum_ready"}
 
 
 @pytest.mark.parametrize("name", [f.name for f in fields(Facts) if f.name not in NOT_NEEDED | WISHES])
