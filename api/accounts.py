@@ -92,7 +92,7 @@ class Accounts:
                     secret=digest(secret), ref=ref, role=role, agent=agent, created=now, expires=now + lasts
                 )
             )
-        return NewSession(secret, Principal(role, ref, ROLE_SCOPES[role], agent, now + lasts, True), lasts)
+        return NewSession(secret, Principal(role, ref, ROLE_SCOPES[role], agent, now + lasts, by_cookie=True), lasts)
 
     async def by_session(self, secret: str) -> Principal | None:
         """Whose session this is, while it lasts."""
@@ -102,7 +102,7 @@ class Accounts:
         if row is None:
             return None
         role = Role(row.role)
-        return Principal(role, row.ref, ROLE_SCOPES[role], row.agent, row.expires, True)
+        return Principal(role, row.ref, ROLE_SCOPES[role], row.agent, row.expires, by_cookie=True)
 
     async def close_session(self, ref: str) -> None:
         """Sign out."""
@@ -133,6 +133,16 @@ class Accounts:
         """A bearer token of an admin or a PBX, shown once; `scopes` can only be fewer than the role's."""
         if role not in TOKEN_ROLES:
             raise Problem("token-role", 403, "only admin and pbx have tokens; other roles start with an enrolment code")
+        return await self._new_token(role, label, scopes, expires_in)
+
+    async def register_ivr(self, name: str) -> str:
+        """The credential of the IVR that the agreement names `ivr:NAME`, shown once; an older one of it ends."""
+        async with self._database.begin() as connection:
+            older = (tokens.c.role == Role.IVR) & (tokens.c.label == name)
+            await connection.execute(update(tokens).where(older).values(revoked=True))
+        return await self._new_token(Role.IVR, name, None, None)
+
+    async def _new_token(self, role: Role, label: str, scopes: frozenset[str] | None, expires_in: int | None) -> str:
         granted = ROLE_SCOPES[role] if scopes is None else scopes & ROLE_SCOPES[role]
         now, secret = self._seconds(), TOKEN_PREFIX + secrets.token_urlsafe(32)
         values = {
@@ -152,7 +162,8 @@ class Accounts:
         if row is None or (row.expires is not None and row.expires <= self._seconds()):
             return None
         role = Role(row.role)
-        return Principal(role, row.ref, frozenset(row.scopes.split()) & ROLE_SCOPES[role], None, row.expires)
+        scopes, name = frozenset(row.scopes.split()) & ROLE_SCOPES[role], row.label if role is Role.IVR else None
+        return Principal(role, row.ref, scopes, None, row.expires, name)
 
     async def list_tokens(self) -> list[dict[str, object]]:
         """All tokens without their secrets."""

@@ -74,7 +74,8 @@ async def principal(
         raise Problem("sign-in-needed", 401, "sign in first", {"WWW-Authenticate": "Bearer"})
     if found.by_cookie and request.method in UNSAFE:
         check_origin(request)
-    await parts.rates.spend("ack" if request.url.path.endswith("/live/ack") else "known", found.ref)
+    kind = "machine" if found.role in (Role.PBX, Role.IVR) else "known"
+    await parts.rates.spend("ack" if request.url.path.endswith("/live/ack") else kind, found.ref)
     return found
 
 

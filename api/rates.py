@@ -19,6 +19,7 @@ LIMITS: Final = {
     "name": RateLimitItemPerMinute(10),  # for one sign-in name, whoever tries
     "anonymous": RateLimitItemPerMinute(300),
     "known": RateLimitItemPerMinute(600),
+    "machine": RateLimitItemPerMinute(30_000),  # a PBX says every few seconds who is on each of its calls
     "ack": RateLimitItemPerMinute(1200),
 }
 

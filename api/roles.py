@@ -23,10 +23,12 @@ class Role(StrEnum):
     DPO = "dpo"
     ADMIN = "admin"
     PBX = "pbx"
+    IVR = "ivr"
+    """Registered by council or DPO: brings what callers answered it. The agreement has to name it."""
 
 
 TOKEN_ROLES: Final = (Role.ADMIN, Role.PBX)
-"""What an admin may make; every other role comes from an enrolment code or an anchored key."""
+"""What an admin may make; every other role comes from council or DPO, or from an anchored key."""
 
 ROLE_SCOPES: Final[dict[Role, frozenset[str]]] = {
     Role.AGENT: frozenset(
@@ -37,6 +39,7 @@ ROLE_SCOPES: Final[dict[Role, frozenset[str]]] = {
         {
             "agents:read",
             "codes:create",
+            "ivrs:register",
             "agreements:read",
             "acts:carry",
             "agreements:suspend",
@@ -45,11 +48,14 @@ ROLE_SCOPES: Final[dict[Role, frozenset[str]]] = {
         },
     ),
     Role.EMPLOYER: frozenset({"agreements:read", "acts:carry", "agreements:suspend", "statistics:read"}),
-    Role.DPO: frozenset({"agents:read", "codes:create", "agreements:read", "acts:carry", "statistics:read"}),
+    Role.DPO: frozenset(
+        {"agents:read", "codes:create", "ivrs:register", "agreements:read", "acts:carry", "statistics:read"},
+    ),
     Role.ADMIN: frozenset(
         {"agents:read", "agents:create", "agreements:read", "acts:carry", "calls:read", "calls:explain", "site:read"},
     ),
-    Role.PBX: frozenset({"calls:read", "calls:pause"}),
+    Role.PBX: frozenset({"calls:read", "calls:pause", "calls:place"}),
+    Role.IVR: frozenset({"calls:answer"}),
 }
 
 
@@ -65,5 +71,7 @@ class Principal:
     """The agent that the session is bound to: sessions of agents only, never tokens."""
     expires: int | None = None
     """Seconds since 1970; `None`: until revoked."""
+    name: str | None = None
+    """Of a registered machine: `NAME` where the agreement says `ivr:NAME`."""
     by_cookie: bool = False
     """The credential travels by itself: unsafe methods need their own origin."""

@@ -7,13 +7,16 @@ from typing import Annotated, Any, Literal
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-__all__ = ["CallRef", "HexId", "PurposeName", "Side"]
+__all__ = ["CallName", "CallRef", "HexId", "PurposeName", "Side"]
 
 _HEX = r"^[0-9a-f]{32}$"
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128, strip_whitespace=True)]
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
 HexId = Annotated[str, Path(pattern=_HEX, description="32 lower-case hexadecimal characters")]
 CallRef = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="our own random reference of the call")]
+CallName = Annotated[
+    str, Path(pattern=r"^[!-~]{1,255}$", description="our own reference of the call, or its SIP Call-ID")
+]
 PurposeName = Literal["coaching", "process_quality", "dispute"]
 Side = Literal["agent", "caller"]
 
@@ -183,6 +186,42 @@ class InCallAnswer(Body):
     purpose: PurposeName
     answer: Literal["yes", "no"]
     statement: SignedStatement | None = None
+
+
+# --- what machines say about a call -------------------------------------------------------------------------------
+
+UtcTime = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z$")]
+
+
+class OnCall(Body):
+    """Which extension is on the call for the next seconds; null: nobody is any more."""
+
+    extension: str | None = Field(pattern=r"^[A-Za-z0-9*#+._-]{1,32}$")
+    ttl_s: float = Field(default=10.0, gt=0, le=10)
+    queue: str | None = Field(default=None, pattern=r"^[!-~]{1,64}$")
+
+
+class CallerAnswer(Body):
+    """What the caller answered for one purpose. A yes names the prompt by its hash, when it had ended, and its time."""
+
+    purpose: PurposeName
+    answer: Literal["yes", "no", "silence"]
+    prompt_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    prompt_end: UtcTime | None = None
+    answered_at: UtcTime | None = None
+
+
+class NewIvr(Body):
+    """An IVR as the agreement names it: `ivr:NAME`."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")
+
+
+class IvrCredential(BaseModel):
+    """The bearer token of an IVR, shown this once."""
+
+    name: str
+    token: str
 
 
 # --- calls, agreement, recordings ---------------------------------------------------------------------------------

@@ -156,6 +156,35 @@ class ConsentInCall:
     kind: Literal["consent_in_call"] = "consent_in_call"
 
 
+# --- what machines say about a call; `call` is our reference or the SIP Call-ID ---------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOnCall:
+    """The PBX says for how long which extension is on a call (None: nobody); never whose extension that is."""
+
+    call: str
+    extension: str | None
+    ttl_s: float
+    queue: str | None = None
+    kind: Literal["agent_on_call"] = "agent_on_call"
+
+
+@dataclass(frozen=True, slots=True)
+class CallerAnswered:
+    """What a caller answered an IVR, for one purpose; a yes names its prompt by hash, and when it had ended."""
+
+    call: str
+    ivr: str
+    """Name of the registered credential, which the agreement names as `ivr:NAME`."""
+    purpose: str
+    answer: Literal["yes", "no", "silence"]
+    prompt_sha256: str | None = None
+    prompt_end: str | None = None
+    answered_at: str | None = None
+    kind: Literal["caller_answered"] = "caller_answered"
+
+
 @dataclass(frozen=True, slots=True)
 class PauseCall:
     """Pause (card data and the like) or resume; `by` is `agent:{id}` or `pbx`."""
@@ -275,6 +304,8 @@ Command = (
     | StopRecording
     | CallerRefused
     | ConsentInCall
+    | AgentOnCall
+    | CallerAnswered
     | PauseCall
     | AddAgents
     | DisableAgent

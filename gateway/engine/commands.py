@@ -21,6 +21,7 @@ from gateway.control import protocol as p
 from gateway.engine.engine import Engine, format_time
 from gateway.engine.errors import Refused
 from gateway.engine.live_call import LiveCall
+from gateway.engine.machine_commands import machine_commands
 from gateway.events import Snapshot
 from gateway.media.plane import CallRef
 from policy.acts import Suspend, parse_act
@@ -68,7 +69,6 @@ class Commands:
             p.StopRecording: self._stop,
             p.CallerRefused: self._caller_refused,
             p.ConsentInCall: self._consent_in_call,
-            p.PauseCall: self._pause,
             p.AddAgents: self._add_agents,
             p.DisableAgent: self._disable_agent,
             p.PostAct: self._post_act,
@@ -76,8 +76,8 @@ class Commands:
             p.SuspendRecording: self._suspend_recording,
             p.RunningCalls: self._running_calls,
             p.Explain: self._explain,
-            p.FindCall: self._find_call,
             p.Status: self._status,
+            **machine_commands(engine),
         }
 
     async def command(self, command: p.Command) -> Answer:
@@ -217,16 +217,6 @@ class Commands:
         self._engine.reconsider(live)
         return {}
 
-    async def _pause(self, command: p.PauseCall) -> Answer:
-        live = self._engine.by_ref.get(CallRef(command.call))
-        leg = live.call.leg if live is not None else None
-        if live is None or leg is None or (command.by != "pbx" and command.by != f"agent:{leg.agent}"):
-            raise Refused("call_unknown", "no such running call", 404)
-        live.pausers = live.pausers | {command.by} if command.on else live.pausers - {command.by}
-        leg.paused_by_call = bool(live.pausers)
-        self._engine.reconsider(live)
-        return {"paused": leg.paused_by_call}
-
     # --- reading and administration ----------------------------------------------------------------------------------
 
     async def _add_agents(self, command: p.AddAgents) -> Answer:
@@ -318,10 +308,6 @@ class Commands:
         lit = leg.stage in (Stage.OPEN, Stage.PAUSED)
         drawn = leg.entry.drawn if leg.entry is not None else None
         return answer | {"outcome": "recording" if lit else "not_recorded", "reasons": reasons, "drawn": drawn}
-
-    async def _find_call(self, command: p.FindCall) -> Answer:
-        live = next((live for key, live in self._engine.calls.items() if key == command.call_id), None)
-        return {"call": live.call.ref if live is not None else None}
 
     async def _status(self, command: p.Status) -> Answer:
         engine, site = self._engine, self._engine.site

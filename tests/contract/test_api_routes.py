@@ -34,6 +34,7 @@ HEX = "ab" * 16
 STATEMENT = {"document": "{}", "signature": "-"}
 ACTS = (SetConsent, ConsentInCall, ClaimSeat)
 
+MACHINES = {Role.PBX, Role.IVR}
 # route → roles that reach it; everybody else is refused before the gateway hears of it
 MATRIX: dict[tuple[str, str], set[Role]] = {
     ("GET", "/v1/agents"): {Role.ADMIN, Role.COUNCIL, Role.DPO},
@@ -53,12 +54,15 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("POST", "/v1/agents/me/calls/{call}/consent"): {Role.AGENT},
     ("GET", "/v1/calls"): {Role.ADMIN, Role.PBX},
     ("GET", "/v1/calls/{call}/explain"): {Role.AGENT, Role.ADMIN, Role.COUNCIL},
+    ("POST", "/v1/calls/{call}/agent"): {Role.PBX},
+    ("POST", "/v1/calls/{call}/consent"): {Role.IVR},
+    ("POST", "/v1/ivrs"): {Role.COUNCIL, Role.DPO},
     ("POST", "/v1/calls/{call}/pause"): {Role.AGENT, Role.PBX},
     ("POST", "/v1/calls/{call}/resume"): {Role.AGENT, Role.PBX},
-    ("GET", "/v1/agreements/current"): set(Role) - {Role.PBX},
-    ("POST", "/v1/agreements/check"): set(Role) - {Role.PBX},
-    ("POST", "/v1/agreements/dry-run"): set(Role) - {Role.PBX},
-    ("GET", "/v1/agreements"): set(Role) - {Role.PBX},
+    ("GET", "/v1/agreements/current"): set(Role) - MACHINES,
+    ("POST", "/v1/agreements/check"): set(Role) - MACHINES,
+    ("POST", "/v1/agreements/dry-run"): set(Role) - MACHINES,
+    ("GET", "/v1/agreements"): set(Role) - MACHINES,
     ("POST", "/v1/acts"): {Role.COUNCIL, Role.EMPLOYER, Role.DPO, Role.ADMIN},
     ("POST", "/v1/acts/draft"): {Role.COUNCIL, Role.EMPLOYER, Role.DPO, Role.ADMIN},
     ("GET", "/v1/agreements/{agreement}/rates/draft"): {Role.COUNCIL, Role.EMPLOYER, Role.DPO, Role.ADMIN},
@@ -81,6 +85,9 @@ BODIES: dict[str, Any] = {
     "/v1/agents/me/seat": {"statement": STATEMENT},
     "/v1/agents/me/blackout": {"on": True},
     "/v1/agents/me/live/ack": {"call": "c", "seq": 1, "state": "asking", "nonce": "n", "shown": "visible"},
+    "/v1/calls/{call}/agent": {"extension": "200"},
+    "/v1/calls/{call}/consent": {"purpose": "coaching", "answer": "no"},
+    "/v1/ivrs": {"name": "front"},
     "/v1/agents/me/calls/{call}/consent": {"purpose": "coaching", "answer": "yes", "statement": STATEMENT},
     "/v1/agreements/check": {"document": "x"},
     "/v1/agreements/dry-run": {"document": "x"},
@@ -107,6 +114,9 @@ async def client_of(api: RunningApi, role: Role, agent: str | None = None) -> ht
     http = api.http()
     if role in (Role.ADMIN, Role.PBX):
         http.headers["Authorization"] = f"Bearer {await accounts.create_token(role, 'test')}"
+        return http
+    if role is Role.IVR:
+        http.headers["Authorization"] = f"Bearer {await accounts.register_ivr('front')}"
         return http
     if role in (Role.AGENT, Role.ENROLLING):
         agent = agent or api.site.add("Ada")
