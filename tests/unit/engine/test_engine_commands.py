@@ -100,3 +100,61 @@ async def test_a_call_with_a_protected_party_leaves_no_entry_of_its_agent(bench)
     bench.site.protected = type("Everybody", (), {"__contains__": lambda self, number: True})()
     await bench.answered()
     assert (bench.ledger.entered, [kind.value for kind in bench.ledger.x]) == ([], ["protected"])
+
+
+# --- machines --------------------------------------------------------------------------------------------------------
+
+
+def answered(bench, call: str, answer: str = "yes", **more: str) -> p.CallerAnswered:
+    prompt, at = bench.site.agreement.consent.prompts[0], bench.clock.wallclock().isoformat()
+    times = {"prompt_sha256": prompt.sha256, "prompt_end": at, "answered_at": at} if answer == "yes" else {}
+    return p.CallerAnswered(call, "front", "coaching", answer, **(times | more))  # type: ignore[arg-type]  # yes, no
+
+
+async def test_an_ivr_names_a_call_by_its_call_id_and_hears_once_the_receipt_is_durable(bench, commands):
+    await bench.offer()
+    (live,) = bench.engine.calls.values()
+    assert await commands.command(answered(bench, "call-1")) == {"call": live.call.ref}
+    assert len(await bench.site.consents.receipts(call_ref=live.call.ref)) == 1
+    assert await commands.command(answered(bench, live.call.ref, "silence")) == {"call": live.call.ref}
+    assert await commands.command(answered(bench, live.call.ref, "no")) == {"call": live.call.ref}
+    assert live.call.said.refused(Purpose.COACHING)
+
+
+async def test_a_receipt_that_is_not_durable_is_told(bench, commands):
+    await bench.offer()
+    bench.break_database()
+    with pytest.raises(Refused) as refused:
+        await commands.command(answered(bench, "call-1"))
+    assert refused.value.refusal.status == 503
+
+
+@pytest.mark.parametrize("time", ["2026-03-02T09:00:00", "yesterday", ""])
+async def test_a_time_that_is_none_proves_nothing(bench, commands, time):
+    await bench.offer()
+    with pytest.raises(Refused) as refused:
+        await commands.command(answered(bench, "call-1", prompt_end=time))
+    assert refused.value.refusal.code == "consent_unproven"
+
+
+async def test_of_a_call_that_does_not_run_nothing_is_taken(bench, commands):
+    for command in (answered(bench, "call-9"), p.AgentOnCall("call-9", "200", 5), p.PauseCall("call-9", "pbx", True)):
+        with pytest.raises(Refused) as refused:
+            await commands.command(command)
+        assert (refused.value.refusal.code, refused.value.refusal.status) == ("call_unknown", 404)
+
+
+async def test_a_lease_is_answered_alike_whoever_has_that_seat(bench, commands):
+    live = await bench.answered()
+    answers = [await commands.command(p.AgentOnCall("call-1", extension, 5)) for extension in ("200", "299")]
+    assert answers == [{"call": live.call.ref}] * 2
+
+
+async def test_a_pause_by_api_has_to_be_agreed_and_a_resume_never(bench, commands):
+    live = await bench.answered()
+    await commands.command(p.PauseCall(live.call.ref, "pbx", True))
+    bench.enact(pause__triggers=["dtmf"])
+    with pytest.raises(Refused) as refused:
+        await commands.command(p.PauseCall(live.call.ref, "pbx", True))
+    assert refused.value.refusal.code == "pause_not_agreed"
+    assert await commands.command(p.PauseCall(live.call.ref, "pbx", False)) == {"paused": False}
