@@ -36,6 +36,10 @@ FlowId = NewType("FlowId", str)
 RecordingId = NewType("RecordingId", str)
 """32 lower-case hex characters, random."""
 SideName = Literal["agent", "caller"]
+LEAK = "leak"
+"""Why a side failed: the other party's voice is in it. Its key is forgotten already; the whole recording must go."""
+UNVETTED = "leak can't be ruled out"
+"""The same, where what the other party said couldn't be compared with it."""
 MAX_LINE = 256 * 1024
 """Longest line of either direction, in bytes."""
 
@@ -155,6 +159,13 @@ class RecordSide:
     """`age1…` recipients, in the order of the header's stanzas."""
     codecs: dict[int, str]
     """Payload type to `PCMA`/`PCMU`; anything else (telephone-event, comfort noise) is never stored."""
+    vetted_against: FlowId | None = None
+    """Set where this side is kept alone: the other party's flow, heard in memory by the leak meter and never stored."""
+
+    @property
+    def taps(self) -> tuple[FlowId, ...]:
+        """Every flow that is copied for this side."""
+        return (self.flow,) if self.vetted_against is None else (self.flow, self.vetted_against)
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,7 +376,7 @@ class SegmentSealed:
 
 @dataclass(frozen=True, slots=True)
 class SegmentFailed:
-    """A side ended without a file: `no_media` (nothing of it is on disk), or why it could not be stored."""
+    """A side ended without a file: `no_media` (nothing of it is on disk), `LEAK`, `UNVETTED`, or why it failed."""
 
     call: CallRef
     recording: RecordingId

@@ -312,7 +312,7 @@ async def test_forwarding_is_equal_with_recording_on_off_or_failing(tmp_path, fa
 
 
 async def test_a_full_queue_is_a_counted_gap_and_the_call_hears_everything(house, monkeypatch):
-    monkeypatch.setattr("gateway.media.recording.session.MAX_QUEUED", 5)
+    monkeypatch.setattr("gateway.media.recording.intake.MAX_QUEUED", 5)
     monkeypatch.setattr("gateway.media.recording.session.DRAIN_S", 0.5)
     await house.record()
     await house.talk(noise(1, 40), b"")

@@ -37,7 +37,7 @@ class Recorder:
     @property
     def tapped(self) -> frozenset[FlowId]:
         """Flows whose packets are copied now."""
-        return frozenset(self._open)
+        return frozenset(flow for session in self._open.values() for flow in session.side.taps)
 
     def record(self, order: Record) -> None:
         """Open the taps of a segment; a side that can't be recorded is reported as failed."""
@@ -83,13 +83,17 @@ class Recorder:
             session.close(end, now)
 
     def _begin(self, order: Record, side: RecordSide) -> None:
-        if call_of(side.flow) != order.call:
-            raise UnknownFlow("flow is another call's")
-        if side.flow in self._open:
-            raise StorageError("flow is being recorded already")
+        for flow in side.taps:
+            if call_of(flow) != order.call:
+                raise UnknownFlow("flow is another call's")
+            if flow in self.tapped:
+                raise StorageError("flow is being recorded already")
+            self._datapath.count(flow)  # that both are there is known before anything is opened
         session = Session(order, side, self._around, self._report, self._untap)
-        self._datapath.tap(side.flow, session.tap)
         self._open[side.flow] = session
+        self._datapath.tap(side.flow, session.tap)
+        if side.vetted_against is not None:
+            self._datapath.tap(side.vetted_against, session.hear)
 
     def _sessions(self, recording: RecordingId) -> list[Session]:
         return [session for session in self._open.values() if session.key.recording == recording]
@@ -101,5 +105,6 @@ class Recorder:
     def _untap(self, session: Session) -> None:
         if self._open.get(session.side.flow) is session:
             del self._open[session.side.flow]
-            self._datapath.tap(session.side.flow, None)
+            for flow in session.side.taps:
+                self._datapath.tap(flow, None)
             self._closing = {other for other in self._closing if not other.over} | {session}

@@ -1,8 +1,9 @@
 """One side of one segment while its tap is open: queue, placement on the timeline, file; reports what came of it.
 
-The tap only appends to a bounded list; what overflows is a counted gap, never back-pressure. Placement is done once a
-second for all packets that came (numpy pays by the batch), writing in a thread of its own. Nothing here can raise into
-the relay, and every session ends with one `SegmentSealed` or `SegmentFailed`, or is discarded.
+The tap only appends to a bounded queue. Placement is done once a second for all packets that came (numpy pays by the
+batch), writing in a thread of its own. A side that is kept alone waits in memory for the leak meter, which works in
+that thread too; a leak forgets the key at once. Nothing here can raise into the relay, and every session ends with one
+`SegmentSealed` or `SegmentFailed`, or is discarded.
 """
 
 import asyncio
@@ -13,29 +14,34 @@ from enum import Enum, auto
 from functools import partial
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from crypto.errors import CryptoError
 from crypto.stream import CHUNK_BYTES
 from gateway.clock import Clock
-from gateway.media.plane import CallRef, End, Record, RecordSide, Report, SegmentFailed, SegmentOpened, SegmentSealed
+from gateway.media.plane import (
+    LEAK,
+    UNVETTED,
+    CallRef,
+    End,
+    Record,
+    RecordSide,
+    Report,
+    SegmentFailed,
+    SegmentOpened,
+    SegmentSealed,
+)
 from gateway.media.recording.container import container_name
+from gateway.media.recording.intake import Intake
+from gateway.media.recording.leak_meter import Verdict
 from gateway.media.recording.segment_file import Headers, Opened, Openers, Payloads, Sealed, SegmentFile
-from gateway.media.recording.timeline import Batch, Piece, Timeline
-from gateway.rtp.g711 import SILENCE, transcode
-from gateway.rtp.packet import HEADER_BYTES, headers, payload
+from gateway.media.recording.timeline import Piece
+from gateway.media.recording.vetting import Reference, Vetting
 from gateway.rtp.payload_types import Law
 from storage.errors import StorageError
 from storage.names import SegmentKey
 
 DRAIN_S: Final = 1.0
-MAX_QUEUED: Final = 1024
-"""Packets between two drains: ten seconds' worth at 10 ms a packet."""
 MAX_PENDING: Final = 16 * CHUNK_BYTES
 """Bytes handed to the writer thread and not on disk yet: two minutes; a slower disk ends the segment."""
-MAX_PAYLOAD: Final = 2000
-_EVENT_BYTES: Final = 4
 
 
 class State(Enum):
@@ -75,24 +81,27 @@ class Session:
         self.call: Final[CallRef] = record.call
         self.side: Final = side
         self.key: Final = SegmentKey(record.recording, record.seg, side.side)
-        self.overflowed = 0
-        """Packets that the queue had no room for."""
         self._record, self._around = record, around
         self._report, self._failed = report, failed
         self._openers = Openers.parse(side.recipients, record.quorum)
-        self._laws: dict[int, Law] = {kind: _law(name) for kind, name in side.codecs.items()}
+        self._intake = Intake(record.opened_at, side.codecs, self._begin)
+        self._vetting: Vetting | None = None
         self._state = State.WAITING
-        self._arrivals: list[float] = []
-        self._packets: list[bytes] = []
-        self._overflow_since: float | None = None
         self._timer: asyncio.Handle | None = None
-        self._law: Law = "PCMA"
-        self._timeline: Timeline | None = None
         self._file: SegmentFile | None = None
         self._opened: Opened | None = None
         self._ready: list[Piece] = []
         self._ready_bytes = 0
         self._pending = 0
+        if side.vetted_against is not None:
+            self._vetting = Vetting(Reference(record.opened_at, side.codecs))
+            # what the agent hears is taken in whether the agent's side sends or not
+            self._timer = asyncio.get_running_loop().call_later(DRAIN_S, self._tick)
+
+    @property
+    def overflowed(self) -> int:
+        """Packets that the queue had no room for."""
+        return self._intake.overflowed
 
     @property
     def over(self) -> bool:
@@ -101,17 +110,14 @@ class Session:
 
     def tap(self, arrival: float, packet: memoryview) -> None:
         """Copy one packet that was sent on; the datapath calls this, so it does next to nothing."""
-        if arrival < self._record.opened_at or len(packet) < HEADER_BYTES:
-            return
-        if len(self._packets) >= MAX_QUEUED:
-            self.overflowed += 1
-            self._overflow_since = self._overflow_since or arrival
-            return
-        self._arrivals.append(arrival)
-        self._packets.append(bytes(packet))
-        if self._timer is None:
+        if self._intake.tap(arrival, packet) and self._timer is None:
             # the first packet opens the file at once
             self._timer = asyncio.get_running_loop().call_soon(self._tick)
+
+    def hear(self, arrival: float, packet: memoryview) -> None:
+        """Copy one packet of the party that isn't recorded, for the leak meter alone."""
+        if self._vetting is not None:
+            self._vetting.reference.tap(arrival, packet)
 
     def close(self, end: End, stopped_at: float) -> None:
         """The tap was taken off: store what came until now, seal, report."""
@@ -119,16 +125,19 @@ class Session:
             return
         self._stop_timer()
         try:
-            self._drain()
-            if self._timeline is None or self._file is None:
+            self._intake.drain(stopped_at)
+            if self._intake.timeline is None or self._file is None:
                 self._over(self._failure("no_media"))
                 return
-            self._queue(self._timeline.finish(stopped_at))
+            clean = self._queue_last(self._intake.timeline.finish(stopped_at), stopped_at)
         except Exception as error:
             self._fail(error)
             return
+        if self._vetting is not None and not self._vetting.reference.whole:
+            self._leaked(UNVETTED)
+            return
         self._state = State.CLOSED
-        self._submit(partial(_seal, self._file, self._ready), partial(self._sealed, end, stopped_at))
+        self._submit(partial(_seal, self._file, self._ready, clean), partial(self._sealed, end, stopped_at))
         self._ready = []
 
     def discard(self, done: Callable[[], None]) -> None:
@@ -148,9 +157,13 @@ class Session:
 
     def _tick(self) -> None:
         try:
-            self._drain()
-            if self._timeline is not None:
-                self._queue(self._timeline.take(self._around.clock.now()))
+            now = self._around.clock.now()
+            self._intake.drain(now)
+            timeline = self._intake.timeline
+            if self._vetting is not None:
+                self._vet(self._vetting, timeline.take(now) if timeline is not None else [], now)
+            elif timeline is not None:
+                self._queue(timeline.take(now))
             self._hand_over()
         except Exception as error:
             # our fault: this side isn't recorded any more, the call goes on
@@ -158,69 +171,44 @@ class Session:
         if self._state in (State.WAITING, State.OPEN):
             self._timer = asyncio.get_running_loop().call_later(DRAIN_S, self._tick)
 
-    def _drain(self) -> None:
-        arrivals, packets = self._arrivals, self._packets
-        if not packets:
-            return
-        self._arrivals, self._packets = [], []
-        times, heads = np.array(arrivals), headers(packets)
-        for ssrc in dict.fromkeys(heads["ssrc"].tolist()):
-            chosen = np.flatnonzero(heads["ssrc"] == ssrc)
-            self._place(ssrc, times[chosen], heads[chosen], [packets[index] for index in chosen.tolist()])
-        if self._overflow_since is not None and self._timeline is not None:
-            self._timeline.overflow(self._overflow_since, self._around.clock.now())
-            self._overflow_since = None
-
-    def _place(self, ssrc: int, times: NDArray[np.float64], heads: NDArray[Any], packets: list[bytes]) -> None:
-        """One SSRC's packets of a drain onto the timeline; what isn't G.711 is never kept."""
-        law = self._common_law(heads)
-        if law is not None and len(set(map(len, packets))) == 1 and HEADER_BYTES < len(packets[0]) <= MAX_PAYLOAD:
-            self._begin(law, float(times[0]))
-            if law == self._law and self._timeline is not None:
-                seqs, stamps = heads["seq"].astype(np.int64), heads["timestamp"].astype(np.int64)
-                audio = [packet[HEADER_BYTES:] for packet in packets]
-                self._timeline.place(Batch(ssrc, times, seqs, stamps, audio))
-                return
-        self._place_each(ssrc, times, heads, packets)
-
-    def _common_law(self, heads: NDArray[Any]) -> Law | None:
-        """The law of all packets, where they are plain ones of one payload type; None where they must be looked at."""
-        kind = int(heads["kind"][0]) & 0x7F
-        plain = (heads["flags"] == 0x80).all() and (heads["kind"] & 0x7F == kind).all()
-        return self._laws.get(kind) if plain else None
-
-    def _place_each(self, ssrc: int, times: NDArray[np.float64], heads: NDArray[Any], packets: list[bytes]) -> None:
-        stored: list[int] = []
-        payloads: list[bytes] = []
-        for index, (packet, kind) in enumerate(zip(packets, (heads["kind"] & 0x7F).tolist(), strict=True)):
-            law = self._laws.get(kind)
-            audio = bytes(payload(packet))
-            if law is None:
-                self._note_digits(ssrc, heads, times, index, audio)
-            elif 0 < len(audio) <= MAX_PAYLOAD:
-                self._begin(law, float(times[index]))
-                stored.append(index)
-                payloads.append(transcode(audio, law, self._law))
-        if stored and self._timeline is not None:
-            seqs, stamps = heads["seq"][stored].astype(np.int64), heads["timestamp"][stored].astype(np.int64)
-            self._timeline.place(Batch(ssrc, times[stored], seqs, stamps, payloads))
-
-    def _note_digits(
-        self, ssrc: int, heads: NDArray[Any], times: NDArray[np.float64], index: int, audio: bytes
-    ) -> None:
-        if self._timeline is not None and len(audio) == _EVENT_BYTES:
-            self._timeline.digits(ssrc, int(heads["timestamp"][index]), float(times[index]))
-
     def _begin(self, law: Law, arrival: float) -> None:
         """At the first packet to be stored: its codec is the segment's, and header and file are made now."""
-        if self._state is not State.WAITING:
-            return
         self._state = State.OPEN
-        self._law = law
-        self._timeline = Timeline(self._record.opened_at, SILENCE[law])
-        file = SegmentFile(self.key, law, self._openers, self._around.payloads, self._around.vault)
-        self._file = file
-        self._submit(file.open, partial(self._was_opened, arrival))
+        self._file = SegmentFile(self.key, law, self._openers, self._around.payloads, self._around.vault)
+        self._submit(self._file.open, partial(self._was_opened, arrival))
+
+    def _vet(self, vetting: Vetting, pieces: list[Piece], now: float) -> None:
+        """Let the leak meter judge what came of both sides; nothing is queued before it has."""
+        vetting.reference.listen(now)
+        if pieces:
+            stretches = vetting.hold(pieces, self._intake.law)
+            self._submit(partial(vetting.judge, stretches), partial(self._vetted, vetting))
+        vetting.reference.forget_old()
+        if not vetting.reference.whole:
+            self._leaked(UNVETTED)
+
+    def _vetted(self, vetting: Vetting, found: tuple[Verdict, int]) -> None:
+        verdict, cleared = found
+        if self._state is not State.OPEN:
+            return  # what ends the segment asks the meter again
+        if verdict is Verdict.LEAK:
+            self._leaked(LEAK)
+            return
+        self._queue(vetting.release(cleared))
+        try:
+            self._hand_over()
+        except StorageError as error:
+            self._fail(error)
+
+    def _queue_last(self, pieces: list[Piece], stopped_at: float) -> Callable[[], bool]:
+        """Queue all there is; what the writer thread must ask before it writes that."""
+        if self._vetting is None:
+            self._queue(pieces)
+            return _always
+        self._vetting.reference.listen(stopped_at, to_the_end=True)
+        stretches = self._vetting.hold(pieces, self._intake.law)
+        self._queue(self._vetting.release_all())
+        return partial(self._vetting.finish, stretches)
 
     def _queue(self, pieces: list[Piece]) -> None:
         self._ready += pieces
@@ -266,7 +254,7 @@ class Session:
                 side=self.side.side,
                 key_commit=opened.key_commit,
                 stanzas=opened.stanzas,
-                container=container_name(self._law),
+                container=container_name(self._intake.law),
                 first_frame_at=first_frame_at,
             )
         )
@@ -274,8 +262,12 @@ class Session:
     def _added(self, size: int, _: None) -> None:
         self._pending -= size
 
-    def _sealed(self, end: End, stopped_at: float, sealed: Sealed) -> None:
-        assert self._timeline is not None and self._opened is not None, "sealed what wasn't opened"
+    def _sealed(self, end: End, stopped_at: float, sealed: Sealed | None) -> None:
+        timeline = self._intake.timeline
+        assert timeline is not None and self._opened is not None, "sealed what wasn't opened"
+        if sealed is None:
+            self._over(self._failure(LEAK))
+            return
         self._over(
             SegmentSealed(
                 call=self.call,
@@ -288,11 +280,11 @@ class Session:
                 chunks=sealed.chunks,
                 key_commit=self._opened.key_commit,
                 stanzas=self._opened.stanzas,
-                container=container_name(self._law),
+                container=container_name(self._intake.law),
                 started_at=self._record.opened_at,
                 ended_at=stopped_at,
-                frames=self._timeline.samples,
-                gaps=self._timeline.gaps,
+                frames=timeline.samples,
+                gaps=timeline.gaps,
             )
         )
 
@@ -304,6 +296,13 @@ class Session:
         # messages of these trees are one line without names; of anything else only the kind is told
         known = isinstance(error, StorageError | CryptoError)
         self._over(self._failure(str(error) if known else f"internal: {type(error).__name__}"))
+        self._failed(self)
+
+    def _leaked(self, why: str) -> None:
+        """The caller may be heard on the agent's side: nothing of it stays."""
+        if self._file is not None:
+            self._around.writer.submit(self._file.discard)
+        self._over(self._failure(why))
         self._failed(self)
 
     def _failure(self, reason: str) -> SegmentFailed:
@@ -320,17 +319,20 @@ class Session:
             self._timer.cancel()
 
     def _clear(self) -> None:
-        self._arrivals, self._packets, self._ready = [], [], []
+        self._ready = []
+        self._intake.clear()
+        if self._vetting is not None:
+            self._vetting.clear()
 
 
-def _law(name: str) -> Law:
-    if name == "PCMA":
-        return "PCMA"
-    if name == "PCMU":
-        return "PCMU"
-    raise StorageError("codec is neither PCMA nor PCMU")
+def _always() -> bool:
+    return True
 
 
-def _seal(file: SegmentFile, pieces: list[Piece]) -> Sealed:
+def _seal(file: SegmentFile, pieces: list[Piece], clean: Callable[[], bool]) -> Sealed | None:
+    """The end of a file; None where it must not stay."""
+    if not clean():
+        file.discard()
+        return None
     file.add(pieces)
     return file.seal()

@@ -1,0 +1,131 @@
+"""What a tap copied, on its way to a timeline: a bounded queue, emptied for all packets that came, by SSRC.
+
+The tap only appends; what overflows is a counted gap, never back-pressure. Only G.711 gets through: telephone-event is
+told to the timeline as a key press, anything else that could carry a voice is counted as unread.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.media.recording.timeline import Batch, Timeline
+from gateway.rtp.g711 import SILENCE, transcode
+from gateway.rtp.packet import HEADER_BYTES, headers, payload
+from gateway.rtp.payload_types import Law
+from storage.errors import StorageError
+
+MAX_QUEUED: Final = 1024
+"""Packets between two drains: ten seconds' worth at 10 ms a packet."""
+MAX_PAYLOAD: Final = 2000
+_EVENT_BYTES: Final = 4
+_COMFORT_NOISE: Final = 13
+
+
+class Intake:
+    """One flow's queue and timeline. `began` is told the codec and the arrival of the first packet that counts."""
+
+    def __init__(self, opened_at: float, codecs: dict[int, str], began: Callable[[Law, float], None]) -> None:
+        """Raises StorageError for a codec that isn't G.711."""
+        self.overflowed = 0
+        """Packets that the queue had no room for."""
+        self.unread = 0
+        """Packets with what may be audio of another codec."""
+        self.timeline: Timeline | None = None
+        """Since the first packet that counts; its bytes are of `law`."""
+        self.law: Law = "PCMA"
+        self._opened_at, self._began = opened_at, began
+        self._laws: dict[int, Law] = {kind: _law(name) for kind, name in codecs.items()}
+        self._arrivals: list[float] = []
+        self._packets: list[bytes] = []
+        self._overflow_since: float | None = None
+
+    def tap(self, arrival: float, packet: memoryview) -> bool:
+        """Copy one packet that was sent on; whether it is in the queue now."""
+        if arrival < self._opened_at or len(packet) < HEADER_BYTES:
+            return False
+        if len(self._packets) >= MAX_QUEUED:
+            self.overflowed += 1
+            self._overflow_since = self._overflow_since or arrival
+            return False
+        self._arrivals.append(arrival)
+        self._packets.append(bytes(packet))
+        return True
+
+    def drain(self, now: float) -> None:
+        """Put what came onto the timeline."""
+        arrivals, packets = self._arrivals, self._packets
+        if not packets:
+            return
+        self.clear()
+        times, heads = np.array(arrivals), headers(packets)
+        for ssrc in dict.fromkeys(heads["ssrc"].tolist()):
+            chosen = np.flatnonzero(heads["ssrc"] == ssrc)
+            self._place(ssrc, times[chosen], heads[chosen], [packets[index] for index in chosen.tolist()])
+        if self._overflow_since is not None and self.timeline is not None:
+            self.timeline.overflow(self._overflow_since, now)
+            self._overflow_since = None
+
+    def clear(self) -> None:
+        """Forget what is queued."""
+        self._arrivals, self._packets = [], []
+
+    def _place(self, ssrc: int, times: NDArray[np.float64], heads: NDArray[Any], packets: list[bytes]) -> None:
+        """One SSRC's packets of a drain onto the timeline; what isn't G.711 is never kept."""
+        law = self._common_law(heads)
+        if law is not None and len(set(map(len, packets))) == 1 and HEADER_BYTES < len(packets[0]) <= MAX_PAYLOAD:
+            timeline = self._begin(law, float(times[0]))
+            if law == self.law:
+                seqs, stamps = heads["seq"].astype(np.int64), heads["timestamp"].astype(np.int64)
+                audio = [packet[HEADER_BYTES:] for packet in packets]
+                timeline.place(Batch(ssrc, times, seqs, stamps, audio))
+                return
+        self._place_each(ssrc, times, heads, packets)
+
+    def _common_law(self, heads: NDArray[Any]) -> Law | None:
+        """The law of all packets, where they are plain ones of one payload type; None where they must be looked at."""
+        kind = int(heads["kind"][0]) & 0x7F
+        plain = (heads["flags"] == 0x80).all() and (heads["kind"] & 0x7F == kind).all()
+        return self._laws.get(kind) if plain else None
+
+    def _place_each(self, ssrc: int, times: NDArray[np.float64], heads: NDArray[Any], packets: list[bytes]) -> None:
+        stored: list[int] = []
+        payloads: list[bytes] = []
+        for index, (packet, kind) in enumerate(zip(packets, (heads["kind"] & 0x7F).tolist(), strict=True)):
+            law = self._laws.get(kind)
+            audio = bytes(payload(packet))
+            if law is None:
+                self._pass_over(kind, ssrc, heads, times, index, audio)
+            elif 0 < len(audio) <= MAX_PAYLOAD:
+                self._begin(law, float(times[index]))
+                stored.append(index)
+                payloads.append(transcode(audio, law, self.law))
+            else:
+                self.unread += bool(audio)
+        if stored and self.timeline is not None:
+            seqs, stamps = heads["seq"][stored].astype(np.int64), heads["timestamp"][stored].astype(np.int64)
+            self.timeline.place(Batch(ssrc, times[stored], seqs, stamps, payloads))
+
+    def _pass_over(
+        self, kind: int, ssrc: int, heads: NDArray[Any], times: NDArray[np.float64], index: int, audio: bytes
+    ) -> None:
+        if len(audio) > _EVENT_BYTES and kind != _COMFORT_NOISE:
+            self.unread += 1
+        elif self.timeline is not None and len(audio) == _EVENT_BYTES:
+            self.timeline.digits(ssrc, int(heads["timestamp"][index]), float(times[index]))
+
+    def _begin(self, law: Law, arrival: float) -> Timeline:
+        """At the first packet that counts: its codec is the timeline's."""
+        if self.timeline is None:
+            self.law, self.timeline = law, Timeline(self._opened_at, SILENCE[law])
+            self._began(law, arrival)
+        return self.timeline
+
+
+def _law(name: str) -> Law:
+    if name == "PCMA":
+        return "PCMA"
+    if name == "PCMU":
+        return "PCMU"
+    raise StorageError("codec is neither PCMA nor PCMU")
