@@ -127,6 +127,7 @@ async def test_what_an_admin_can_fetch_is_the_same_whatever_an_agent_answered(ap
     http = bearer(api, await api.services.accounts.create_token(Role.ADMIN, "a"))
     document = (await http.get("/v1/openapi.json")).json()
     paths = [path for path, methods in document["paths"].items() if "get" in methods and path.startswith("/v1")]
+    paths.remove("/v1/session/challenge")  # a new one each time
     api.gateway.answers["running_calls"] = {"calls": []}
     worlds, agent = [], api.site.add("Ada")
     for answer in ("yes", "no"):
