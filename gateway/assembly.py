@@ -14,7 +14,7 @@ import structlog
 
 from gateway.build import build_digest
 from gateway.clock import Clock, SystemClock
-from gateway.config import Config
+from gateway.config import Config, Listener
 from gateway.control.server import ControlServer
 from gateway.engine.commands import Commands
 from gateway.engine.custody import Custody
@@ -28,6 +28,7 @@ from gateway.engine.workers import Workers
 from gateway.event_bus import EventBus
 from gateway.events import RecordingsChanged
 from gateway.ingress.inline import Inline
+from gateway.ingress.ng_control import NgControl
 from gateway.journal import CallJournal
 from gateway.media.prompts.sounds import Catalogue
 from gateway.media.worker_process import worker_count
@@ -57,6 +58,7 @@ class _Parts:
     control: ControlServer
     jobs: Jobs
     inline: Inline
+    ng: NgControl
 
 
 def serve(config: Config) -> None:
@@ -133,7 +135,7 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
     site.watch.last_entry = await decisions.newest()
     control = ControlServer(config.run_dir / "control.sock", Commands(engine), bus)
     jobs = Jobs(engine, consents, config.run_dir)
-    return _Parts(engine, workers, control, jobs, Inline(config, engine, clock))
+    return _Parts(engine, workers, control, jobs, Inline(config, engine, clock), NgControl(config, engine, clock))
 
 
 async def _run(config: Config, parts: _Parts) -> None:
@@ -147,6 +149,7 @@ async def _run(config: Config, parts: _Parts) -> None:
     await parts.control.start()
     parts.jobs.start()
     await parts.inline.start()
+    await parts.ng.start()
     _say_state(parts.engine, adopted)
     if config.sip.identity.placement == "trunk":
         log.warning(
@@ -154,8 +157,10 @@ async def _run(config: Config, parts: _Parts) -> None:
         )
     await over.wait()
     parts.inline.drain()
+    parts.ng.drain()
     await _drained(parts.engine, config.drain_s)
     await parts.inline.close()
+    await parts.ng.close()
     await parts.jobs.close()
     await parts.control.close()
     await parts.workers.close()
@@ -193,7 +198,8 @@ def _say_state(engine: Engine, adopted: int) -> None:
 def _on_loopback(config: Config) -> bool:
     """Whether only this machine can call: a demo's agreement is for nothing else (agreement.md §1)."""
     sides = (config.sip.caller_side, config.sip.agent_side)
-    return all(ipaddress.ip_address(entry.host).is_loopback for side in sides for entry in side.listeners)
+    listeners = [*(entry for side in sides for entry in side.listeners), *map(Listener.parse, config.ng.listen)]
+    return all(ipaddress.ip_address(entry.host).is_loopback for entry in listeners)
 
 
 def _protected(config: Config) -> ProtectedParties | None:

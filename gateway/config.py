@@ -211,6 +211,19 @@ class ListenOnly(_Section):
     listen: list[str] = []
 
 
+PRIVATE_NETWORKS = tuple(
+    ipaddress.ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+)
+"""RFC 1918, RFC 4193."""
+
+
+class NgConfig(ListenOnly):
+    """The ng control port, and how its proxies call the interfaces of either side in `direction=`."""
+
+    caller_interfaces: list[str] = ["caller"]
+    agent_interfaces: list[str] = ["agent"]
+
+
 class MediaConfig(_Section):
     """Ports of the relay, its processes and how it forwards."""
 
@@ -258,7 +271,7 @@ class Config(_Section):
 
     site: SiteConfig = SiteConfig()
     sip: SipConfig = SipConfig()
-    ng: ListenOnly = ListenOnly()
+    ng: NgConfig = NgConfig()
     siprec: ListenOnly = ListenOnly()
     media: MediaConfig = MediaConfig()
     storage: StorageConfig = StorageConfig()
@@ -285,8 +298,7 @@ class Config(_Section):
 
 
 def _faults(config: Config) -> Iterator[str]:
-    if config.ng.listen:
-        yield "ng.listen: the ng control port is not built yet; leave it empty"
+    yield from _ng_faults(config.ng)
     if config.siprec.listen:
         yield "siprec.listen: SIPREC is not built yet; leave it empty"
     if config.media.datapath == "kernel":
@@ -307,6 +319,21 @@ def _faults(config: Config) -> Iterator[str]:
             if peer.overlaps(other):
                 yield f"sip: peers `{peer.network}` and `{other.network}` overlap: a request could be from either side"
     yield from _api_faults(config.api)
+
+
+def _ng_faults(ng: NgConfig) -> Iterator[str]:
+    """Who reaches this port commands calls: there is no password in the protocol."""
+    for text in ng.listen:
+        try:
+            listener = Listener.parse(text)
+        except ValueError as error:
+            yield f"ng.listen: {error}"
+            continue
+        host = ipaddress.ip_address(listener.host)
+        if not host.is_loopback and not any(host in network for network in PRIVATE_NETWORKS):
+            yield f"ng.listen: `{text}`: only loopback or a private address, since whoever reaches it commands calls"
+    for name in sorted(set(ng.caller_interfaces) & set(ng.agent_interfaces)):
+        yield f"ng: interface `{name}` can't be on both sides"
 
 
 def _api_faults(api: ApiConfig) -> Iterator[str]:

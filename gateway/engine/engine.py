@@ -28,7 +28,7 @@ from gateway.call.effects import (
     WriteStop,
 )
 from gateway.call.leg import Leg
-from gateway.call.model import Circumstances, DialogTag, NewCall, Private, SdpMessage, SipCallId
+from gateway.call.model import Circumstances, DialogTag, NewCall, SdpMessage, SipCallId
 from gateway.call.negotiation import Negotiation, NegotiationError
 from gateway.call.snapshot import SnapshotError, read_snapshot, restore, snapshot_of
 from gateway.clock import Clock
@@ -210,6 +210,21 @@ class Engine:
         if call.leg is None or call.leg.entry is None:
             self._durable.remember(live, "not_recorded", self.reasons(live))
         self.bus.publish(CallEnded(call.ref))
+
+    def pause(self, live: LiveCall, by: str, on: bool) -> bool:
+        """Pause or resume for one of those who may; whether the leg is paused now. Each who paused must resume."""
+        live.pausers = live.pausers | {by} if on else live.pausers - {by}
+        if live.call.leg is not None:
+            live.call.leg.paused_by_call = bool(live.pausers)
+            self.reconsider(live)
+        return bool(live.pausers)
+
+    def give_up(self, live: LiveCall) -> None:
+        """The PBX wants no recording of this leg (any more): final, and no withdrawal."""
+        leg = live.call.leg
+        if leg is not None:
+            now, wallclock = self.clock.now(), self.clock.wallclock()
+            self.step(live, partial(leg.abandon, now, wallclock, (Reason.NOT_REQUESTED,)))
 
     # --- deciding ----------------------------------------------------------------------------------------------------
 
@@ -412,11 +427,6 @@ class Engine:
 
         kind = XKind.UNKNOWN if live.call.new.extension is None else XKind.UNCLAIMED
         self._do(live, partial(self._durable.write_x, agreement, kind))
-
-
-def outside(user: str | None) -> Private | None:
-    """A user part as a private value; anonymous ones are withheld numbers."""
-    return Private(user) if user and user.lower() not in ("anonymous", "unknown", "restricted") else None
 
 
 def format_time(wallclock: datetime) -> str:

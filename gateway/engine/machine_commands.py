@@ -68,10 +68,7 @@ class _MachineCommands:
         agreements = self._engine.site.about(leg.agent, live.call.new.queue)
         if command.on and agreements and "api" not in combined(agreements).pause_triggers:
             raise Refused("pause_not_agreed", "the agreement names no pause by API", 409)
-        live.pausers = live.pausers | {command.by} if command.on else live.pausers - {command.by}
-        leg.paused_by_call = bool(live.pausers)
-        self._engine.reconsider(live)
-        return {"paused": leg.paused_by_call}
+        return {"paused": self._engine.pause(live, command.by, command.on)}
 
     async def find_call(self, command: p.FindCall) -> Answer:
         live = self._engine.calls.get(SipCallId(command.call_id))

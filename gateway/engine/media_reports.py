@@ -4,6 +4,7 @@ A worker that is lost ends the recordings it made, never the calls it carries; c
 on its side.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -20,12 +21,14 @@ from gateway.engine.live_call import LiveCall
 from gateway.engine.silence import OVER_AFTER_S, RECORDING_OVER_AFTER_S, UNANCHORED_AFTER_S, SilentCalls
 from gateway.engine.workers import Workers
 from gateway.media import plane
-from gateway.media.plane import CallRef
+from gateway.media.plane import CallRef, FlowId
 from policy.decision import Reason
 
 __all__ = ["Calls", "MediaReports"]
 
 log = structlog.get_logger()
+COUNT_WAIT_S = 0.03
+"""How long a worker may take to count: a proxy waits for the answer."""
 
 
 class Calls(Protocol):
@@ -57,6 +60,7 @@ class MediaReports:
         self._custody = custody
         self._workers = workers
         self._silent = SilentCalls()
+        self._asked: dict[CallRef, list[asyncio.Future[plane.Counted]]] = {}
 
     def suspect(self, ref: CallRef) -> None:
         """Nobody listened for a while: the call's end may have passed."""
@@ -65,6 +69,7 @@ class MediaReports:
     def forget(self, ref: CallRef) -> None:
         """The call is over."""
         self._silent.forget(ref)
+        self._asked.pop(ref, None)
 
     def survey(self) -> None:
         """Now and then: count the calls that fell silent, forget those of which nothing can ever be heard."""
@@ -76,7 +81,20 @@ class MediaReports:
             if live.call.worker is None and self._clock.now() - live.began_at > UNANCHORED_AFTER_S:
                 self._lost(live)
 
+    async def counts(self, live: LiveCall) -> dict[FlowId, plane.FlowCount]:
+        """The counters of a call's flows now; empty where its worker doesn't say so at once."""
+        counted: asyncio.Future[plane.Counted] = asyncio.get_running_loop().create_future()
+        self._asked.setdefault(live.call.ref, []).append(counted)
+        self._calls.order(live, plane.Query(live.call.ref))
+        try:
+            return dict((await asyncio.wait_for(counted, COUNT_WAIT_S)).flows)
+        except TimeoutError:
+            return {}
+
     def _counted(self, report: plane.Counted) -> None:
+        for asked in self._asked.pop(report.call, ()):
+            if not asked.done():
+                asked.set_result(report)
         live = self._calls.by_ref.get(report.call)
         if live is None:
             return

@@ -62,7 +62,7 @@ def _session_lines(session: Session, shared: Connection | None, address: str, wh
     for index in range(session.session_end):
         line = session.lines[index]
         if shared is not None and index == shared.line:
-            yield _with_address(line.raw, address)
+            yield with_address(line.raw, address)
         elif not (whole and line.kind == "a" and _attribute(line.value) in _ICE_SESSION):
             yield line.raw
 
@@ -77,7 +77,7 @@ def _anchored_lines(session: Session, media: Media, place: Anchor, inherited: st
         if index == media.start:
             yield _PORT.sub(lambda m: m[1] + str(place.rtp_port).encode(), line.raw, count=1)
         elif index in own:
-            yield line.raw if is_null_address(own[index].address) else _with_address(line.raw, place.address)
+            yield line.raw if is_null_address(own[index].address) else with_address(line.raw, place.address)
         elif rtcp is not None and index == rtcp.line:
             said_rtcp = True
             yield _with_rtcp(line.raw, place)
@@ -110,14 +110,15 @@ def _held_by_session(session: Session) -> bool:
     return shared is not None and is_null_address(shared.address)
 
 
-def _with_address(raw: bytes, address: str) -> bytes:
+def with_address(raw: bytes, address: str) -> bytes:
+    """An o= or c= line with another address."""
     family = b"IP6" if ":" in address else b"IP4"
     return _ADDRESS.sub(lambda m: m[1] + family + m[2] + address.encode("ascii"), raw, count=1)
 
 
 def _with_rtcp(raw: bytes, place: Anchor) -> bytes:
     port = place.rtp_port if place.rtcp_port is None else place.rtcp_port
-    return _with_address(_RTCP_PORT.sub(lambda m: m[1] + str(port).encode(), raw, count=1), place.address)
+    return with_address(_RTCP_PORT.sub(lambda m: m[1] + str(port).encode(), raw, count=1), place.address)
 
 
 def _connection_line(session: Session, address: str) -> bytes:

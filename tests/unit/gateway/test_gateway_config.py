@@ -105,7 +105,10 @@ def test_an_unknown_key_is_refused_by_its_place(text, said, tmp_path):
     ("name", "values", "words"),
     [
         ("sip.agent_side", {"listen": ["tls:192.0.2.1:5061"]}, ("sip.agent_side.listen", "TLS", "not built")),
-        ("ng", {"listen": ["udp:127.0.0.1:2223"]}, ("ng.listen", "not built")),
+        ("ng", {"listen": ["udp:198.51.100.2:2223"]}, ("ng.listen", "loopback")),
+        ("ng", {"listen": ["udp:0.0.0.0:2223"]}, ("ng.listen", "loopback")),
+        ("ng", {"listen": ["2223"]}, ("ng.listen", "2223")),
+        ("ng", {"caller_interfaces": ["ext"], "agent_interfaces": ["ext"]}, ("ng", "ext")),
         ("siprec", {"listen": ["tcp:127.0.0.1:5090"]}, ("siprec.listen", "not built")),
         ("media", {"datapath": "kernel"}, ("media.datapath", "not built", "userspace")),
         ("storage", {"recordings": "s3://bucket/x"}, ("storage.recordings", "file:{data_dir}")),
@@ -259,7 +262,7 @@ def test_an_unknown_key_is_refused_from_the_environment_too():
 
 def test_a_refused_value_is_refused_from_the_environment_too():
     with pytest.raises(ConfigError, match="not built"):
-        load_config(None, {"FAIRTAP_NG__LISTEN": '["udp:127.0.0.1:2223"]'})
+        load_config(None, {"FAIRTAP_SIPREC__LISTEN": '["tcp:127.0.0.1:5090"]'})
 
 
 @pytest.mark.parametrize(

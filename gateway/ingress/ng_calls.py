@@ -1,0 +1,257 @@
+"""ng commands as the four verbs of the engine: whose side a message is from, who is on the call, when it is answered.
+
+A proxy's `answer` doesn't say whether it was a 183 or the 200, so a leg counts as answered only with a `start
+recording` that follows an answer: a wish, never a consent. Metadata of offer or wish names the agent
+(`agent:7001|queue:sales|outside:+4930…`, `outside:` empty where it is withheld); without all that protected parties
+couldn't be told, and nothing is recorded. A call belongs to the host that made it.
+"""
+
+import ipaddress
+from collections.abc import Awaitable, Callable
+
+from gateway.call.model import DialogTag, NewCall, Private, SdpMessage, SipCallId
+from gateway.clock import Clock
+from gateway.config import Config, Peer
+from gateway.engine.engine import Engine
+from gateway.engine.live_call import LiveCall
+from gateway.media.plane import FlowCount, FlowId
+from gateway.ng import message
+from gateway.ng.bencode import Value
+from gateway.ng.description import as_rtpengine, refuse_unsupported
+from gateway.ng.errors import NgError
+from gateway.ng.message import NgRequest, ReplyBody
+from gateway.sdp.errors import SdpError
+from policy.decision import Side
+
+__all__ = ["NgCalls"]
+
+NOT_FOUND = "Call-ID not found or tags didn't match"
+NEVER = frozenset({"subscribe request", "subscribe answer", "unsubscribe", "publish", "start forwarding"})
+"""Silent live listening: in no build."""
+
+
+class NgCalls:
+    """The table of commands over one engine."""
+
+    def __init__(self, config: Config, engine: Engine, clock: Clock) -> None:
+        self.draining = False
+        self._engine = engine
+        self._clock = clock
+        self._sides: dict[Side, tuple[Peer, ...]] = {
+            Side.CALLER: config.sip.caller_side.peer_list,
+            Side.AGENT: config.sip.agent_side.peer_list,
+        }
+        self._interfaces = dict.fromkeys(config.ng.caller_interfaces, Side.CALLER)
+        self._interfaces.update(dict.fromkeys(config.ng.agent_interfaces, Side.AGENT))
+        self._owners: dict[SipCallId, str] = {}
+        self._table: dict[str, Callable[[NgRequest, str], Awaitable[ReplyBody]]] = {
+            "ping": self._ping,
+            "offer": self._offer,
+            "answer": self._answer,
+            "delete": self._delete,
+            "query": self._query,
+            "list": self._list,
+            "statistics": self._statistics,
+            "start recording": self._start_recording,
+            "pause recording": self._pause_recording,
+            "stop recording": self._stop_recording,
+        }
+
+    async def handle(self, request: NgRequest, host: str) -> ReplyBody:
+        """The reply to one request of a proxy at `host`; raises `NgError`."""
+        command = self._table.get(request.command)
+        if command is None:
+            self._engine.counters["ng_refused"] += 1
+            known = "not supported: nobody listens in on a call" if request.command in NEVER else message.UNRECOGNIZED
+            raise NgError(known)
+        return await command(request, host)
+
+    async def _ping(self, request: NgRequest, host: str) -> ReplyBody:
+        return {"result": "pong"}
+
+    # --- offer, answer, delete ---------------------------------------------------------------------------------------
+
+    async def _offer(self, request: NgRequest, host: str) -> ReplyBody:
+        request.needs("call-id", "from-tag", "sdp")
+        self._refuse_unsupported(request)
+        call_id = SipCallId(request.call_id)
+        live = self._mine(call_id, host)
+        if live is None and call_id in self._engine.calls:
+            raise NgError(message.UNKNOWN_CALL)  # somebody else's
+        if live is None and self.draining:
+            raise NgError(message.LOAD_LIMIT)
+        dialog = self._dialog(request) if live is not None and request.to_tag else None
+        if live is None or dialog is None:
+            party = live.call.new.uac if live is not None else self._offerer(request)
+            new = self._new_call(request, party)
+            self._owners[call_id] = host
+            body = await self._engine.offer(new, SdpMessage(party, None, "offer", request.sdp))
+        else:
+            party = self._party(live, request.from_tag)
+            body = await self._engine.answer(call_id, SdpMessage(party, dialog, "offer", request.sdp))
+        return self._described(request, body)
+
+    async def _answer(self, request: NgRequest, host: str) -> ReplyBody:
+        request.needs("call-id", "from-tag", "to-tag", "sdp")
+        self._refuse_unsupported(request)
+        live, dialog = self._known(request, host), self._dialog(request)
+        # the offerer is named by from-tag, whoever called: the other one answers
+        party = self._party(live, request.to_tag)
+        sdp = SdpMessage(party, dialog, "answer", request.sdp)
+        return self._described(request, await self._engine.answer(live.call.new.call_id, sdp))
+
+    async def _delete(self, request: NgRequest, host: str) -> ReplyBody:
+        request.needs("call-id")
+        live = self._mine(SipCallId(request.call_id), host)
+        if live is None or request.from_tag not in self._tags(live):
+            return {"warning": NOT_FOUND, "result": "ok"}
+        call_id, dialog = live.call.new.call_id, self._dialog(request)
+        if request.to_tag and live.call.answered_dialog not in (None, dialog):
+            return {"result": "ok"}  # a branch that lost
+        self._engine.ending(call_id)
+        counts = await self._engine.reports.counts(live)
+        self._engine.hang_up(call_id)
+        self._owners.pop(call_id, None)
+        return {**self._report(live, counts), "result": "ok"}
+
+    def _refuse_unsupported(self, request: NgRequest) -> None:
+        try:
+            refuse_unsupported(request)
+        except SdpError:
+            raise NgError("Failed to parse SDP") from None
+        except NgError:
+            self._engine.counters["ng_unsupported"] += 1
+            raise
+
+    def _described(self, request: NgRequest, body: bytes) -> ReplyBody:
+        if body is request.sdp:  # no worker, no ports: the proxy goes on without us
+            self._engine.counters["ng_unanchored"] += 1
+            raise NgError(message.OUT_OF_PORTS)
+        return {"sdp": as_rtpengine(body, request.replace), "result": "ok"}
+
+    # --- recording: wishes, never consents ---------------------------------------------------------------------------
+
+    async def _start_recording(self, request: NgRequest, host: str) -> ReplyBody:
+        """May come with its tags swapped or without to-tag: the branch is the one that was answered."""
+        request.needs("call-id")
+        live = self._known(request, host)
+        chosen = live.call.negotiation.chosen
+        if live.call.answered_dialog is None and chosen is not None:
+            self._engine.answered(live.call.new.call_id, chosen, self._named(live.call.new, request))
+            self._engine.confirmed(live.call.new.call_id)
+        elif chosen is None:
+            self._engine.counters["ng_recording_asked_before_answer"] += 1
+        else:
+            self._engine.pause(live, "pbx", False)
+        return {"result": "ok"}
+
+    async def _pause_recording(self, request: NgRequest, host: str) -> ReplyBody:
+        request.needs("call-id")
+        self._engine.pause(self._known(request, host), "pbx", True)
+        return {"result": "ok"}
+
+    async def _stop_recording(self, request: NgRequest, host: str) -> ReplyBody:
+        request.needs("call-id")
+        self._engine.give_up(self._known(request, host))
+        return {"result": "ok"}
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    async def _query(self, request: NgRequest, host: str) -> ReplyBody:
+        request.needs("call-id")
+        live = self._known(request, host)
+        return {**self._report(live, await self._engine.reports.counts(live)), "result": "ok"}
+
+    async def _list(self, request: NgRequest, host: str) -> ReplyBody:
+        mine = [call_id for call_id in self._engine.calls if self._owners.get(call_id, host) == host]
+        return {"calls": [call_id.encode("utf-8", "surrogateescape") for call_id in mine[:32]], "result": "ok"}
+
+    async def _statistics(self, request: NgRequest, host: str) -> ReplyBody:
+        counters = self._engine.counters
+        return {
+            "statistics": {
+                "currentstatistics": {"sessionstotal": len(self._engine.calls)},
+                "totalstatistics": {"relayedpackets": counters["packets_relayed"]},
+            },
+            "result": "ok",
+        }
+
+    def _report(self, live: LiveCall, counts: dict[FlowId, FlowCount]) -> ReplyBody:
+        """Creation time and totals; no address, no SSRC: nobody needs them to bill a call."""
+        since = live.call.since
+        packets = sum(count.forwarded for count in counts.values())
+        rtcp = sum(count.rtcp for count in counts.values())
+        tags: dict[str, Value] = {tag: {"tag": tag.encode("utf-8", "surrogateescape")} for tag in self._tags(live)}
+        return {
+            "created": int(since.timestamp()),
+            "created_us": since.microsecond,
+            "last signal": int(self._clock.wallclock().timestamp()),
+            "SSRC": {},
+            "tags": tags,
+            "totals": {"RTP": {"packets": packets}, "RTCP": {"packets": rtcp}},
+        }
+
+    # --- who and where -----------------------------------------------------------------------------------------------
+
+    def _mine(self, call_id: SipCallId, host: str) -> LiveCall | None:
+        return self._engine.calls.get(call_id) if self._owners.get(call_id, host) == host else None
+
+    def _known(self, request: NgRequest, host: str) -> LiveCall:
+        live = self._mine(SipCallId(request.call_id), host)
+        if live is None:
+            raise NgError(message.UNKNOWN_CALL)
+        return live
+
+    def _dialog(self, request: NgRequest) -> DialogTag | None:
+        return self._engine.dialog(SipCallId(request.call_id), request.from_tag, request.to_tag or None)
+
+    @staticmethod
+    def _tags(live: LiveCall) -> frozenset[str]:
+        return frozenset({live.call.new.uac_tag, *live.call.negotiation.dialogs})
+
+    @staticmethod
+    def _party(live: LiveCall, tag: str) -> Side:
+        uac = live.call.new.uac
+        if tag == live.call.new.uac_tag:
+            return uac
+        return Side.AGENT if uac is Side.CALLER else Side.CALLER
+
+    def _offerer(self, request: NgRequest) -> Side:
+        """Named interfaces first, else the sender's network; the caller's side where neither tells."""
+        for name, turned in zip(request.direction[:2], (False, True), strict=False):
+            side = self._interfaces.get(name)
+            if side is not None:
+                return _other(side) if turned else side
+        return self._network_side(request.received_from) or Side.CALLER
+
+    def _network_side(self, address: str | None) -> Side | None:
+        try:
+            source = ipaddress.ip_address(address or "")
+        except ValueError:
+            return None
+        return next(
+            (side for side, peers in self._sides.items() if any(source in peer.network for peer in peers)), None
+        )
+
+    def _new_call(self, request: NgRequest, party: Side) -> NewCall:
+        bare = NewCall(SipCallId(request.call_id), request.from_tag, party, None, None, None)
+        return self._named(bare, request)
+
+    def _named(self, known: NewCall, request: NgRequest) -> NewCall:
+        """The call with what this request's metadata says about it."""
+        told = request.metadata
+        if "agent" not in told or "outside" not in told:
+            return known
+        queue = told.get("queue") or None
+        return NewCall(
+            known.call_id,
+            known.uac_tag,
+            known.uac,
+            Private(told["agent"]) if told["agent"] else None,
+            queue if queue is not None and len(queue) <= 64 else None,
+            Private(told["outside"]) if told["outside"] else None,
+        )
+
+
+def _other(side: Side) -> Side:
+    return Side.AGENT if side is Side.CALLER else Side.CALLER

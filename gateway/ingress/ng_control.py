@@ -1,0 +1,214 @@
+"""The ng control port: datagrams and streams in, one reply for each cookie (rtpengine's protocol, over UDP and TCP).
+
+A proxy's process waits for every reply and gives the node up for a minute where none comes: so whatever has a cookie is
+answered, also what can't be read. A retransmission gets the first reply again and does nothing anew. Logs no content.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from collections import Counter, OrderedDict
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from gateway.clock import Clock
+from gateway.config import Config, ConfigError, Listener
+from gateway.engine.engine import Engine
+from gateway.ingress.ng_calls import NgCalls
+from gateway.ng import message
+from gateway.ng.bencode import MAX_BYTES, Cut, decode_prefix
+from gateway.ng.errors import BencodeError, NgError
+from gateway.ng.message import NgRequest, ReplyBody, split_cookie
+
+__all__ = ["NgControl"]
+
+log = structlog.get_logger()
+REMEMBERED_S = 30.0
+"""How long a reply is kept for retransmissions: longer than any proxy asks again."""
+REMEMBERED = 16_384
+MAX_CONNECTIONS = 64
+IDLE_S = 120.0
+"""A stream that says nothing for so long is closed."""
+DATAGRAMS_PER_WAKE = 32
+
+Place = tuple[str, int]
+Key = tuple[Place, bytes]
+
+
+@dataclass(slots=True)
+class _Asked:
+    at: float
+    reply: bytes | None = None
+    """None while the first asking is being worked on: its reply serves both."""
+
+
+class NgControl:
+    """All ng sockets of this gateway. Without listeners it does nothing."""
+
+    def __init__(self, config: Config, engine: Engine, clock: Clock) -> None:
+        self._listeners = tuple(Listener.parse(text) for text in config.ng.listen)
+        self._calls = NgCalls(config, engine, clock)
+        self._clock = clock
+        self._counters: Counter[str] = engine.counters
+        self._asked: OrderedDict[Key, _Asked] = OrderedDict()
+        self._udp: list[socket.socket] = []
+        self._servers: list[asyncio.Server] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Bind and serve; raises `ConfigError` where an address can't be bound."""
+        loop = asyncio.get_running_loop()
+        try:
+            for listener in self._listeners:
+                if listener.transport == "udp":
+                    bound = _bound(listener)
+                    self._udp.append(bound)
+                    loop.add_reader(bound.fileno(), self._read, bound)
+                else:
+                    server = await asyncio.start_server(self._serve_stream, listener.host, listener.port)
+                    self._servers.append(server)
+        except OSError as error:
+            await self.close()
+            raise ConfigError(f"ng.listen: can't be bound: {(error.strerror or str(error)).lower()}") from None
+
+    def bound(self) -> list[Place]:
+        """The addresses in use, datagrams first."""
+        sockets = [*self._udp, *(sock for server in self._servers for sock in server.sockets)]
+        return [sock.getsockname()[:2] for sock in sockets]
+
+    def drain(self) -> None:
+        """Take no new calls: the proxy uses its other nodes."""
+        self._calls.draining = True
+
+    async def close(self) -> None:
+        """Close every socket."""
+        for bound in self._udp:
+            asyncio.get_running_loop().remove_reader(bound.fileno())
+            bound.close()
+        self._udp.clear()
+        for server in self._servers:
+            server.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # --- datagrams ---------------------------------------------------------------------------------------------------
+
+    def _read(self, sock: socket.socket) -> None:
+        for _ in range(DATAGRAMS_PER_WAKE):
+            try:
+                data, address = sock.recvfrom(MAX_BYTES + message.MAX_COOKIE + 2)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                self._counters["ng_receive_errors"] += 1
+                return
+            self._take(sock, data, (address[0], address[1]))
+
+    def _take(self, sock: socket.socket, data: bytes, place: Place) -> None:
+        parts = split_cookie(data)
+        if parts is None:
+            self._counters["ng_without_cookie"] += 1
+            return
+        now = self._clock.now()
+        self._forget(now)
+        asked = self._asked.get((place, parts.cookie))
+        if asked is None:
+            asked = self._asked[place, parts.cookie] = _Asked(now)
+            self._spawn(self._reply_to_datagram(sock, place, parts.cookie, parts.body, asked))
+        elif asked.reply is not None:
+            self._counters["ng_retransmissions"] += 1
+            self._send(sock, asked.reply, place)
+
+    async def _reply_to_datagram(
+        self, sock: socket.socket, place: Place, cookie: bytes, body: bytes, asked: _Asked
+    ) -> None:
+        asked.reply = message.reply(cookie, await self._answer(body, place[0]))
+        self._send(sock, asked.reply, place)
+
+    def _send(self, sock: socket.socket, reply: bytes, place: Place) -> None:
+        try:
+            sock.sendto(reply, place)
+        except OSError:  # also a full buffer: the proxy asks again
+            self._counters["ng_send_failed"] += 1
+
+    def _forget(self, now: float) -> None:
+        while self._asked:
+            oldest = next(iter(self._asked.values()))
+            if now - oldest.at <= REMEMBERED_S and len(self._asked) < REMEMBERED:
+                return
+            self._asked.popitem(last=False)
+
+    # --- streams -----------------------------------------------------------------------------------------------------
+
+    async def _serve_stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is None or len(self._tasks) >= MAX_CONNECTIONS + REMEMBERED:
+            writer.close()
+            return
+        self._tasks.add(task)
+        try:
+            await self._converse(reader, writer)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            pass  # the proxy went away or fell silent
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Messages follow one another without a separator: each ends where its dictionary ends."""
+        buffered, host = b"", writer.get_extra_info("peername")[0]
+        while True:
+            chunk = await asyncio.wait_for(reader.read(65_536), IDLE_S)
+            if not chunk:
+                return
+            buffered += chunk
+            while (parts := split_cookie(buffered)) is not None:
+                try:
+                    _, end = decode_prefix(parts.body)
+                except Cut:
+                    break
+                except BencodeError:
+                    # what follows can't be found in here any more
+                    writer.write(message.reply(parts.cookie, message.error(message.NO_DICTIONARY)))
+                    await writer.drain()
+                    return
+                writer.write(message.reply(parts.cookie, await self._answer(parts.body[:end], host)))
+                await writer.drain()
+                buffered = parts.body[end:].lstrip(b"\r\n")
+            if b" " not in buffered and len(buffered) > message.MAX_COOKIE:
+                self._counters["ng_without_cookie"] += 1
+                return
+
+    # --- both --------------------------------------------------------------------------------------------------------
+
+    async def _answer(self, body: bytes, host: str) -> ReplyBody:
+        try:
+            return await self._calls.handle(NgRequest.parse(body), host)
+        except NgError as refusal:
+            self._counters["ng_errors"] += 1
+            return message.error(str(refusal))
+        except Exception:  # our fault: the proxy lets the call run without us
+            self._counters["faults"] += 1
+            log.exception("an ng request could not be handled")
+            return message.error("Internal error")
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _bound(listener: Listener) -> socket.socket:
+    family = socket.AF_INET6 if ipaddress.ip_address(listener.host).version == 6 else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.bind((listener.host, listener.port))
+    except OSError:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,260 @@
+"""The ng control port over real sockets: the recorded requests of real proxies, retransmissions, garbage, streams."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.config import Config
+from gateway.ingress.ng_control import NgControl
+from gateway.ng import bencode
+from tests.peers.engine_bench import EngineBench, sdp
+
+HOST = "127.38.0.1"
+SUPPORTED = {"ping", "offer", "answer", "delete", "query", "list", "statistics", "start recording", "stop recording"}
+ANSWER_S = 0.05
+
+
+class Proxy(asyncio.DatagramProtocol):
+    """Asks with a cookie and waits for its reply."""
+
+    def __init__(self) -> None:
+        self.replies: asyncio.Queue[bytes] = asyncio.Queue()
+        self.took: list[float] = []
+        self._cookies = 0
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.replies.put_nowait(data)
+
+    async def raw(self, data: bytes) -> bytes:
+        began = time.monotonic()
+        self.transport.sendto(data)
+        reply = await asyncio.wait_for(self.replies.get(), 2)
+        self.took.append(time.monotonic() - began)
+        return reply
+
+    async def ask(self, **request: Any) -> dict[str, Any]:
+        self._cookies += 1
+        cookie = b"c%d" % self._cookies
+        body = {name.replace("_", "-"): value for name, value in request.items()}
+        body["command"] = body["command"].replace("-", " ")
+        reply = await self.raw(cookie + b" " + bencode.encode(body))
+        assert reply.startswith(cookie + b" ")
+        return read(reply)
+
+
+def read(reply: bytes) -> dict[str, Any]:
+    found = bencode.decode(reply.partition(b" ")[2])
+    assert isinstance(found, dict)
+    return {key: value.decode() if isinstance(value, bytes) else value for key, value in found.items()}
+
+
+@pytest.fixture
+async def bench(tmp_path):
+    made = await EngineBench.make(tmp_path)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def control(bench, tmp_path):
+    config = Config.model_validate(
+        {"site": {"data_dir": tmp_path}, "ng": {"listen": [f"udp:{HOST}:0", f"tcp:{HOST}:0"]}}
+    )
+    made = NgControl(config, bench.engine, bench.clock)
+    await made.start()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def proxy(control):
+    transport, made = await asyncio.get_running_loop().create_datagram_endpoint(
+        Proxy, remote_addr=control.bound()[0], local_addr=(HOST, 0)
+    )
+    yield made
+    transport.close()
+
+
+def captured(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
+    entries = json.loads((folder / "decoded.json").read_text())
+    return [(folder / entry["file"], entry) for entry in entries]
+
+
+def expected(entries: list[tuple[Path, dict[str, Any]]], cookie: str) -> dict[str, Any] | None:
+    return next((e["decoded"] for _, e in entries if e["cookie"] == cookie and e["dir"] != "client->media"), None)
+
+
+async def test_every_recorded_request_is_answered_at_once_and_as_rtpengine_did(proxy, vectors):
+    """Same result wherever both can do it; what this relay can't do says `error`, so that the proxy fails over."""
+    asked = agreed = 0
+    for folder in sorted(path for path in (vectors / "ng").iterdir() if (path / "decoded.json").is_file()):
+        entries = captured(folder)
+        for file, entry in entries:
+            if entry["dir"] != "client->media" or not file.is_file():
+                continue
+            reply = read(await proxy.raw(file.read_bytes()))
+            theirs = expected(entries, entry["cookie"])
+            asked += 1
+            if entry["command"] not in SUPPORTED:
+                assert reply["result"] == "error"
+            elif theirs is not None and theirs.get("result") == reply["result"]:
+                agreed += 1
+                if "warning" in reply:  # of a call that this relay refused to take
+                    continue
+                assert set(theirs) - {"recordings", "warning"} <= {*reply, "error-reason"}, entry["command"]
+            else:
+                assert reply["result"] in ("error", "ok", "pong")
+    assert asked > 130
+    assert agreed > 0.85 * asked, (agreed, asked)
+    took = sorted(proxy.took)
+    assert took[int(len(took) * 0.95)] < ANSWER_S
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"d", b"i1e", b"le", b"d3:foo3:bare", b"\xff" * 40, b"d7:command4:pin", b"4:ping"]
+)
+async def test_garbage_with_a_cookie_is_answered(proxy, body):
+    reply = await proxy.raw(b"x1 " + body)
+    assert reply.startswith(b"x1 ")
+    assert read(reply)["result"] == "error"
+
+
+async def test_garbage_without_a_cookie_is_counted_and_harms_nobody(proxy, bench):
+    proxy.transport.sendto(b"\x00\x01nothing")
+    assert await proxy.ask(command="ping") == {"result": "pong"}
+    assert bench.engine.counters["ng_without_cookie"] == 1
+
+
+@pytest.mark.parametrize("command", ["subscribe request", "publish", "start forwarding", "no such thing"])
+async def test_nobody_listens_in(proxy, command):
+    assert (await proxy.ask(command=command))["result"] == "error"
+
+
+async def test_an_unknown_command_has_rtpengines_words(proxy):
+    assert (await proxy.ask(command="no such thing"))["error-reason"] == "Unrecognized command"
+
+
+async def offered(proxy: Proxy, call_id: str = "call-1", **more: Any) -> dict[str, Any]:
+    told = {"metadata": "agent:200|queue:service-strom|outside:+4940111222", **more}
+    return await proxy.ask(command="offer", call_id=call_id, from_tag="A", sdp=sdp(), **told)
+
+
+async def answered(proxy: Proxy, call_id: str = "call-1") -> dict[str, Any]:
+    body = sdp("127.15.1.12", 5000)
+    return await proxy.ask(command="answer", call_id=call_id, from_tag="A", to_tag="B", sdp=body)
+
+
+async def test_a_retransmission_gets_the_same_reply_and_does_nothing_anew(proxy, bench):
+    message = b"again " + bencode.encode(
+        {"command": "offer", "call-id": "call-1", "from-tag": "A", "sdp": sdp()}  # type: ignore[dict-item]  # text too
+    )
+    first, orders = await proxy.raw(message), len(bench.worker.orders)
+    assert await proxy.raw(message) == first
+    assert len(bench.worker.orders) == orders
+    assert bench.engine.counters["ng_retransmissions"] == 1
+
+
+async def test_a_wish_after_the_answer_begins_the_leg_and_one_before_it_does_not(proxy, bench):
+    await offered(proxy)
+    assert (await proxy.ask(command="start-recording", call_id="call-1", from_tag="A"))["result"] == "ok"
+    live = bench.engine.calls["call-1"]
+    await answered(proxy)
+    assert not bench.ledger.entered
+    # as from a reply route: swapped tags
+    assert (await proxy.ask(command="start-recording", call_id="call-1", from_tag="B", to_tag="A"))["result"] == "ok"
+    await bench.engine.finished()
+    assert live.call.leg.confirmed
+    assert live.agent == bench.agent
+    assert bench.ledger.entered == [live.call.ref]
+
+
+async def test_without_agent_and_outside_party_nobody_is_on_the_leg(proxy, bench):
+    await offered(proxy, metadata="agent:200|queue:service-strom")
+    await answered(proxy)
+    await proxy.ask(command="start-recording", call_id="call-1", from_tag="A")
+    assert bench.engine.calls["call-1"].call.leg is None
+
+
+async def test_pause_and_resume_and_stop_reach_the_leg(proxy, bench):
+    live = await bench.opened()
+
+    async def ask(command: str) -> str:
+        return (await proxy.ask(command=command, call_id="call-1", from_tag="uac"))["result"]
+
+    assert await ask("pause-recording") == "ok"
+    assert live.call.leg.stage == "paused"
+    assert await ask("start-recording") == "ok"
+    assert live.call.leg.stage == "lit"
+    assert await ask("stop-recording") == "ok"
+    assert live.call.leg.stage == "closed"
+    assert [reason.value for reason in live.call.leg.ended_by] == ["NOT_REQUESTED"]
+
+
+async def test_a_call_belongs_to_the_host_that_made_it(proxy, control, bench):
+    await offered(proxy)
+    loop = asyncio.get_running_loop()
+    transport, other = await loop.create_datagram_endpoint(
+        Proxy, remote_addr=control.bound()[0], local_addr=("127.38.0.2", 0)
+    )
+    try:
+        assert (await answered(other))["error-reason"] == "Unknown call-id"
+        assert (await other.ask(command="delete", call_id="call-1", from_tag="A"))["result"] == "ok"
+    finally:
+        transport.close()
+    assert "call-1" in bench.engine.calls
+    assert (await answered(proxy))["result"] == "ok"
+
+
+async def test_delete_may_come_twice_and_without_a_to_tag(proxy, bench):
+    await offered(proxy)
+    await answered(proxy)
+    told = await proxy.ask(command="delete", call_id="call-1", from_tag="A")
+    assert told["result"] == "ok" and told["created"] > 0
+    assert bench.engine.calls == {}
+    again = await proxy.ask(command="delete", call_id="call-1", from_tag="A")
+    assert again == {"warning": "Call-ID not found or tags didn't match", "result": "ok"}
+
+
+async def test_a_branch_that_lost_does_not_take_the_call_along(proxy, bench):
+    await offered(proxy)
+    await answered(proxy)
+    await proxy.ask(command="answer", call_id="call-1", from_tag="A", to_tag="C", sdp=sdp("127.15.1.13", 6000))
+    await proxy.ask(command="start-recording", call_id="call-1", from_tag="A")
+    chosen = bench.engine.calls["call-1"].call.answered_dialog
+    loser = "B" if chosen == "C" else "C"
+    await proxy.ask(command="delete", call_id="call-1", from_tag="A", to_tag=loser)
+    assert "call-1" in bench.engine.calls
+
+
+async def test_without_a_worker_the_proxy_is_told_to_go_on_without_us(proxy, bench):
+    bench.worker.away = True
+    assert (await offered(proxy))["error-reason"] == "Ran out of ports"
+
+
+async def test_while_draining_new_calls_are_refused_and_running_ones_go_on(proxy, control):
+    await offered(proxy)
+    control.drain()
+    assert (await offered(proxy, "call-2"))["error-reason"] == "Load limit exceeded"
+    assert (await answered(proxy))["result"] == "ok"
+
+
+async def test_over_a_stream_messages_need_no_separator_and_may_come_in_pieces(control):
+    reader, writer = await asyncio.open_connection(*control.bound()[1])
+    ping = bencode.encode({"command": b"ping"})
+    try:
+        for piece in (b"a ", ping[:5], ping[5:] + b"b " + ping + b"c d"):
+            writer.write(piece)
+            await writer.drain()
+        expected = b"a d6:result4:ponge" + b"b d6:result4:ponge"
+        assert await asyncio.wait_for(reader.readexactly(len(expected)), 2) == expected
+        writer.write(b"x\xff")
+        assert b"Could not decode" in await asyncio.wait_for(reader.read(), 2)
+    finally:
+        writer.close()

@@ -1,0 +1,72 @@
+"""What a description gets on its way through ng, beside what it keeps; what can't be done is refused."""
+
+import pytest
+
+from gateway.ng import bencode
+from gateway.ng.description import as_rtpengine, refuse_unsupported
+from gateway.ng.errors import NgError
+from gateway.ng.message import NgRequest, metadata, split_cookie
+from gateway.sdp.session import parse_session
+
+ANCHORED = (
+    b"v=0\r\no=user1 53655765 2353687637 IN IP4 192.0.2.20\r\ns=-\r\nc=IN IP4 127.0.0.40\r\nt=0 0\r\n"
+    b"m=audio 33000 RTP/AVP 8 0 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=ptime:20\r\n"
+    b"m=video 0 RTP/AVP 96\r\n"
+)
+
+
+def test_additions_are_spelled_out_and_nothing_is_lost():
+    said = as_rtpengine(ANCHORED, frozenset({"origin"}))
+    assert b"o=user1 53655765 2353687637 IN IP4 127.0.0.40\r\n" in said
+    for line in (b"a=rtpmap:0 PCMU/8000", b"a=sendrecv", b"a=rtcp:33001"):
+        assert said.count(line + b"\r\n") == 1
+    kept = [line for line in ANCHORED.split(b"\r\n") if not line.startswith(b"o=")]
+    assert set(kept) <= set(said.split(b"\r\n"))
+    assert parse_session(said).media[1].port == 0
+
+
+def test_the_origin_stays_without_being_asked_for():
+    assert b"IN IP4 192.0.2.20\r\n" in as_rtpengine(ANCHORED, frozenset())
+
+
+def test_what_is_there_already_is_not_said_twice():
+    once = as_rtpengine(ANCHORED, frozenset())
+    assert as_rtpengine(once, frozenset()) == once
+
+
+def test_a_hold_is_no_address_to_replace():
+    held = ANCHORED.replace(b"c=IN IP4 127.0.0.40", b"c=IN IP4 0.0.0.0")
+    assert b"c=IN IP4 0.0.0.0\r\n" in as_rtpengine(held, frozenset({"session-connection"}))
+
+
+def request(**more: bencode.Value | str) -> NgRequest:
+    return NgRequest.parse(bencode.encode({"command": b"offer", "sdp": ANCHORED, **more}))  # type: ignore[dict-item]  # text too
+
+
+@pytest.mark.parametrize("asked", [{"transport-protocol": b"RTP/SAVP"}, {"ICE": b"force"}])
+def test_what_would_need_a_bridge_is_refused(asked):
+    with pytest.raises(NgError):
+        refuse_unsupported(request(**asked))
+
+
+@pytest.mark.parametrize(
+    "asked", [{}, {"transport-protocol": b"RTP/AVP"}, {"transport-protocol": b"RTP/AVPF"}, {"ICE": b"remove"}]
+)
+def test_what_a_relay_can_do_is_taken(asked):
+    refuse_unsupported(request(**asked))
+
+
+def test_metadata_are_pairs():
+    assert metadata("agent:7001|queue:service|nonsense|outside:|Queue2: a b ") == {
+        "agent": "7001", "queue": "service", "outside": "", "queue2": "a b",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("data", [b"", b"cookie", b" d1:ae", b"\xff\xfe d", b"a\nb d", b"c" * 300 + b" d"])
+def test_without_a_cookie_there_is_nobody_to_answer(data):
+    assert split_cookie(data) is None
+
+
+def test_a_reference_that_is_not_utf_8_comes_back_as_it_was():
+    found = request(**{"call-id": b"\xff\x80"})
+    assert found.call_id.encode("utf-8", "surrogateescape") == b"\xff\x80"
