@@ -97,6 +97,12 @@ class Call:
         """Tell the caller that it rings."""
         self._answer_invite(self._must_be_pending(), status)
 
+    def speak_early(self) -> None:
+        """Announce something before picking up (183 with SDP, as a carrier's "the number has changed")."""
+        pending = self._must_be_pending()
+        self._answer_invite(pending, 183, self._agree(pending.request.body))
+        self.line.start()
+
     def answer(self) -> None:
         """Pick up and start to speak; `answered` is done with the caller's ACK."""
         pending = self._must_be_pending()
@@ -168,6 +174,9 @@ class Call:
         if response.status < 200:
             if response.status > 100:
                 self.ringing.set()
+            if response.body and self._offered:
+                self._agree(response.body)
+                self.line.start()
         elif response.status >= 300:
             self._fail(Refused(response.status, response.reason))
         elif cseq in self._acks:

@@ -1,0 +1,237 @@
+"""Kamailio with its rtpengine module drives the ng control port, with the configuration that is in `deploy/`."""
+
+import asyncio
+import os
+import secrets
+import signal
+import time
+
+import pytest
+import pytest_asyncio
+
+from demo.agreement import QUEUE
+from demo.correlate import tone_db
+from demo.g711 import RATE
+from demo.house import find_addresses
+from demo.phone import Phone
+from demo.tones import tone
+from tests.peers.kamailio import Kamailio
+from tests.peers.running_site import CONNECT_S, MOST_TRIES, RunningSite, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+HIS, HERS = 500.0, 900.0
+CARRIER_PORT, NG_PORT = 5090, 2223
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def site(tmp_path_factory, program):
+    program("kamailio")
+    program("kamcmd")
+    at = find_addresses()
+    settings = f'[ng]\nlisten = ["udp:{at.gateway_caller}:{NG_PORT}"]\n'
+    async with RunningSite(tmp_path_factory.mktemp("ng"), desks=1, at=at, settings=settings) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def kamailio(site, program, tmp_path_factory):
+    place, relay = site.at.pbx, f"{site.at.gateway_caller}:{NG_PORT}"
+    folder = tmp_path_factory.mktemp("kamailio")
+    async with Kamailio(program("kamailio"), folder, place, (site.at.trunk, CARRIER_PORT), relay, QUEUE) as running:
+        await until(running.relay_enabled)
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def carrier(site):
+    async with Phone((site.at.trunk, CARRIER_PORT), user="trunk") as phone:
+        yield phone
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def desk(site, kamailio):
+    """Nobody is asked on its calls, so that tones and keys are the callers' alone."""
+    one = site.desks[0]
+    await one.phone.register(kamailio.uri, via=kamailio.address)
+    await one.client.black_out(True)
+    return one
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def ready_desk(desk):
+    await desk.client.black_out(False)
+    await desk.be_ready()
+    yield desk
+    await desk.client.black_out(True)
+
+
+async def ring(site, kamailio, carrier, desk, **how):
+    """An INVITE of the carrier's that has arrived at the desk: caller's end, agent's end."""
+    number = f"sip:4930231255{secrets.randbelow(100):02d}@{site.at.trunk}"
+    made = await carrier.call(f"sip:{desk.extension}@{kamailio.address[0]}", via=kamailio.address, caller=number, **how)
+    async with asyncio.timeout(CONNECT_S):
+        while (taken := await desk.phone.incoming.get()).dialog.call_id != made.dialog.call_id:
+            await taken.close()
+    return made, taken
+
+
+async def call(site, kamailio, carrier, desk, **how):
+    made, taken = await ring(site, kamailio, carrier, desk, **how)
+    taken.answer()
+    async with asyncio.timeout(CONNECT_S):
+        await asyncio.gather(made.answered, taken.answered)
+    return made, taken
+
+
+async def hang_up(made, taken):
+    await made.bye()
+    await asyncio.wait_for(taken.ended.wait(), CONNECT_S)
+
+
+async def hears(end, hertz):
+    async def look():
+        heard = end.heard[-RATE // 2 :]
+        return len(heard) == RATE // 2 and tone_db(heard, hertz) > -13
+
+    await until(look)
+
+
+async def both_hear(made, taken, seconds=3.0):
+    made.play(tone(HIS, seconds))
+    taken.play(tone(HERS, seconds))
+    await asyncio.gather(hears(made, HERS), hears(taken, HIS))
+
+
+async def test_a_call_through_kamailio_is_relayed_asked_and_recorded(site, kamailio, carrier, ready_desk):
+    desk = ready_desk
+    for _ in range(MOST_TRIES):
+        made, taken = await call(site, kamailio, carrier, desk)
+        ref = await site.ref(made.dialog.call_id)
+        if await site.is_drawn(desk, ref):
+            break
+        await hang_up(made, taken)
+    await site.agree(desk, made, ref)
+    await both_hear(made, taken)
+    await hang_up(made, taken)
+    assert (await site.outcome(desk, ref))["outcome"] == "recorded"
+    agent, caller = await site.opened(desk, ref)
+    said = slice(len(agent) - RATE // 2, len(agent) - RATE // 10)
+    assert tone_db(agent[said], HERS) > -13 > -60 > tone_db(agent[said], HIS)
+    assert tone_db(caller[said], HIS) > -13 > -60 > tone_db(caller[said], HERS)
+    await site.quiet()
+
+
+async def test_hold_and_resume(site, kamailio, carrier, desk):
+    made, taken = await call(site, kamailio, carrier, desk)
+    await both_hear(made, taken)
+    await taken.hold()
+    await taken.resume()
+    await both_hear(made, taken)
+    await hang_up(made, taken)
+    await site.quiet()
+
+
+async def test_early_media_is_relayed(site, kamailio, carrier, desk):
+    made, taken = await ring(site, kamailio, carrier, desk)
+    taken.speak_early()
+    taken.play(tone(HERS, 3.0))
+    await hears(made, HERS)
+    taken.answer()
+    await asyncio.wait_for(made.answered, CONNECT_S)
+    await both_hear(made, taken)
+    await hang_up(made, taken)
+    await site.quiet()
+
+
+async def test_a_delayed_offer(site, kamailio, carrier, desk):
+    made, taken = await call(site, kamailio, carrier, desk, delayed_offer=True)
+    await both_hear(made, taken)
+    assert (await site.explained(desk, await site.ref(made.dialog.call_id))) is not None
+    await hang_up(made, taken)
+    await site.quiet()
+
+
+async def test_a_forked_call_goes_to_whoever_answers(site, kamailio, carrier, desk):
+    second = (site.at.phone(50), 5060)
+    async with Phone(second, user=desk.extension) as other:
+        await other.register(kamailio.uri, via=kamailio.address)
+        made, first = await ring(site, kamailio, carrier, desk)
+        taken = await asyncio.wait_for(other.incoming.get(), CONNECT_S)
+        first.speak_early()
+        taken.ring()
+        taken.answer()
+        await asyncio.wait_for(made.answered, CONNECT_S)
+        await asyncio.wait_for(first.ended.wait(), CONNECT_S)
+        await both_hear(made, taken)
+        await hang_up(made, taken)
+        await other.register(kamailio.uri, via=kamailio.address, expires=0)
+    await site.quiet()
+
+
+async def test_a_cancelled_call_leaves_nothing(site, kamailio, carrier, desk):
+    made, taken = await ring(site, kamailio, carrier, desk)
+    taken.ring()
+    await asyncio.wait_for(made.ringing.wait(), CONNECT_S)
+    await made.cancel()
+    await asyncio.wait_for(taken.ended.wait(), CONNECT_S)
+    await site.quiet()
+
+
+async def test_a_refused_call_leaves_nothing(site, kamailio, carrier, desk):
+    made, taken = await ring(site, kamailio, carrier, desk)
+    taken.refuse(486)
+    with pytest.raises(Exception, match="486"):
+        await asyncio.wait_for(made.answered, CONNECT_S)
+    await site.quiet()
+
+
+async def test_keys_reach_the_agent(site, kamailio, carrier, desk):
+    made, taken = await call(site, kamailio, carrier, desk)
+    await both_hear(made, taken)
+    made.press("42")
+    await asyncio.wait_for(taken.hears_keys("42"), CONNECT_S)
+    await hang_up(made, taken)
+    await site.quiet()
+
+
+async def test_a_call_out_reaches_the_carrier(site, kamailio, carrier, desk):
+    made = await desk.phone.call(
+        f"sip:4940111@{kamailio.address[0]}", via=kamailio.address, caller=f"sip:{desk.extension}@{kamailio.address[0]}"
+    )
+    taken = await asyncio.wait_for(carrier.incoming.get(), CONNECT_S)
+    taken.answer()
+    await asyncio.wait_for(made.answered, CONNECT_S)
+    await both_hear(taken, made)
+    assert (await site.explained(desk, await site.ref(made.dialog.call_id))) is not None
+    await hang_up(made, taken)
+    await site.quiet()
+
+
+async def test_kamailio_uses_us_again_soon_after_a_restart_and_never_hangs(site, kamailio, carrier, desk):
+    """OPTIONS through Kamailio stay quick while the relay is away; new calls run without it meanwhile."""
+    running = await call(site, kamailio, carrier, desk)
+    await both_hear(*running)
+    old = site.processes["gateway"]
+    took: list[float] = []
+
+    async def probe():
+        while True:
+            began = time.monotonic()
+            await carrier.ask("OPTIONS", f"sip:{kamailio.address[0]}", via=kamailio.address)
+            took.append(time.monotonic() - began)
+            await asyncio.sleep(0.05)
+
+    probing = asyncio.create_task(probe())
+    os.kill(old, signal.SIGKILL)
+    await site.restarted("gateway", old)
+    began = time.monotonic()
+    await until(kamailio.relay_enabled, 10)
+    assert time.monotonic() - began < 5
+    probing.cancel()
+    assert took and max(took) < 0.2
+    await both_hear(*running)
+    await hang_up(*running)
+    made, taken = await call(site, kamailio, carrier, desk)
+    await both_hear(made, taken)
+    await hang_up(made, taken)
