@@ -41,6 +41,7 @@ from storage.decisions import Decisions
 from storage.gateway_key import load_or_create, vkey
 from storage.legs import Legs
 from storage.lock import WriterLock
+from storage.record_codes import RecordCodes, load_or_create_key
 from storage.recordings import Recordings
 from storage.roster import Roster
 from storage.sealing import Sealer
@@ -111,6 +112,7 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
         recordings=recordings,
         decisions=decisions,
         consents=consents,
+        codes=RecordCodes(database, load_or_create_key(data_dir)),
         key=key,
         origin=origin,
         clock=clock,

@@ -4,11 +4,21 @@ Best effort, snapshot first, one sequence number for each agent; whoever misses 
 recording*. Only an agent's own page gets that agent's events; nothing here carries a number or a SIP Call-ID.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-__all__ = ["Alarm", "CallEnded", "Event", "Heartbeat", "LegLight", "LightState", "RecordingsChanged", "Snapshot"]
+__all__ = [
+    "Alarm",
+    "CallEnded",
+    "Event",
+    "Heartbeat",
+    "LegLight",
+    "LightState",
+    "RecordCode",
+    "RecordingsChanged",
+    "Snapshot",
+]
 
 
 class LightState(StrEnum):
@@ -63,7 +73,20 @@ class Snapshot:
     agent: str
     seq: int
     legs: tuple[LegLight, ...]
+    record_codes: dict[str, str] = field(default_factory=dict, repr=False)
+    """Call to the record code that is shown to the agent."""
     kind: Literal["snapshot"] = "snapshot"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordCode:
+    """A recording that was asked for has a code, which the agent may tell the caller: shown here, stored nowhere."""
+
+    agent: str
+    call: str
+    code: str = field(repr=False)
+    """20 digits."""
+    kind: Literal["record_code"] = "record_code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,4 +115,4 @@ class Alarm:
     kind: Literal["alarm"] = "alarm"
 
 
-Event = LegLight | Heartbeat | Snapshot | CallEnded | RecordingsChanged | Alarm
+Event = LegLight | Heartbeat | Snapshot | RecordCode | CallEnded | RecordingsChanged | Alarm

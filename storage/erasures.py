@@ -10,9 +10,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select
 
+from policy.log_entry import Erase as LogErase
+from policy.log_entry import Hold as LogHold
+from policy.log_entry import Unhold
 from policy.retention import ERASE_SIDE_AFTER, MAX_HOLD
 from storage.database import Database
 from storage.errors import HoldError, RecordingState, RecordingUnknown
+from storage.record_log import tell
 from storage.recording import GOING
 from storage.recordings import Recordings
 from storage.tables import erasures, holds, recordings
@@ -81,16 +85,21 @@ class Erasures:
 
         return await self._database.read(work)
 
-    async def execute(self, erasure: Erasure, at: datetime) -> bool:
+    async def execute(self, erasure: Erasure) -> bool:
         """Erase a side, and the request with it; False: its call goes on, so it waits. Repeatable after a crash."""
         try:
-            await self._recordings.erase_side(erasure.recording, erasure.side, at)
+            await self._recordings.erase_side(erasure.recording, erasure.side)
         except RecordingState:
             return False
         except RecordingUnknown:
             return True  # gone as a whole meanwhile, and the request with it
-        gone = delete(erasures).where(*_of(erasure.recording, erasure.side))
-        await self._database.write(lambda connection: connection.execute(gone).rowcount)
+
+        def work(connection: Connection) -> None:
+            gone = delete(erasures).where(*_of(erasure.recording, erasure.side))
+            if connection.execute(gone).rowcount:
+                tell(connection, LogErase, erasure.recording, side=erasure.side)
+
+        await self._database.write(work)
         return True
 
     # --- holds --------------------------------------------------------------------------------------------------------
@@ -109,13 +118,21 @@ class Erasures:
             connection.execute(delete(holds).where(*where))
             row = {"recording": new.recording, "by": new.by, "reason": new.reason.strip(), "until": new.until}
             connection.execute(insert(holds).values(**row, set_at=since or new.set_at))
+            tell(connection, LogHold, new.recording, by=new.by, until=int(new.until.timestamp()))
 
         await self._database.write(work)
 
     async def lift(self, recording: str, by: str) -> bool:
         """End one's own hold; False: there was none."""
-        gone = delete(holds).where(holds.c.recording == recording, holds.c.by == by)
-        return await self._database.write(lambda connection: connection.execute(gone).rowcount) > 0
+
+        def work(connection: Connection) -> bool:
+            gone = delete(holds).where(holds.c.recording == recording, holds.c.by == by)
+            found = connection.execute(gone).rowcount > 0
+            if found:
+                tell(connection, Unhold, recording, by=by)
+            return found
+
+        return await self._database.write(work)
 
     async def holds(self, recording: str, at: datetime) -> list[Hold]:
         """The holds that stand."""

@@ -17,10 +17,12 @@ from storage import durable
 from storage.database import Database
 from storage.errors import BlobMissing, KeyFileError, RecordingUnknown
 from storage.gateway_key import check_private
-from storage.recording import GOING
+from storage.recording import State
 from storage.tables import record_codes, recordings
 
 KEY_BYTES: Final = 32
+STANDING: Final = (State.OPEN, State.KEPT, State.INTERRUPTED)
+"""Recordings of which something is there, or may come."""
 _NO_CODE: Final = "none"
 """Hashed in place of what can't be a code, so that it takes the same work."""
 
@@ -74,7 +76,7 @@ class RecordCodes:
             select(recordings.c.id)
             .join(record_codes, record_codes.c.recording == recordings.c.id)
             .where(record_codes.c.hash == self._hash(parse_code(text) or _NO_CODE))
-            .where(recordings.c.state.not_in([state.value for state in GOING]))
+            .where(recordings.c.state.in_([state.value for state in STANDING]))
         )
         return await self._database.read(lambda connection: connection.execute(query).scalar_one_or_none())
 

@@ -169,7 +169,7 @@ class Recordings:
 
             await self.database.write(work)
 
-    async def erase_side(self, recording: str, side: str, at: datetime) -> None:
+    async def erase_side(self, recording: str, side: str) -> None:
         """Erase one side in all segments, files first; a recording of which nothing is left goes as a whole.
 
         Harmless when repeated. Raises RecordingUnknown, and RecordingState while its leg goes on.
@@ -183,7 +183,7 @@ class Recordings:
                     await asyncio.to_thread(self.sealer.erase, part.key)
             where = (segments.c.recording == recording, segments.c.side == side)
             gone = update(segments).where(*where, segments.c.state == SegmentState.SEALED.value)
-            gone = gone.values(state=SegmentState.ERASED.value, ended=at)
+            gone = gone.values(state=SegmentState.ERASED.value)
             await self.database.write(lambda connection: connection.execute(gone).rowcount)
         left = (await self.get(recording)).segments
         if not any(part.state is SegmentState.SEALED for part in left):

@@ -36,7 +36,7 @@ async def erase_due(recordings: Recordings, consents: Consents, at: datetime) ->
     sides, erasures = [], Erasures(recordings)
     for erasure in await erasures.due(at):
         try:
-            if await erasures.execute(erasure, at):
+            if await erasures.execute(erasure):
                 sides.append((erasure.recording, erasure.side))
         except StorageUnavailable:
             left.append(erasure.recording)

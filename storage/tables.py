@@ -302,6 +302,14 @@ holds = Table(
     _time("set_at"),
     _time("until"),
 )
+accesses = _numbered(
+    "accesses",
+    _of_recording(),
+    _time("at"),
+    *(_text(name) for name in ("role", "what", "purpose", "side")),
+    _whole("seg"),
+    Index(None, "recording"),
+)
 segments = Table(
     "segments",
     metadata,

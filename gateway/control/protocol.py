@@ -6,7 +6,7 @@ gateway is away. The API says which agent or role its session stands for (`agent
 statement, the gateway verifies itself whatever the API says.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -195,6 +195,77 @@ class PauseCall:
     kind: Literal["pause_call"] = "pause_call"
 
 
+@dataclass(frozen=True, slots=True)
+class ReadCode:
+    """Read the call's record code to the caller, digit by digit, twice."""
+
+    agent: str
+    call: str
+    kind: Literal["read_code"] = "read_code"
+
+
+# --- records that were asked for, erasing and holding ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FindRecord:
+    """What there is of the record with this code, as a caller typed it; whose it is isn't said."""
+
+    code: str = field(repr=False)
+    kind: Literal["find_record"] = "find_record"
+
+
+@dataclass(frozen=True, slots=True)
+class EraseByCode:
+    """The caller wants their own side gone; answered with `{"erase_at": …}`."""
+
+    code: str = field(repr=False)
+    kind: Literal["erase_by_code"] = "erase_by_code"
+
+
+@dataclass(frozen=True, slots=True)
+class FetchTogether:
+    """Council or officer fetch their part of a recording: durable in its list of accesses before this is answered."""
+
+    role: Literal["council", "dpo"]
+    recording: str
+    side: Literal["agent", "caller"]
+    seg: int
+    what: Literal["quorum", "age"]
+    kind: Literal["fetch_together"] = "fetch_together"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingAccesses:
+    """Who else fetched something of an agent's own recording; answered with `{"accesses": […]}`."""
+
+    agent: str
+    recording: str
+    kind: Literal["recording_accesses"] = "recording_accesses"
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRecording:
+    """Nothing of a recording is erased until `until` (RFC 3339); nobody may listen for it. `agent`: an own one only."""
+
+    by: Literal["agent", "dpo"]
+    agent: str | None
+    recording: str
+    reason: str
+    until: str
+    kind: Literal["hold_recording"] = "hold_recording"
+
+
+@dataclass(frozen=True, slots=True)
+class LiftHold:
+    """End one's own hold."""
+
+    by: Literal["agent", "dpo"]
+    agent: str | None
+    recording: str
+    kind: Literal["lift_hold"] = "lift_hold"
+
+
 # --- reading and administration -------------------------------------------------------------------------------------
 
 
@@ -307,6 +378,13 @@ Command = (
     | AgentOnCall
     | CallerAnswered
     | PauseCall
+    | ReadCode
+    | FindRecord
+    | EraseByCode
+    | FetchTogether
+    | RecordingAccesses
+    | HoldRecording
+    | LiftHold
     | AddAgents
     | DisableAgent
     | PostAct

@@ -22,6 +22,7 @@ from gateway.engine.engine import Engine, format_time
 from gateway.engine.errors import Refused
 from gateway.engine.live_call import LiveCall
 from gateway.engine.machine_commands import machine_commands
+from gateway.engine.record_commands import RecordCommands
 from gateway.events import Snapshot
 from gateway.media.plane import CallRef
 from policy.acts import Suspend, parse_act
@@ -78,6 +79,7 @@ class Commands:
             p.Explain: self._explain,
             p.Status: self._status,
             **machine_commands(engine),
+            **RecordCommands(engine).table,
         }
 
     async def command(self, command: p.Command) -> Answer:

@@ -23,11 +23,13 @@ from gateway.media.plane import RecordingId, SegmentFailed, SegmentOpened, Segme
 from policy.consent import RECEIPT_NAMESPACE, Receipt
 from policy.decision import Outcome, Reason, Side, fold
 from policy.retention import erase_recording_at
+from policy.terms import Lane
 from storage import consents as stored
 from storage.consents import Consents
 from storage.decisions import DecisionRow, Decisions
 from storage.errors import BlobStateError, ManifestError, RecordingState, RecordingUnknown, StorageError
 from storage.names import SegmentKey
+from storage.record_codes import RecordCodes
 from storage.recordings import Begin, Recordings, SealFacts, State
 from storage.recovery import interrupt_open, resume_discards
 
@@ -57,6 +59,7 @@ class Custody:
         recordings: Recordings,
         decisions: Decisions,
         consents: Consents,
+        codes: RecordCodes,
         key: SigningKey,
         origin: str,
         clock: Clock,
@@ -64,6 +67,7 @@ class Custody:
         changed: Callable[[str, str], None],
     ) -> None:
         self.recordings = recordings
+        self.codes = codes
         self.failures = 0
         """Decisions to record that ended neither stored nor discarded, `no_media` apart."""
         self._decisions = decisions
@@ -149,6 +153,8 @@ class Custody:
                 erase_at=erase_recording_at(agreements, decision.purpose, wallclock),
             )
             await self.recordings.begin(begin, wallclock)
+            if decision.lane is Lane.CUSTOMER_REQUEST:
+                live.record_code = await self.codes.issue(effect.recording, wallclock)
         await self._decisions.write(
             DecisionRow(
                 call_ref=effect.call,

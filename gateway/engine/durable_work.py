@@ -15,14 +15,16 @@ import structlog
 from gateway.call.effects import DiscardRecording, Effect, LeaveLeg, WriteDecision, WriteReceipt, WriteStop
 from gateway.call.leg import Leg
 from gateway.call.model import Circumstances
+from gateway.call.stage import Stage
 from gateway.clock import Clock
 from gateway.engine.custody import Custody
 from gateway.engine.ledger import Ledger
+from gateway.engine.lights import Lights
 from gateway.engine.live_call import LiveCall
 from gateway.engine.memory import Memory, Remembered
 from gateway.engine.site import Site
 from gateway.event_bus import EventBus
-from gateway.events import RecordingsChanged
+from gateway.events import RecordCode, RecordingsChanged
 from gateway.media import plane
 from policy.agreement.schema import Agreement
 from policy.decision import Reason
@@ -60,6 +62,7 @@ class DurableWork:
         self,
         deciding: Deciding,
         *,
+        lights: Lights,
         clock: Clock,
         site: Site,
         ledger: Ledger,
@@ -68,6 +71,7 @@ class DurableWork:
         bus: EventBus,
     ) -> None:
         self._deciding = deciding
+        self._lights = lights
         self._clock = clock
         self._site = site
         self._ledger = ledger
@@ -151,6 +155,14 @@ class DurableWork:
 
         self._deciding.step(live, step)
         self._deciding.reconsider(live)
+        if leg.stage is Stage.OPEN:
+            self._show_code(live)
+
+    def _show_code(self, live: LiveCall) -> None:
+        """To the agent, once, where the call has a record code."""
+        agent, code = live.agent, live.record_code
+        if agent is not None and code is not None and self._lights.show_code(agent, live.call.ref, code):
+            self._bus.publish(RecordCode(agent, live.call.ref, code))
 
     async def write_stop(self, live: LiveCall, effect: WriteStop) -> None:
         """That a segment was stopped."""

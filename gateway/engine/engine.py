@@ -93,7 +93,14 @@ class Engine:
         self.idle.set()
         self.reports = MediaReports(self, clock=clock, custody=custody, workers=workers)
         self._durable = DurableWork(
-            self, clock=clock, site=site, ledger=ledger, custody=custody, memory=self.memory, bus=bus
+            self,
+            lights=self.lights,
+            clock=clock,
+            site=site,
+            ledger=ledger,
+            custody=custody,
+            memory=self.memory,
+            bus=bus,
         )
         self.hearsay = Hearsay(self)
         self._working: set[asyncio.Task[None]] = set()

@@ -16,6 +16,8 @@ class _Agent:
     pages: set[str] = field(default_factory=set)
     legs: dict[str, Indicator] = field(default_factory=dict)
     """By call reference."""
+    codes: dict[str, str] = field(default_factory=dict, repr=False)
+    """Record codes, likewise."""
 
 
 class Lights:
@@ -34,6 +36,13 @@ class Lights:
     def forget(self, agent: str, call: str) -> None:
         """The leg is over."""
         self._of(agent).legs.pop(call, None)
+        self._of(agent).codes.pop(call, None)
+
+    def show_code(self, agent: str, call: str, code: str) -> bool:
+        """Let every page of the agent show a call's record code; False: they do already."""
+        codes = self._of(agent).codes
+        shown, codes[call] = codes.get(call), code
+        return shown != code
 
     def pages(self, agent: str) -> int:
         """Live pages of an agent."""
@@ -44,7 +53,7 @@ class Lights:
         of = self._of(agent)
         of.pages.add(page)
         shown = tuple(light.shown for light in of.legs.values() if isinstance(light.shown, LegLight))
-        return Snapshot(agent, of.seq, shown)
+        return Snapshot(agent, of.seq, shown, dict(of.codes))
 
     def close_page(self, agent: str, page: str) -> tuple[str, ...]:
         """A page is gone; the calls whose light it may have been."""

@@ -39,6 +39,8 @@ class LiveCall:
     """Who paused it; each of them must resume."""
     said_yes: set[Purpose] = field(default_factory=set)
     """Purposes for which the agent signed a yes in this call."""
+    record_code: str | None = field(default=None, repr=False)
+    """Of a recording that was asked for: in memory only, for the agent's page and the caller's ear."""
     interrupted: bool = False
     over: bool = False
     leaving: LeaveLeg | None = None

@@ -124,6 +124,8 @@ class Play:
     payload_type: int
     ptime_ms: int = 20
     gain_db: float = 0.0
+    then: tuple[str, ...] = ()
+    """Further sounds, right behind it: such as the digits of a record code. They are in no log."""
     kind: Literal["play"] = "play"
 
 

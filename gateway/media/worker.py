@@ -207,11 +207,13 @@ class Worker:
 
     def _play(self, order: Play) -> None:
         try:
-            samples = self._catalogue.samples(order.sound)
+            samples = self._catalogue.sequence((order.sound, *order.then))
             self._passage(self._source(order.flow)).play(order, samples)
         except (SoundError, UnknownFlow) as error:
             self.faults["play"] += 1
-            _log.warning("call %s: not played: %s", call_of(order.flow), error)
+            # a fault of a sequence would name a digit of what is read
+            fault = type(error).__name__ if order.then else error
+            _log.warning("call %s: not played: %s", call_of(order.flow), fault)
             self._report(PlayEnded(order.play, order.flow, False, self._clock.now()))
 
     def _stop_play(self, order: StopPlay) -> None:

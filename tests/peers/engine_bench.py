@@ -43,6 +43,7 @@ from storage.consents import Consents, StandingConsent, Statement
 from storage.decisions import Decisions
 from storage.errors import StorageUnavailable
 from storage.legs import Admission, Out, XKind
+from storage.record_codes import RecordCodes
 from storage.roster import NewAgent, Seat
 from tests.peers.manual_clock import ManualClock
 from tests.peers.stored import Folder, enter, open_folder
@@ -163,8 +164,9 @@ class EngineBench:
         )  # fmt: skip
         self.ledger = LedgerDouble(folder)
         self.custody = Custody(
-            recordings=folder.recordings, decisions=Decisions(folder.database), consents=consents, key=folder.key,
-            origin="hamburg/fairtap", clock=self.clock, settle=self.worker.send, changed=lambda agent, recording: None,
+            recordings=folder.recordings, decisions=Decisions(folder.database), consents=consents,
+            codes=RecordCodes(folder.database, bytes(32)), key=folder.key, origin="hamburg/fairtap", clock=self.clock,
+            settle=self.worker.send, changed=lambda agent, recording: None,
         )  # fmt: skip
         config = Config.model_validate({"site": {"data_dir": root}, "sip": {"identity": {"placement": placement}}})
         self.engine = Engine(

@@ -8,6 +8,7 @@ import io
 import subprocess
 import sys
 import wave
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -46,6 +47,12 @@ class Tone:
     beeps: tuple[tuple[int, int], ...]
 
 
+def _digits(language: str, voice: str, speed: int, words: str) -> Iterator[Spoken]:
+    """0 to 9, each a sound of its own. German says `zwo`, since `zwei` and `drei` sound alike on a phone."""
+    for digit, word in enumerate(words.split()):
+        yield Spoken(f"digit-{language}-{digit}", "digit", language, voice, speed, f"{word}.")
+
+
 # fmt: off
 SPOKEN: Final = (
     Spoken("ask-de-1", "ask", "de", "de", 185,
@@ -81,11 +88,25 @@ SPOKEN: Final = (
            "Recording starts now. Press star 9 to stop it."),
     Spoken("notice-nb-1", "notice", "nb", "nb", 182,
            "Opptaket starter nå. Trykk stjerne 9 for å stoppe."),
+    Spoken("code-de-1", "code", "de", "de", 175,
+           "Mit dieser Nummer finden Sie Ihre Aufzeichnung wieder. Bitte schreiben Sie mit."),
+    Spoken("code-en-1", "code", "en", "en-gb", 170,
+           "With this number you can find your recording again. Please write it down."),
+    Spoken("code-nb-1", "code", "nb", "nb", 172,
+           "Med dette nummeret finner du opptaket ditt igjen. Vennligst skriv det ned."),
+    Spoken("again-de-1", "code", "de", "de", 175, "Noch einmal."),
+    Spoken("again-en-1", "code", "en", "en-gb", 170, "Once more."),
+    Spoken("again-nb-1", "code", "nb", "nb", 172, "En gang til."),
+    *_digits("de", "de", 150, "null eins zwo drei vier fünf sechs sieben acht neun"),
+    *_digits("en", "en-gb", 150, "zero one two three four five six seven eight nine"),
+    *_digits("nb", "nb", 150, "null en to tre fire fem seks sju åtte ni"),
 )
 # fmt: on
 TONES: Final = (
     Tone("tone-start", "tone", ((660, 120), (0, 60), (880, 160))),
     Tone("tone-end", "end_tone", ((880, 120), (0, 60), (440, 240))),
+    Tone("pause-200", "pause", ((0, 200),)),
+    Tone("pause-900", "pause", ((0, 900),)),
 )
 
 

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import wave
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,7 @@ from gateway.media.errors import SoundError
 from gateway.rtp.g711 import RATE, Samples, amplify, encode
 from gateway.rtp.payload_types import Law
 
-Kind = Literal["ask", "notice", "tone", "end_tone"]
+Kind = Literal["ask", "notice", "tone", "end_tone", "code", "digit", "pause"]
 SHIPPED: Final = Path(__file__).with_name("catalogue")
 INDEX: Final = "index.json"
 _MAX_BYTES: Final = 4 << 20
@@ -62,6 +63,10 @@ class Catalogue:
     @cached_property
     def _read(self) -> dict[str, Samples]:
         return {}
+
+    def sequence(self, sounds: Sequence[str]) -> Samples:
+        """Sounds one behind the other; raises SoundError."""
+        return np.concatenate([self.samples(sound) for sound in sounds])
 
     def samples(self, sound: str) -> Samples:
         """A sound as 16-bit samples at 8 kHz; raises SoundError."""

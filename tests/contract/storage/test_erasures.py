@@ -90,7 +90,7 @@ async def test_a_side_waits_while_its_call_goes_on(local, erasures, identity):
 async def test_a_crash_before_the_last_step_is_mended_by_the_next_run(local, erasures, identity):
     await record(local, identity)
     await erasures.request(REC, "agent", AT)
-    await local.recordings.erase_side(REC, "agent", DUE)
+    await local.recordings.erase_side(REC, "agent")
     assert (await run(local, DUE)).sides == ((REC, "agent"),)
     assert await erasures.pending(REC, DUE) == []
 

@@ -39,6 +39,7 @@ from storage.decisions import Decisions
 from storage.errors import StorageError, StorageUnavailable
 from storage.legs import Admission, Out
 from storage.names import SegmentKey
+from storage.record_codes import RecordCodes
 from storage.recordings import Recordings, SegmentState, State
 from storage.vault import Secret
 from tests.peers.enacted import House
@@ -93,6 +94,7 @@ class Bench:
             recordings=self.recordings,
             decisions=self.decisions,
             consents=self.consents,
+            codes=RecordCodes(self.folder.database, bytes(32)),
             key=self.folder.key,
             origin="hamburg/fairtap",
             clock=self.clock,
@@ -481,3 +483,16 @@ async def test_legs_that_go_on_are_no_leftovers(bench):
     await bench.live()
     await bench.custody.interrupt_leftovers()
     assert await bench.state() is State.OPEN
+
+
+@pytest.mark.parametrize("lane", [Lane.CUSTOMER_REQUEST, Lane.AGENT_REQUEST, Lane.SAMPLE])
+async def test_only_a_recording_that_the_caller_wanted_has_a_code(bench, lane):
+    live = bench.undecided()
+    entry = await enter(bench.folder)
+    made = EntryResult(entry.entry, SAMPLE_RULE, True, True, True)
+    live.entered = Entered(made, entry, Admission(Out.HIT), example())
+    purpose = Purpose.DISPUTE if lane is Lane.CUSTOMER_REQUEST else Purpose.COACHING
+    decided = WriteDecision(CALL, REC, 1, entry.entry, Decision(Outcome.RECORD, lane, purpose, frozenset(Side), ()))
+    await bench.custody.decide(live, decided, bench.site, bench.clock.wallclock())
+    found = await bench.custody.codes.find(live.record_code or "")
+    assert found == (REC if lane is Lane.CUSTOMER_REQUEST else None)

@@ -22,6 +22,7 @@ ORDERS = (
     p.Forward(FLOW, PEER, THERE, p.Address("192.0.2.7", 4001), True, True, ("10.0.0.0/8", "2001:db8::/32")),
     p.Forward(FLOW, PEER, None, None),
     p.Play("play-1", FLOW, "ask-de-1", "instead", "PCMU", 0, 30, -6.5),
+    p.Play("code", FLOW, "code-de-1", "instead", "PCMA", 8, then=("digit-de-7", "pause-200")),
     p.StopPlay("play-1", FLOW),
     p.Listen(FLOW, True, 101, True),
     p.Listen(FLOW, False, None),
@@ -66,6 +67,7 @@ DEFAULTED = frozenset(
         "earlier",
         "final",
         "quorum",
+        "then",
     ]
 )  # what is meant where nothing is said
 

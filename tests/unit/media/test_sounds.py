@@ -15,14 +15,17 @@ from policy.terms import Purpose
 QUESTIONS = {"ask": "coaching", "ask-quality": "process_quality", "ask-dispute": "dispute"}
 IDS = [
     *(f"{kind}-{language}-1" for kind in (*QUESTIONS, "notice") for language in ("de", "en", "nb")),
+    *(f"{kind}-{language}-1" for kind in ("code", "again") for language in ("de", "en", "nb")),
+    *(f"digit-{language}-{digit}" for language in ("de", "en", "nb") for digit in range(10)),
     "tone-start",
     "tone-end",
 ]
+PAUSES = {"pause-200": 1600, "pause-900": 7200}
 
 
 def test_the_catalogue_holds_what_is_asked_for():
     sounds = Catalogue().sounds
-    assert sorted(sounds) == sorted(IDS)
+    assert sorted(sounds) == sorted([*IDS, *PAUSES])
     assert {sound.file for sound in sounds.values()} == {path.name for path in SHIPPED.glob("*.wav")}
     for sound in sounds.values():
         if sound.kind == "ask":
@@ -37,11 +40,25 @@ def test_the_catalogue_holds_what_is_asked_for():
 @pytest.mark.parametrize("sound", IDS)
 def test_each_sound_is_short_and_neither_faint_nor_clipped(sound):
     samples = Catalogue().samples(sound).astype(float)
-    limit = {"ask": 10, "notice": 5, "tone": 1}[sound.split("-")[0]]
+    limit = {"ask": 10, "notice": 5, "code": 5, "again": 1, "digit": 0.8, "tone": 1}[sound.split("-")[0]]
     assert 0.2 < len(samples) / RATE < limit
     assert np.abs(samples).max() < 32000
     loud = samples[np.abs(samples) > 0.05 * np.abs(samples).max()]
     assert -20 < 20 * np.log10(np.sqrt(np.mean(loud**2)) / 32768) < -13
+
+
+def test_a_pause_is_silence_of_its_length():
+    for sound, length in PAUSES.items():
+        samples = Catalogue().samples(sound)
+        assert len(samples) == length and not samples.any()
+
+
+def test_a_sequence_is_its_sounds_one_behind_the_other():
+    catalogue = Catalogue()
+    both = catalogue.sequence(("digit-de-7", "pause-200", "digit-de-0"))
+    assert len(both) == sum(len(catalogue.samples(one)) for one in ("digit-de-7", "pause-200", "digit-de-0"))
+    with pytest.raises(SoundError):
+        catalogue.sequence(("digit-de-7", "digit-de-10"))
 
 
 def test_start_and_end_sound_different():
