@@ -57,7 +57,8 @@ class RecordCommands:
         if live.record_code is None or leg.stage not in (Stage.OPEN, Stage.PAUSED):
             raise Refused("no_record_code", "this call has no record code to read", 409)
         now, wallclock = self._engine.clock.now(), self._engine.clock.wallclock()
-        prompt = self._engine.gather(live, leg, now, wallclock).prompt
+        prompts = self._engine.gather(live, leg, now, wallclock).prompts
+        prompt = prompts.get(Purpose.DISPUTE) or next(iter(prompts.values()), None)
         if line is None or not line.flowing or prompt is None:
             raise Refused("not_heard", "the caller can't hear anything now (hold, or no media)", 409)
         for play in reading(line, live.record_code, prompt.language):
