@@ -197,7 +197,7 @@ class OnCall(Body):
     """Which extension is on the call for the next seconds; null: nobody is any more."""
 
     extension: str | None = Field(pattern=r"^[A-Za-z0-9*#+._-]{1,32}$")
-    ttl_s: float = Field(default=10.0, gt=0, le=10)
+    ttl_s: int = Field(default=10, ge=1, le=10)
     queue: str | None = Field(default=None, pattern=r"^[!-~]{1,64}$")
 
 

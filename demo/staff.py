@@ -1,7 +1,7 @@
 """The first day of the demo's house: agreement signed by both parties and put into force, agents enrolled at desks."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -37,9 +37,9 @@ class Office:
         body = {"role": "council", "challenge": challenge["challenge"], "signature": signature}
         await self._ask("POST", "/session", body)
 
-    async def activate(self, prompt: str, prompt_sha256: str) -> str:
-        """Sign the agreement as employer and council and put it into force; its YAML."""
-        document = agreement.write(self._clock.wallclock().date(), prompt, LANGUAGE, prompt_sha256)
+    async def activate(self, prompt: str, prompt_sha256: str, edit: Callable[[str], str] = str) -> str:
+        """Sign the agreement, as `edit` leaves it, as employer and council and put it into force; its YAML."""
+        document = edit(agreement.write(self._clock.wallclock().date(), prompt, LANGUAGE, prompt_sha256))
         signers = {role: self._parties[role].keys.signing for role in ("employer", "council")}
         signed = agreement.sign_first(document, signers)
         body = {"document": signed.document, "act": signed.act, "signatures": signed.signatures}

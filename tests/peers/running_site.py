@@ -85,8 +85,14 @@ class RunningSite:
         settings: str = "",
         transport: str = "udp",
         at: Addresses | None = None,
+        placement: str = "phones",
+        agreed: Callable[[str], str] = str,
     ) -> None:
-        """`settings`: more TOML for `fairtap.toml`; `transport`: of the caller and the desks' phones."""
+        """`settings`: more TOML for `fairtap.toml`; `transport`: of the caller and the desks' phones.
+
+        With placement `trunk` the caller stands for the carrier and the desks' phones for the PBX. `agreed` edits the
+        agreement's YAML.
+        """
         self.folder = folder
         self.at = at or find_addresses()
         self.desks: list[Desk] = []
@@ -95,6 +101,8 @@ class RunningSite:
         self._wanted = desks
         self._more = f"[media]\nworkers = {workers}\n{settings}\n"
         self._transport = transport
+        self._placement = placement
+        self._agreed = agreed
         self._stack = AsyncExitStack()
         self._clock = SystemClock()
 
@@ -291,8 +299,9 @@ class RunningSite:
         self.folder.mkdir(parents=True, exist_ok=True)
         parties = {role: new_keys(self.folder / "keys", role) for role in PARTIES}
         self.house = House(self.folder, self.at)
-        with (self.folder / "fairtap.toml").open("a") as file:
-            file.write(self._more)
+        file = self.folder / "fairtap.toml"
+        written = file.read_text().replace('placement = "phones"', f'placement = "{self._placement}"')
+        file.write_text(written + self._more)
         await self.house.init(parties)
         self._prepare()
         await self._stack.enter_async_context(self.house)
@@ -302,7 +311,7 @@ class RunningSite:
             Phone((self.at.pbx, CALLER_PORT), user="caller", transport=self._transport)
         )
         await self.office.sign_in_council()
-        await self.office.activate(PROMPT, Catalogue().sounds[PROMPT].sha256)
+        await self.office.activate(PROMPT, Catalogue().sounds[PROMPT].sha256, self._agreed)
         await self._seat_agents()
 
     def _prepare(self) -> None:
