@@ -10,6 +10,7 @@ import json
 import shutil
 from datetime import UTC, timedelta
 from functools import cache
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,8 @@ from tests.peers.log_world import (
 )
 
 FIRST, SECOND, THIRD = EPOCHS
-ONE_HAND, FILES = {}, {}
+ONE_HAND: dict[str, Any] = {}
+FILES: dict[str, Any] = {}
 
 
 @cache
