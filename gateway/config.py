@@ -1,7 +1,7 @@
 """`fairtap.toml`: where things listen and lie, and who the peers are. Nothing in it that the works agreement states.
 
 Every key also as `FAIRTAP_SECTION__KEY`, secrets also as `…_FILE`. An unknown key is refused, and so is what this
-version cannot do (TLS for SIP, ng, SIPREC, the kernel datapath): silently not doing it would be worse.
+version cannot do (SIPREC, the kernel datapath): silently not doing it would be worse.
 """
 
 import ipaddress
@@ -33,7 +33,7 @@ class ConfigError(GatewayError):
 class Listener:
     """`udp:192.0.2.1:5060`: one address on which SIP arrives."""
 
-    transport: Literal["udp", "tcp"]
+    transport: Literal["udp", "tcp", "tls"]
     host: str
     port: int
 
@@ -41,10 +41,8 @@ class Listener:
     def parse(cls, text: str) -> "Listener":
         """Read `transport:host:port`; IPv6 in brackets; raises `ValueError`."""
         transport, _, rest = text.partition(":")
-        if transport == "tls":
-            raise ValueError(f"`{text}`: TLS for SIP is not built yet; use udp: or tcp:")
-        if transport not in ("udp", "tcp"):
-            raise ValueError(f"`{text}`: write udp:ADDRESS:PORT or tcp:ADDRESS:PORT")
+        if transport not in ("udp", "tcp", "tls"):
+            raise ValueError(f"`{text}`: write udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT")
         host, _, port = rest.rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
         ipaddress.ip_address(host)
@@ -135,6 +133,10 @@ class SideConfig(_Section):
     media_address: str = "127.0.0.1"
     advertised: str = ""
     allow_nat: bool = False
+    tls_cert: str = ""
+    tls_key: str = ""
+    tls_ca: str = ""
+    """Whom to trust when we connect to a next hop; empty: the system's authorities."""
 
     @field_validator("listen")
     @classmethod
@@ -312,6 +314,9 @@ def _faults(config: Config) -> Iterator[str]:
                 f"sip.{name}.media_address: `{side.media_address}` is loopback but the side listens publicly;"
                 " name the address that its peers can reach"
             )
+        secure = any(entry.transport == "tls" for entry in side.listeners)
+        if secure and not (side.tls_cert and side.tls_key):
+            yield f"sip.{name}: a tls: listener needs tls_cert and tls_key"
         if side.listen and not side.peers:
             yield f"sip.{name}.peers: name the networks whose requests are taken"
     for peer in config.sip.caller_side.peer_list:
@@ -330,7 +335,9 @@ def _ng_faults(ng: NgConfig) -> Iterator[str]:
             yield f"ng.listen: {error}"
             continue
         host = ipaddress.ip_address(listener.host)
-        if not host.is_loopback and not any(host in network for network in PRIVATE_NETWORKS):
+        if listener.transport == "tls":
+            yield f"ng.listen: `{text}`: udp or tcp"
+        elif not host.is_loopback and not any(host in network for network in PRIVATE_NETWORKS):
             yield f"ng.listen: `{text}`: only loopback or a private address, since whoever reaches it commands calls"
     for name in sorted(set(ng.caller_interfaces) & set(ng.agent_interfaces)):
         yield f"ng: interface `{name}` can't be on both sides"

@@ -28,7 +28,13 @@ class NextHops:
     @classmethod
     def of(cls, side: Side, config: SideConfig) -> "NextHops":
         """Read the configuration; raises `ConfigError`."""
-        return cls(side, config, tuple(_target(text) for text in config.next_hops))
+        hops = cls(side, config, tuple(_target(text) for text in config.next_hops))
+        for target, text in zip(hops.configured, config.next_hops, strict=True):
+            if not hops._may_go(target):
+                raise ConfigError(
+                    f"sip.{side.value}_side.next_hops: `{text}` needs TLS: name a tls: listener on this side"
+                )
+        return hops
 
     def candidates(self, target: Target | None, uri: str) -> Iterator[Hop]:
         """The hops to try, in order; none where the request names only strangers."""
@@ -44,17 +50,21 @@ class NextHops:
                 yield self._hop(named)
 
     def _hop(self, target: Target) -> Hop:
-        port = target.port if target.port is not None else 5061 if target.transport is Transport.TLS else 5060
-        return Hop(self.side, self._transport(target), target.host, port)
+        transport = self._transport(target)
+        port = target.port if target.port is not None else 5061 if transport is Transport.TLS else 5060
+        return Hop(self.side, transport, target.host, port)
 
     def _transport(self, target: Target) -> Transport:
         """A transport this side listens on: a URI that names none may still mean a phone behind TCP."""
-        offered = {Transport(listener.transport.upper()) for listener in self.config.listeners}
+        offered = self._offered()
         return target.transport if target.transport in offered or not offered else min(offered)
 
     def _may_go(self, target: Target) -> bool:
         """What asks for TLS never goes in the clear."""
-        return target.transport is not Transport.TLS
+        return target.transport is not Transport.TLS or Transport.TLS in self._offered()
+
+    def _offered(self) -> set[Transport]:
+        return {Transport(listener.transport.upper()) for listener in self.config.listeners}
 
     def _knows(self, target: Target) -> bool:
         if any(place.host == target.host for place in self.configured):
@@ -70,12 +80,9 @@ def _target(text: str) -> Target:
     """`sip:carrier.example`, `sip:192.0.2.7;transport=tcp` or `192.0.2.7:5060`."""
     try:
         uri = parse_uri(text if text.startswith(("sip:", "sips:")) else f"sip:{text}")
-        target = Target(comparable_host(uri.host), uri.port, Transport(uri.transport))
+        return Target(comparable_host(uri.host), uri.port, Transport(uri.transport))
     except (SipSyntaxError, ValueError):
         raise ConfigError(f"next_hops: `{text}` is not a SIP URI or ADDRESS:PORT") from None
-    if target.transport is Transport.TLS:
-        raise ConfigError(f"next_hops: `{text}`: TLS for SIP is not built yet")
-    return target
 
 
 def _uri_target(uri: str) -> Target | None:

@@ -5,7 +5,6 @@ answered, also what can't be read. A retransmission gets the first reply again a
 """
 
 import asyncio
-import ipaddress
 import socket
 from collections import Counter, OrderedDict
 from collections.abc import Coroutine
@@ -17,6 +16,7 @@ import structlog
 from gateway.clock import Clock
 from gateway.config import Config, ConfigError, Listener
 from gateway.engine.engine import Engine
+from gateway.ingress.listening import bound_socket
 from gateway.ingress.ng_calls import NgCalls
 from gateway.ng import message
 from gateway.ng.bencode import MAX_BYTES, Cut, decode_prefix
@@ -63,12 +63,12 @@ class NgControl:
         loop = asyncio.get_running_loop()
         try:
             for listener in self._listeners:
+                bound = bound_socket(listener)
                 if listener.transport == "udp":
-                    bound = _bound(listener)
                     self._udp.append(bound)
                     loop.add_reader(bound.fileno(), self._read, bound)
                 else:
-                    server = await asyncio.start_server(self._serve_stream, listener.host, listener.port)
+                    server = await asyncio.start_server(self._serve_stream, sock=bound)
                     self._servers.append(server)
         except OSError as error:
             await self.close()
@@ -200,15 +200,3 @@ class NgControl:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _bound(listener: Listener) -> socket.socket:
-    family = socket.AF_INET6 if ipaddress.ip_address(listener.host).version == 6 else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_DGRAM)
-    try:
-        sock.setblocking(False)
-        sock.bind((listener.host, listener.port))
-    except OSError:
-        sock.close()
-        raise
-    return sock

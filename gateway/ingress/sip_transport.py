@@ -1,4 +1,4 @@
-"""SIP sockets of both sides: UDP and TCP listeners, connection reuse, and the filter that only peers pass.
+"""SIP sockets of both sides: UDP, TCP and TLS listeners, connection reuse, and the filter that only peers pass.
 
 Requests count only from a side's configured peers; the rest is dropped and counted, never answered. Responses may come
 from a next hop that is no peer, since the transaction's branch vouches for them. Names are resolved by the system, SRV
@@ -16,9 +16,11 @@ from typing import Any, Protocol
 import structlog
 
 from gateway.config import ConfigError, SideConfig
+from gateway.ingress.listening import bound_socket
 from gateway.ingress.sip_stream import MESSAGE_TIMEOUT_S, StreamConnection
+from gateway.ingress.sip_tls import SideTls
 from gateway.sip.errors import SipSyntaxError
-from gateway.sip.headers import SipUri, comparable_host, parse_uri
+from gateway.sip.headers import SipUri, comparable_host, parse_uri, top_via
 from gateway.sip.hop import Hop, Side, Transport
 from gateway.sip.message import Keepalive, Request, Response, parse_datagram
 from gateway.sip.proxy_events import Transmit
@@ -30,9 +32,13 @@ log = structlog.get_logger()
 MAX_CONNECTIONS = 1024
 """Per side."""
 CONNECT_TIMEOUT_S = 4.0
+HANDSHAKE_TIMEOUT_S = 5.0
+RENEWAL_S = 30.0
+"""How often certificates on disk are looked at."""
 DATAGRAMS_PER_WAKE = 64
-RECEIVE_BUFFER = 4_194_304
-BACKLOG = 256
+
+_Place = tuple[Side, Transport, str, int]
+"""A neighbour, as requests name it."""
 
 
 class Receiver(Protocol):
@@ -61,22 +67,29 @@ class SipTransport:
         self._peers = {side: config.peer_list for side, config in sides.items()}
         self._receiver: Receiver | None = None
         self._udp: dict[int, tuple[Side, socket.socket]] = {}
-        self._tcp: dict[int, tuple[Side, socket.socket]] = {}
+        self._streams: dict[int, tuple[Side, Transport, socket.socket]] = {}
+        self._tls: dict[Side, SideTls] = {}
         self._servers: list[asyncio.Server] = []
         self._connections: dict[int, StreamConnection] = {}
-        self._opening: dict[tuple[Side, str, int], list[Transmit]] = {}
+        self._aliases: dict[_Place, int] = {}
+        """What neighbours call themselves in Via, by the connection that they opened (as RFC 5923 has it)."""
+        self._opening: dict[_Place, list[Transmit]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._numbers = 0
 
     def bind(self) -> None:
-        """Open and bind all listeners; raises OSError, with nothing left open."""
+        """Open and bind all listeners; raises OSError or `ConfigError`, with nothing left open."""
         try:
             for side, config in self._sides.items():
+                if any(listener.transport == "tls" for listener in config.listeners):
+                    self._tls[side] = SideTls(f"{side.value}_side", config)
                 for listener in config.listeners:
-                    bound = _bound_socket(listener.transport, listener.host, listener.port)
-                    kept = self._udp if listener.transport == "udp" else self._tcp
-                    kept[self._number()] = (side, bound)
-        except OSError:
+                    bound = bound_socket(listener)
+                    if listener.transport == "udp":
+                        self._udp[self._number()] = (side, bound)
+                    else:
+                        self._streams[self._number()] = (side, Transport(listener.transport.upper()), bound)
+        except (OSError, ConfigError):
             self._close_sockets()
             raise
 
@@ -89,8 +102,10 @@ class SipTransport:
 
     def bound(self, side: Side, transport: Transport) -> list[tuple[str, int]]:
         """The bound addresses of one side."""
-        kept = self._udp if transport is Transport.UDP else self._tcp
-        return [sock.getsockname()[:2] for place, sock in kept.values() if place is side]
+        if transport is Transport.UDP:
+            return [sock.getsockname()[:2] for place, sock in self._udp.values() if place is side]
+        streams = self._streams.values()
+        return [sock.getsockname()[:2] for place, spoken, sock in streams if (place, spoken) == (side, transport)]
 
     async def serve(self, receiver: Receiver) -> None:
         """Start to read."""
@@ -98,8 +113,14 @@ class SipTransport:
         loop = asyncio.get_running_loop()
         for number, (side, sock) in self._udp.items():
             loop.add_reader(sock.fileno(), self._read_datagrams, number, side, sock)
-        for side, sock in self._tcp.values():
-            self._servers.append(await loop.create_server(partial(self._accepted, side), sock=sock))
+        for side, transport, sock in self._streams.values():
+            secured: dict[str, Any] = {}
+            if transport is Transport.TLS:
+                secured = {"ssl": self._tls[side].server, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT_S}
+            accepted = partial(self._accepted, side, transport)
+            self._servers.append(await loop.create_server(accepted, sock=sock, **secured))
+        if self._tls:
+            self._spawn(self._renew())
 
     async def close(self) -> None:
         """Stop reading, close everything."""
@@ -192,7 +213,21 @@ class SipTransport:
 
     def stream_message(self, message: Request | Response, source: Hop) -> None:
         """From a connection that passed the filter when it was opened."""
+        if isinstance(message, Request):
+            self._learn_alias(message, source)
         self._hand_on(message, source)
+
+    def _learn_alias(self, request: Request, source: Hop) -> None:
+        """Requests to that name may go back over the connection; only for a name that is the source's own address."""
+        connection = self._connections.get(source.connection)
+        if connection is None or not connection.accepted:
+            return
+        try:
+            host, port = top_via(request).sent_by
+        except SipSyntaxError:
+            return
+        if host == comparable_host(source.host):
+            self._aliases[source.side, source.transport, host, port] = source.connection
 
     def stream_malformed(self, error: SipSyntaxError, source: Hop) -> None:
         """The answer, if there is one, is sent on the same connection."""
@@ -201,9 +236,11 @@ class SipTransport:
     def stream_closed(self, connection: StreamConnection) -> None:
         """Forget a connection; whoever needs one opens another."""
         self._connections.pop(connection.hop.connection, None)
+        for name in [name for name, number in self._aliases.items() if number == connection.hop.connection]:
+            del self._aliases[name]
 
-    def _accepted(self, side: Side) -> StreamConnection:
-        return StreamConnection(self, Hop(side, Transport.TCP, "", 0, self._number()), accepted=True)
+    def _accepted(self, side: Side, transport: Transport) -> StreamConnection:
+        return StreamConnection(self, Hop(side, transport, "", 0, self._number()), accepted=True)
 
     def _send_on_stream(self, event: Transmit, hop: Hop) -> None:
         connection = self._connection_for(hop)
@@ -211,7 +248,7 @@ class SipTransport:
             if not connection.send(event.data):
                 self._fail(event)
             return
-        key = (hop.side, hop.host, hop.port)
+        key = (hop.side, hop.transport, hop.host, hop.port)
         if key in self._opening:
             self._opening[key].append(event)
             return
@@ -220,25 +257,31 @@ class SipTransport:
 
     def _connection_for(self, hop: Hop) -> StreamConnection | None:
         """The very connection, or any other with that neighbour (RFC 3261 §18.1.1, §18.2.2)."""
-        chosen = self._connections.get(hop.connection)
-        if chosen is not None and chosen.usable:
-            return chosen
-        place = (hop.side, comparable_host(hop.host), hop.port)
+        place = (hop.side, hop.transport, comparable_host(hop.host), hop.port)
+        for number in (hop.connection, self._aliases.get(place, 0)):
+            chosen = self._connections.get(number)
+            if chosen is not None and chosen.usable:
+                return chosen
         for connection in self._connections.values():
             other = connection.hop
-            if connection.usable and (other.side, comparable_host(other.host), other.port) == place:
+            if connection.usable and (other.side, other.transport, comparable_host(other.host), other.port) == place:
                 return connection
         return None
 
-    async def _open(self, key: tuple[Side, str, int], hop: Hop) -> None:
+    async def _open(self, key: _Place, hop: Hop) -> None:
         loop = asyncio.get_running_loop()
-        template = Hop(hop.side, Transport.TCP, "", 0, self._number())
+        template = Hop(hop.side, hop.transport, "", 0, self._number())
+        secured: dict[str, Any] = {}
+        if hop.transport is Transport.TLS and hop.side in self._tls:
+            secured = {"ssl": self._tls[hop.side].client, "server_hostname": hop.name or hop.host}
         connection = StreamConnection(self, template, accepted=False)
         try:
+            if hop.transport is Transport.TLS and not secured:
+                raise OSError("the side has no certificate")
             local = self._source_address(hop)
-            opening = loop.create_connection(lambda: connection, hop.host, hop.port, local_addr=local)
+            opening = loop.create_connection(lambda: connection, hop.host, hop.port, local_addr=local, **secured)
             await asyncio.wait_for(opening, CONNECT_TIMEOUT_S)
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError):  # also a certificate that isn't the neighbour's
             self.counters["connect_failed"] += 1
         finally:
             waiting = self._opening.pop(key)
@@ -246,10 +289,17 @@ class SipTransport:
             if not connection.send(event.data):
                 self._fail(event)
 
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEWAL_S)
+            for side in self._tls.values():
+                if not side.refresh():
+                    self.counters["certificate_faults"] += 1
+
     def _source_address(self, hop: Hop) -> tuple[str, int] | None:
         """From the side's own address, so that the neighbour knows who calls."""
         family = socket.AF_INET6 if ":" in hop.host else socket.AF_INET
-        for side, sock in self._tcp.values():
+        for side, _, sock in self._streams.values():
             host = sock.getsockname()[0]
             if side is hop.side and sock.family == family and not ipaddress.ip_address(host).is_unspecified:
                 return host, 0
@@ -286,13 +336,13 @@ class SipTransport:
             self.counters["resolve_failed"] += 1
             self._fail(event)
             return
-        kept = self._udp if hop.transport is Transport.UDP else self._tcp
-        families = {sock.family for side, sock in kept.values() if side is hop.side} or {socket.AF_INET}
+        bound = self.bound(hop.side, hop.transport)
+        families = {socket.AF_INET6 if ":" in host else socket.AF_INET for host, _ in bound} or {socket.AF_INET}
         hosts = [str(address[0]) for family, _, _, _, address in found if family in families]
         if not hosts:
             self._fail(event)
             return
-        place = Hop(hop.side, hop.transport, hosts[0], hop.port, hop.connection)
+        place = Hop(hop.side, hop.transport, hosts[0], hop.port, hop.connection, hop.host)
         self.send(Transmit(event.data, place, event.branch))
 
     def _fail(self, event: Transmit) -> None:
@@ -313,7 +363,7 @@ class SipTransport:
         said = _advertised(side, config.advertised)
         advertised: dict[Transport, tuple[str, int]] = {}
         aliases = set()
-        for transport in (Transport.UDP, Transport.TCP):
+        for transport in Transport:
             for host, port in self.bound(side, transport):
                 reachable = config.media_address if ipaddress.ip_address(host).is_unspecified else host
                 aliases.add((reachable, port))
@@ -322,10 +372,10 @@ class SipTransport:
         return SideAddresses(advertised, frozenset(aliases))
 
     def _close_sockets(self) -> None:
-        for kept in (self._udp, self._tcp):
-            for _, sock in kept.values():
-                sock.close()
-            kept.clear()
+        for sock in [*(sock for _, sock in self._udp.values()), *(sock for _, _, sock in self._streams.values())]:
+            sock.close()
+        self._udp.clear()
+        self._streams.clear()
 
 
 def _advertised(side: Side, text: str) -> SipUri | None:
@@ -333,27 +383,6 @@ def _advertised(side: Side, text: str) -> SipUri | None:
         return parse_uri(f"sip:{text}") if text else None
     except SipSyntaxError:
         raise ConfigError(f"sip.{side.value}_side.advertised: `{text}` is not HOST or HOST:PORT") from None
-
-
-def _bound_socket(transport: str, host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    udp = transport == "udp"
-    sock = socket.socket(family, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM)
-    try:
-        sock.setblocking(False)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if udp:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        else:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((host, port))
-        if not udp:
-            sock.listen(BACKLOG)
-    except OSError:
-        sock.close()
-        raise
-    return sock
 
 
 def _is_literal(host: str) -> bool:

@@ -42,3 +42,5 @@ class Hop:
     port: int
     connection: int = 0
     """Number of the stream connection, or of the UDP listener, to use while it lives; 0: any."""
+    name: str = ""
+    """The name that `host` was resolved from: what the neighbour's certificate must be for."""

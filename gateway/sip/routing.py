@@ -96,8 +96,9 @@ class Routing:
         """Put both our names into the route set of a dialog that may begin."""
         if request.method in _UNROUTED or address(request, "to").tag is not None:
             return
-        request.insert("record-route", self._route_of(from_side, came_by))
-        request.insert("record-route", self._route_of(to_side, by))
+        secure = request.uri.lower().startswith("sips:")
+        request.insert("record-route", self._route_of(from_side, came_by, secure))
+        request.insert("record-route", self._route_of(to_side, by, secure))
 
     def push_via(self, request: Request, side: Side, transport: Transport, branch: str) -> None:
         """Put our Via on top."""
@@ -109,8 +110,11 @@ class Routing:
         names = self._sides[side].advertised
         return names[transport] if transport in names else next(iter(names.values()))
 
-    def _route_of(self, side: Side, transport: Transport) -> str:
+    def _route_of(self, side: Side, transport: Transport, secure: bool) -> str:
+        """A sips: URI in the request asks for one in its Record-Route (RFC 3261 §16.6), and that says TLS by itself."""
         host, port = self._name(side, transport)
+        if secure and transport is Transport.TLS:
+            return f"<sips:{bracketed(host)}:{port};lr;{SIDE_PARAM}={side.value}>"
         suffix = "" if transport is Transport.UDP else f";transport={transport.value.lower()}"
         return f"<sip:{bracketed(host)}:{port}{suffix};lr;{SIDE_PARAM}={side.value}>"
 

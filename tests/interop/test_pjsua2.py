@@ -9,6 +9,7 @@ from demo.correlate import tone_db
 from demo.g711 import RATE
 from demo.talk import THINK_S
 from demo.tones import tone
+from tests.peers.certificates import Authority
 from tests.peers.pjsua import Pjsua
 from tests.peers.running_site import MOST_TRIES, RunningSite
 
@@ -26,6 +27,49 @@ SPOKEN_S = 1.0
 async def site(tmp_path_factory):
     async with RunningSite(tmp_path_factory.mktemp("pjsua2"), desks=1) as running:
         yield running
+
+
+class SecureSite(RunningSite):
+    """Both sides listen on TLS alone."""
+
+    def _prepare(self):
+        self.authority = Authority(self.folder / "tls")
+        file = self.folder / "fairtap.toml"
+        text = file.read_text()
+        for host in (self.at.gateway_caller, self.at.gateway_agent):
+            pair = self.authority.sign(host, host)
+            told = f'["tls:{host}:5061"]\ntls_cert = "{pair.certificate}"\ntls_key = "{pair.key}"'
+            plain = f'["udp:{host}:5060", "tcp:{host}:5060"]'
+            assert plain in text
+            text = text.replace(plain, f'{told}\ntls_ca = "{self.authority.ca}"')
+        file.write_text(text)
+
+
+async def test_over_tls_both_hear_each_other_and_hold_and_resume(tmp_path):
+    async with SecureSite(tmp_path / "site", desks=1) as site:
+
+        def phone(name, place, user, hertz, **how):
+            pair = site.authority.sign(name, place)
+            return Pjsua(
+                tmp_path / name, place, user, hertz, transport="tls", ca=str(site.authority.ca),
+                certificate=(str(pair.certificate), str(pair.key)), **how,
+            )  # fmt: skip
+
+        through = f"sip:{site.at.gateway_caller}:5061;transport=tls;lr"
+        calling = phone("caller", site.at.pbx, "outside", HIS, through=through)
+        async with calling as caller, phone("phone", site.at.phone(PHONE), "101", HERS) as called:
+            await connect(caller, called)
+            called.tell("hold")
+            await caller.event("media", held=True)
+            await asyncio.sleep(SPOKEN_S)
+            called.tell("resume")
+            await caller.event("media", held=False)
+            await asyncio.sleep(SPOKEN_S)
+            caller.tell("hangup")
+            await asyncio.gather(caller.event("closed"), called.event("closed"))
+            assert max(loudness(caller.heard()[-RATE:], HERS)) > LOUD
+            assert max(loudness(called.heard()[-RATE:], HIS)) > LOUD
+        await site.quiet()
 
 
 def caller_of(site, folder, transport="udp", **how):

@@ -34,17 +34,22 @@ class Pjsua:
         through: str = "",
         reliable: bool = False,
         level_db: float = -10.0,
+        certificate: tuple[str, str] = ("", ""),
+        ca: str = "",
     ) -> None:
-        """`reliable`: requires 100rel, and so PRACK; `level_db`: of the tone it says."""
+        """`reliable`: requires 100rel, and so PRACK; `level_db`: of the tone it says; `certificate`: with its key."""
         folder.mkdir(parents=True)
         self.folder = folder
-        self.uri = f"sip:{user}@{address}:5060" + (";transport=tcp" if transport == "tcp" else "")
+        port, suffix = {"udp": (5060, ""), "tcp": (5060, ";transport=tcp"), "tls": (5061, ";transport=tls")}[transport]
+        self.uri = f"sip:{user}@{address}:{port}{suffix}"
         self._settings = {
             "address": address,
             "user": user,
             "transport": transport,
             "through": through,
             "reliable": reliable,
+            "certificate": certificate,
+            "ca": ca,
             "say": str(folder / "say.wav"),
             "heard": str(folder / "heard.wav"),
             "log": str(folder / "log"),

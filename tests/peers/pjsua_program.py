@@ -115,6 +115,13 @@ def _obey(account: Account, command: dict[str, Any]) -> None:
         call.hangup(_how())
 
 
+_KINDS = {
+    "udp": (pj.PJSIP_TRANSPORT_UDP, ""),
+    "tcp": (pj.PJSIP_TRANSPORT_TCP, ";transport=tcp"),
+    "tls": (pj.PJSIP_TRANSPORT_TLS, ";transport=tls"),
+}
+
+
 def _start(endpoint: pj.Endpoint) -> Account:
     config = pj.EpConfig()
     config.uaConfig.threadCnt, config.uaConfig.mainThreadOnly = 0, True
@@ -127,19 +134,21 @@ def _start(endpoint: pj.Endpoint) -> Account:
     endpoint.audDevManager().setNullDev()
     at = pj.TransportConfig()
     at.port, at.boundAddress, at.publicAddress = 5060, SETTINGS["address"], SETTINGS["address"]
-    tcp = SETTINGS["transport"] == "tcp"
-    endpoint.transportCreate(pj.PJSIP_TRANSPORT_TCP if tcp else pj.PJSIP_TRANSPORT_UDP, at)
+    kind, suffix = _KINDS[SETTINGS["transport"]]
+    if SETTINGS["transport"] == "tls":
+        at.tlsConfig.certFile, at.tlsConfig.privKeyFile = SETTINGS["certificate"]
+        at.tlsConfig.CaListFile, at.tlsConfig.verifyServer = SETTINGS["ca"], True
+        at.port = 5061
+    endpoint.transportCreate(kind, at)
     endpoint.libStart()
     for codec in endpoint.codecEnum2():
         endpoint.codecSetPriority(codec.codecId, 255 if codec.codecId.startswith("PCMA/8000") else 0)
     mine = pj.AccountConfig()
-    mine.idUri = f"sip:{SETTINGS['user']}@{SETTINGS['address']}" + (";transport=tcp" if tcp else "")
+    mine.idUri = f"sip:{SETTINGS['user']}@{SETTINGS['address']}{suffix}"
     if SETTINGS["through"]:
         mine.sipConfig.proxies.append(SETTINGS["through"])
     # of its own it would name 127.0.0.1 over TCP
-    mine.sipConfig.contactForced = (
-        f"<sip:{SETTINGS['user']}@{SETTINGS['address']}:5060{';transport=tcp' if tcp else ''}>"
-    )
+    mine.sipConfig.contactForced = f"<sip:{SETTINGS['user']}@{SETTINGS['address']}:{at.port}{suffix}>"
     mine.mediaConfig.transportConfig.boundAddress = SETTINGS["address"]
     mine.mediaConfig.transportConfig.port = 4000
     mine.callConfig.prackUse = pj.PJSUA_100REL_MANDATORY if SETTINGS["reliable"] else pj.PJSUA_100REL_NOT_USED

@@ -108,7 +108,9 @@ def test_a_next_hop_that_is_none_is_refused(text):
 
 
 @pytest.mark.parametrize("text", ["sips:carrier.example", "sip:carrier.example;transport=tls"])
-def test_a_next_hop_over_tls_is_refused_as_a_tls_listener_is(text):
+def test_a_next_hop_over_tls_needs_a_tls_listener(text):
     """Sending in the clear what was asked to be encrypted would be worse."""
     with pytest.raises(ConfigError, match="TLS"):
         hops(next_hops=[text])
+    found = hops(next_hops=[text], listen=["udp:10.0.0.1:5060", "tls:10.0.0.1:5061"])
+    assert list(found.candidates(None, "sip:x@y")) == [Hop(Side.AGENT, Transport.TLS, "carrier.example", 5061)]
