@@ -96,6 +96,7 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
         acts=Acts(database),
         sounds={sound.id: sound.sha256 for sound in sounds},
         asks={sound.id: Purpose(sound.purpose) for sound in sounds if sound.purpose},
+        one_sided=frozenset(sound.id for sound in sounds if sound.one_sided),
         protected=_protected(config),
         internal=config.sip.identity.internal_numbers,
         draw_ready=_on_loopback(config),

@@ -38,6 +38,8 @@ class Question:
     """When the last prompt frame was sent."""
     answer: Answer | None = None
     """None while the question is open."""
+    heard_out: bool = False
+    """The answer was given after the last word of the prompt."""
 
     play: str = "ask"
     """Reference of the prompt's playing to the caller."""
@@ -62,13 +64,15 @@ class Question:
         if self.answer is not None or report.flow != self.line.caller_flow:
             return
         if report.digit == self.prompt.refuse_key:
-            self.answer = "no"
+            self.answer, self.heard_out = "no", self._after(report)
         elif report.digit == self.prompt.consent_key and self._counts(report):
-            self.answer = "yes"
+            self.answer, self.heard_out = "yes", True
 
     def _counts(self, report: DigitHeard) -> bool:
-        after = self.prompt_end is not None and report.began_at >= self.prompt_end
-        return after and report.duration_ms >= MIN_EVENT_MS
+        return self._after(report) and report.duration_ms >= MIN_EVENT_MS
+
+    def _after(self, report: DigitHeard) -> bool:
+        return self.prompt_end is not None and report.began_at >= self.prompt_end
 
     def cut(self) -> None:
         """Hold, transfer, hang-up or changed media: silence."""

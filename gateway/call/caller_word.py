@@ -26,14 +26,17 @@ class CallerWord:
     silent: set[Purpose] = field(default_factory=set)
     """Somebody else asked, and nothing was said: silence is a no, so nobody asks again."""
 
-    def refuse(self, purposes: Iterable[Purpose], channel: str | None) -> None:
-        """The caller said no; `channel` None: somebody says so who couldn't have brought a yes."""
-        for purpose in purposes:
-            self.answers[purpose] = CallerAnswer(ConsentState.NO, channel)
+    def refuse(self, purposes: Iterable[Purpose], channel: str | None, *, told_one_sided: bool | None = None) -> None:
+        """The caller said no; `channel` None: somebody says so who couldn't have brought a yes.
 
-    def refused(self, purpose: Purpose) -> bool:
+        `told_one_sided`: after a question that says what may then still be recorded, heard to its end.
+        """
+        for purpose in purposes:
+            self.answers[purpose] = CallerAnswer(ConsentState.NO, channel, told_one_sided=told_one_sided)
+
+    def refused(self, purpose: Purpose | None) -> bool:
         """Whether the caller said no to it in this call."""
-        return purpose in self.answers and self.answers[purpose].answer is ConsentState.NO
+        return purpose is not None and purpose in self.answers and self.answers[purpose].answer is ConsentState.NO
 
     def agreed(self, purpose: Purpose | None) -> bool:
         """Whether the caller said a yes to it that is proven and stands."""

@@ -35,7 +35,6 @@ from gateway.media.plane import (
     CallRef,
     DigitHeard,
     End,
-    FlowId,
     Listen,
     PlayEnded,
     Record,
@@ -120,6 +119,10 @@ class Leg:
     _withdrawn_by_caller: bool = False
     _refused_aloud: bool = False
     """The caller told the agent no: whatever the agreement says, nothing of the call is kept."""
+    _leaked: bool = False
+    """The caller's voice was found on the agent's side, or nobody can say that it isn't there."""
+    _sides: frozenset[Side] = frozenset()
+    """Whose audio the open tap takes."""
     _notice_played: bool = False
     _question: Question | None = None
     _prompt: Prompt | None = None
@@ -148,6 +151,14 @@ class Leg:
         """The caller told the agent no: for every purpose, and whatever was recorded goes."""
         self._withdrawn_by_caller = self._refused_aloud = True
         self.said.refuse(Purpose, "agent_key")
+
+    def leaked(self, recording: RecordingId) -> None:
+        """The caller may be heard on the agent's side of this recording, which is being destroyed."""
+        if recording != self.recording:
+            return
+        if self.stage is Stage.CLOSED:
+            self.discarded = True
+        self._leaked = True
 
     def pressed(self, report: DigitHeard) -> None:
         """A key of the caller's."""
@@ -210,6 +221,7 @@ class Leg:
             media_supported=self._line is not None or self.media_encrypted,
             media_encrypted=self.media_encrypted,
             no_media=False,
+            leak_ok=not self._leaked,
             caller_wants_record=False,
             agent_wants_record=wished is Lane.CUSTOMER_REQUEST,
             agent_request=wished is Lane.AGENT_REQUEST,
@@ -220,7 +232,7 @@ class Leg:
             withdrawn_by_agent=self._withdrawn_by_agent,
             withdrawn_by_caller=self._withdrawn_by_caller,
             caller_notice_played=self._notice_played,
-            ack_age_ms=self.indicator.age_ms(now) if self.indicator.state in _LIT else None,
+            ack_age_ms=self.indicator.age_ms(now) if self.indicator.state in _SHOWN else None,
             paused=self.paused_by_call or self._held,
         )
 
@@ -347,7 +359,7 @@ class Leg:
             return
         channels = given.terms.channels if given.terms is not None else frozenset()
         self._prompt = prompt
-        if self.said.agreed(decision.purpose):
+        if self.said.agreed(decision.purpose) or self.said.refused(decision.purpose):
             self.lane = decision.lane
             yield from self._begin_notice(now)
         elif decision.purpose in self.said.silent and self.lane is None:
@@ -386,13 +398,17 @@ class Leg:
             self._go(Stage.NOTICING)
             # keys are listened to and held back on: the caller may change their mind while the receipt is written
             self._code = WithdrawCode(question.prompt.withdraw_code)
-            self._notice = Notice(question.prompt.language, now + NOTICE_WAIT_S, turn=self._suffix)
+            self._notice = Notice(question.prompt.language, False, now + NOTICE_WAIT_S, turn=self._suffix)
             asked = Asked("dtmf", question.prompt.language, question.prompt)
             yield WriteReceipt(self.call, decision.purpose, "yes", asked, question.prompt_end, now)
             return
         yield from question.close()
         if question.answer == "no" and decision.purpose is not None:
-            self.said.refuse((decision.purpose,), "dtmf")
+            told = question.heard_out and question.prompt.id in given.one_sided
+            self.said.refuse((decision.purpose,), "dtmf", told_one_sided=told or None)
+            if pending(self._decide(given.facts, now)):  # the agent's side may be kept alone
+                yield from self._begin_notice(now)
+                return
         reason = Reason.CALLER_REFUSED if question.answer == "no" else Reason.CALLER_UNSET
         others = tuple(r for r in decision.reasons if r not in (Reason.CALLER_NOTICE_MISSING, Reason.INDICATOR_STALE))
         yield from self._close(now, wallclock, (reason,) if pending(decision) else others)
@@ -412,7 +428,8 @@ class Leg:
     def _begin_notice(self, now: float) -> Iterator[Effect]:
         assert self._prompt is not None
         self._go(Stage.NOTICING)
-        self._notice = Notice(self._prompt.language, now + NOTICE_WAIT_S, turn=self._suffix)
+        alone = self.decision is not None and self.said.refused(self.decision.purpose)
+        self._notice = Notice(self._prompt.language, alone, now + NOTICE_WAIT_S, turn=self._suffix)
         yield from self._tell(now)
 
     def _tell(self, now: float) -> Iterator[Effect]:
@@ -436,7 +453,9 @@ class Leg:
     def _light(self, given: Circumstances, decision: Decision, now: float, wallclock: datetime) -> Iterator[Effect]:
         self._go(Stage.LIT)
         self._deadline = now + LIT_WAIT_S
-        yield self._show(LightState.RECORDING_BOTH, given, decision, now, wallclock)
+        alone = self.said.refused(decision.purpose)
+        state = LightState.RECORDING_AGENT if alone else LightState.RECORDING_BOTH
+        yield self._show(state, given, decision, now, wallclock)
 
     def _lit(self, given: Circumstances, decision: Decision, now: float, wallclock: datetime) -> Iterator[Effect]:
         if decision.outcome is Outcome.RECORD:
@@ -465,15 +484,14 @@ class Leg:
         self.decision = decision = self._decide(given.facts, now)
         quorum = given.quorum if decision.lane is Lane.CUSTOMER_REQUEST else None
         keyless = not given.recipients or (quorum is None and decision.lane is Lane.CUSTOMER_REQUEST)
-        if decision.outcome is not Outcome.RECORD or line is None or keyless:
+        shown = _SHOWN.get(self.indicator.state)
+        if decision.outcome is not Outcome.RECORD or decision.sides != shown or line is None or keyless:
             effects = self._unopened()
             reasons = closing_reasons(decision, decision.reasons or (Reason.KEY_UNAVAILABLE,))
             return [*effects, *self._close(now, wallclock, reasons)]
         self._go(Stage.OPEN)
-        self.opened, self._deadline = self.opened + 1, None
-        sides = tuple(
-            RecordSide(side.value, _flow(line, side), given.recipients, line.codecs) for side in sorted(decision.sides)
-        )
+        self.opened, self._deadline, self._sides = self.opened + 1, None, decision.sides
+        sides = tuple(_record_sides(decision.sides, line, given.recipients))
         return [
             PlaneOrder(Record(self.call, self.recording, self.seg, sides, now, quorum)),
             PlaneOrder(Listen(line.caller_flow, True, line.caller_events)),
@@ -504,6 +522,8 @@ class Leg:
 
     def _open(self, given: Circumstances, decision: Decision, now: float, wallclock: datetime) -> Iterator[Effect]:
         if decision.outcome is Outcome.RECORD:
+            if decision.sides != self._sides:  # a no that came while both were recorded: nothing of it may stay
+                yield from self._close(now, wallclock, (Reason.CALLER_REFUSED,))
             return
         if decision.reasons == (Reason.PAUSED,):
             yield from self._stop_segment(End.PAUSED, decision.reasons)
@@ -662,7 +682,10 @@ class Leg:
         self.stage = stage
 
 
-_LIT = frozenset({LightState.RECORDING_AGENT, LightState.RECORDING_BOTH})
+_SHOWN: dict[LightState, frozenset[Side]] = {
+    LightState.RECORDING_AGENT: frozenset({Side.AGENT}),
+    LightState.RECORDING_BOTH: frozenset({Side.AGENT, Side.CALLER}),
+}
 
 _STEP: dict[Stage, Callable[[Leg, Circumstances, Decision, float, datetime], Iterator[Effect]]] = {
     Stage.IDLE: Leg._idle,
@@ -675,5 +698,9 @@ _STEP: dict[Stage, Callable[[Leg, Circumstances, Decision, float, datetime], Ite
 }
 
 
-def _flow(line: Line, side: Side) -> FlowId:
-    return line.agent_flow if side is Side.AGENT else line.caller_flow
+def _record_sides(sides: frozenset[Side], line: Line, recipients: tuple[str, ...]) -> Iterator[RecordSide]:
+    """Each side that is recorded; the agent's alone is compared with what the agent hears."""
+    flows = {Side.AGENT: line.agent_flow, Side.CALLER: line.caller_flow}
+    against = line.caller_flow if Side.CALLER not in sides else None
+    for side in sorted(sides):
+        yield RecordSide(side.value, flows[side], recipients, line.codecs, against)

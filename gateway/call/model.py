@@ -138,6 +138,8 @@ class Circumstances:
     """Live pages of the agent."""
     quorum: Quorum | None = None
     """Who opens a record that a caller asked for, besides its agent; None: it can't be made."""
+    one_sided: frozenset[str] = frozenset()
+    """Ids of the prompts that say what may be recorded after a no."""
 
 
 def flow_of(call: CallRef, party: Side, mline: int) -> FlowId:

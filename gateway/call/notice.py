@@ -1,7 +1,7 @@
 """Telling both that recording is about to start: an announcement to the caller, a tone to the agent. Sans-IO.
 
-Comes after the proof of the caller's yes is written, or at once where the call has that yes already. Whatever cuts a
-playing, or takes too long, spoils the notice: then nothing is recorded.
+Comes after the proof of the caller's yes is written, or at once where the call has that yes already, or only the agent
+is going to be recorded. Whatever cuts a playing, or takes too long, spoils the notice: then nothing is recorded.
 """
 
 from collections.abc import Iterator
@@ -23,6 +23,8 @@ class Notice:
     """One telling, in the language of the question."""
 
     language: str
+    one_sided: bool
+    """Only the agent is going to be recorded, and the announcement says so."""
     deadline: float
     """When waiting is over: for the proof first, for the playings once they began."""
     begun: bool = False
@@ -37,7 +39,8 @@ class Notice:
         self.deadline, self.begun = now + NOTICE_WAIT_S, True
         self._playing = {f"notice{self.turn}", f"tone{self.turn}"}
         yield PlaneOrder(Listen(line.caller_flow, True, line.caller_events, hold_back=True))
-        yield play_to(line.caller_flow, f"notice{self.turn}", f"notice-{self.language}-1", line, "instead")
+        sound = f"notice-side-{self.language}-1" if self.one_sided else f"notice-{self.language}-1"
+        yield play_to(line.caller_flow, f"notice{self.turn}", sound, line, "instead")
         yield play_to(line.agent_flow, f"tone{self.turn}", "tone-start", line, "beneath")
 
     def played(self, report: PlayEnded) -> None:

@@ -19,7 +19,7 @@ from gateway.call.effects import WriteDecision, WriteReceipt, WriteStop
 from gateway.clock import Clock
 from gateway.engine.live_call import LiveCall, SideKey
 from gateway.engine.site import Site
-from gateway.media.plane import RecordingId, SegmentFailed, SegmentOpened, SegmentSealed, Settled
+from gateway.media.plane import LEAKS, RecordingId, SegmentFailed, SegmentOpened, SegmentSealed, Settled
 from policy.consent import RECEIPT_NAMESPACE, Receipt
 from policy.decision import Outcome, Reason, Side, fold
 from policy.retention import erase_recording_at
@@ -343,7 +343,7 @@ class Custody:
             except StorageError as error:
                 log.error("a segment's end could not be written, trying again", fault=type(error).__name__)
                 await asyncio.sleep(RETRY_S)
-        if isinstance(report, SegmentFailed) and report.reason != "no_media":
+        if isinstance(report, SegmentFailed) and report.reason not in ("no_media", *LEAKS):
             self.failures += 1
             log.error("decided but not stored", call=report.call, reason=report.reason)
         self._busy.discard(key)
@@ -352,6 +352,9 @@ class Custody:
 
     async def _write_end(self, report: SegmentSealed | SegmentFailed) -> None:
         key = (report.recording, report.seg, report.side)
+        if isinstance(report, SegmentFailed) and report.reason in LEAKS:
+            await self._destroy(key, self._clock.wallclock())
+            return
         if isinstance(report, SegmentFailed):
             await self.recordings.failed(*key, report.reason, self._clock.wallclock())
             return
@@ -367,6 +370,14 @@ class Custody:
             gaps=tuple((gap.start_ms, gap.end_ms, gap.why) for gap in report.gaps),
         )
         await self.recordings.seal(*key, facts, report.end.value)
+
+    async def _destroy(self, key: SideKey, wallclock: datetime) -> None:
+        """A leak: everything of the recording goes, its earlier segments too, whatever has become of its leg."""
+        opening = self._openings.get(key)
+        if opening is not None and opening.live is not None:
+            opening.live.leaked.add(key[0])
+        await self.recordings.intend_discard(key[0], wallclock)
+        await self.recordings.complete_discard(key[0], wallclock)
 
     def _over(self, key: SideKey) -> None:
         opening = self._openings.pop(key, None)

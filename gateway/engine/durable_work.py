@@ -189,7 +189,9 @@ class DurableWork:
         """The leg's single `out`, after what became of its segments is durable."""
         stored = await self._custody.settled(live, effect.begun)
         told, reasons = effect.told_as, effect.reasons
-        if live.interrupted and told.startswith("recorded"):
+        if effect.recording in live.leaked:
+            told, reasons = "discarded", (Reason.LEG_LEAK.value,)
+        elif live.interrupted and told.startswith("recorded"):
             told = "interrupted"
         elif told.startswith("recorded") and not stored:
             told, reasons = "not_recorded", (Reason.NO_MEDIA.value,)

@@ -41,6 +41,8 @@ class LiveCall:
     """Purposes for which the agent signed a yes in this call."""
     record_code: str | None = field(default=None, repr=False)
     """Of a recording that was asked for: in memory only, for the agent's page and the caller's ear."""
+    leaked: set[RecordingId] = field(default_factory=set)
+    """Recordings that were destroyed because the caller may be heard on the agent's side."""
     interrupted: bool = False
     over: bool = False
     leaving: LeaveLeg | None = None

@@ -143,7 +143,13 @@ class MediaReports:
         """A side that can't be stored ends the recording of both, and the light with it."""
         live = self._calls.by_ref.get(report.call)
         leg = live.call.leg if live is not None else None
+        if report.reason == plane.UNVETTED:
+            self._calls.counters["leaks_not_ruled_out"] += 1
         if live is None or leg is None or report.reason == "no_media":
+            return
+        if report.reason in plane.LEAKS:
+            leg.leaked(report.recording)
+            self._calls.reconsider(live)
             return
         if leg.stage is Stage.OPEN and (leg.recording, leg.seg) == (report.recording, report.seg):
             now, wallclock = self._clock.now(), self._clock.wallclock()

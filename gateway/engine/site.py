@@ -51,6 +51,8 @@ class Site:
     draw_ready: bool = True
     """A demo's draw may be used here: every listener is on loopback."""
     asks: dict[str, Purpose] = field(default_factory=dict)
+    one_sided: frozenset[str] = frozenset()
+    """Questions that say that the agent's side may be kept alone after a no."""
     storage_available: bool = True
     watch: ClockWatch = field(default_factory=ClockWatch)
     state: State = field(default_factory=lambda: State(()))
@@ -165,6 +167,7 @@ class Site:
             prompts=self._prompts(terms),
             recipients=(line.recipient,) if line.recipient is not None else (),
             pages=pages,
+            one_sided=self.one_sided,
             quorum=quorum,
         )
 

@@ -40,6 +40,7 @@ LEAK = "leak"
 """Why a side failed: the other party's voice is in it. Its key is forgotten already; the whole recording must go."""
 UNVETTED = "leak can't be ruled out"
 """The same, where what the other party said couldn't be compared with it."""
+LEAKS = frozenset({LEAK, UNVETTED})
 MAX_LINE = 256 * 1024
 """Longest line of either direction, in bytes."""
 

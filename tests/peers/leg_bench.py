@@ -60,6 +60,8 @@ class LegBench:
         self.pages = 1
         self.recipients: tuple[str, ...] = ("age1qqq",)
         self.quorum: Quorum | None = Quorum(("age1ccc",), "age1ddd")
+        self.one_sided: frozenset[str] = frozenset()
+        """Prompts that say what may be recorded after a no."""
         self.line: Line | None = LINE
         self.changes: dict[str, object] = {}
         """Gathered facts that differ from all green."""
@@ -93,7 +95,7 @@ class LegBench:
         terms = combined(self.agreements)
         facts = replace(green(agreements=self.agreements), wallclock=self.wallclock, **self.changes)  # type: ignore[arg-type]  # any fact
         prompts = dict.fromkeys(Purpose, terms.prompts[0]) if terms.prompts else {}
-        return Circumstances(facts, terms, prompts, self.recipients, self.pages, self.quorum)
+        return Circumstances(facts, terms, prompts, self.recipients, self.pages, self.quorum, self.one_sided)
 
     # --- what the engine does ----------------------------------------------------------------------------------------
 

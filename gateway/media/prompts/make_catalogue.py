@@ -36,6 +36,7 @@ class Spoken:
     text: str
     purpose: str = ""
     """What a question asks for."""
+    one_sided: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,31 @@ SPOKEN: Final = (
     Spoken("ask-dispute-nb-1", "ask", "nb", "nb", 182,
            "Ønsker du at denne samtalen tas opp, som bevis for begge parter? "
            "For ja, trykk 1. For nei, trykk 9. Uten svar blir det ikke tatt opp.", "dispute"),
+    Spoken("ask-side-de-1", "ask", "de", "de", 200,
+           "Dürfen wir dieses Gespräch aufzeichnen, um die Person am Telefon zu schulen? Für ja drücken Sie die 1. "
+           "Bei 9 nehmen wir vielleicht nur diese Person auf, Sie nicht. Ohne Antwort nichts.", "coaching", True),
+    Spoken("ask-side-en-1", "ask", "en", "en-gb", 196,
+           "May we record this call, to coach the person you are speaking with? For yes, press 1. If you press 9, "
+           "we may record only that person, not you. Without an answer, nothing.", "coaching", True),
+    Spoken("ask-side-nb-1", "ask", "nb", "nb", 202,
+           "Kan vi ta opp denne samtalen, for å veilede den du snakker med? For ja, trykk 1. Trykker du 9, "
+           "kan vi ta opp bare den personen, ikke deg. Uten svar ingenting.", "coaching", True),
+    Spoken("ask-quality-side-de-1", "ask", "de", "de", 200,
+           "Dürfen wir dieses Gespräch aufzeichnen, um unsere Abläufe zu verbessern? Für ja drücken Sie die 1. "
+           "Bei 9 nehmen wir vielleicht nur die Person am Telefon auf, Sie nicht. Ohne Antwort nichts.",
+           "process_quality", True),
+    Spoken("ask-quality-side-en-1", "ask", "en", "en-gb", 196,
+           "May we record this call, to improve how we work? For yes, press 1. If you press 9, we may record only "
+           "the person you are speaking with, not you. Without an answer, nothing.", "process_quality", True),
+    Spoken("ask-quality-side-nb-1", "ask", "nb", "nb", 202,
+           "Kan vi ta opp denne samtalen, for å forbedre måten vi arbeider på? For ja, trykk 1. Trykker du 9, "
+           "kan vi ta opp bare den du snakker med, ikke deg. Uten svar ingenting.", "process_quality", True),
+    Spoken("notice-side-de-1", "notice", "de", "de", 185,
+           "Jetzt wird nur die andere Person aufgezeichnet. Mit Stern 9 beenden Sie das."),
+    Spoken("notice-side-en-1", "notice", "en", "en-gb", 180,
+           "Only the other person is recorded now. Press star 9 to stop it."),
+    Spoken("notice-side-nb-1", "notice", "nb", "nb", 182,
+           "Nå tas bare den andre personen opp. Trykk stjerne 9 for å stoppe."),
     Spoken("notice-de-1", "notice", "de", "de", 185,
            "Die Aufzeichnung beginnt jetzt. Mit Stern 9 beenden Sie sie."),
     Spoken("notice-en-1", "notice", "en", "en-gb", 180,
@@ -113,8 +139,8 @@ TONES: Final = (
 def main() -> int:
     """Write every file and the index; the exit status."""
     SHIPPED.mkdir(exist_ok=True)
-    sounds = [_write(said.id, said.kind, said.language, said.text, _speak(said), said.purpose) for said in SPOKEN]
-    sounds += [_write(tone.id, tone.kind, "", "", _beep(tone)) for tone in TONES]
+    sounds = [_write(said, _speak(said)) for said in SPOKEN]
+    sounds += [_write(Spoken(tone.id, tone.kind, "", "", 0, ""), _beep(tone)) for tone in TONES]
     write_index(SHIPPED, sounds)
     return 0
 
@@ -165,16 +191,17 @@ def _sine(frequency: int, ms: int) -> NDArray[np.float64]:
     return np.asarray(10 ** (LEVEL_DB / 20) * np.sqrt(2) * np.sin(2 * np.pi * frequency * at / RATE) * edge)
 
 
-def _write(name: str, kind: Kind, language: str, text: str, samples: NDArray[np.float64], purpose: str = "") -> Sound:
+def _write(said: Spoken, samples: NDArray[np.float64]) -> Sound:
     out = io.BytesIO()
     with wave.open(out, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(RATE)
         file.writeframes(np.rint(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
-    file_name = f"{name}.wav"
+    file_name = f"{said.id}.wav"
     (SHIPPED / Path(file_name)).write_bytes(out.getvalue())
-    return Sound(name, kind, language, file_name, hashlib.sha256(out.getvalue()).hexdigest(), text, purpose)
+    digest = hashlib.sha256(out.getvalue()).hexdigest()
+    return Sound(said.id, said.kind, said.language, file_name, digest, said.text, said.purpose, said.one_sided)
 
 
 if __name__ == "__main__":

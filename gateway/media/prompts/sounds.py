@@ -40,6 +40,8 @@ class Sound:
     """What is said; empty for tones."""
     purpose: str = ""
     """Of a question: what it asks for, so that nobody's yes to one thing is taken for another."""
+    one_sided: bool = False
+    """Of a question: it says that after a no the other person's side may be kept alone."""
 
 
 _INDEX: Final = TypeAdapter(tuple[Sound, ...])

@@ -12,9 +12,15 @@ from gateway.media.prompts.sounds import INDEX, SHIPPED, Catalogue
 from gateway.rtp.g711 import RATE, decode
 from policy.terms import Purpose
 
-QUESTIONS = {"ask": "coaching", "ask-quality": "process_quality", "ask-dispute": "dispute"}
+QUESTIONS = {
+    "ask": "coaching",
+    "ask-quality": "process_quality",
+    "ask-dispute": "dispute",
+    "ask-side": "coaching",
+    "ask-quality-side": "process_quality",
+}
 IDS = [
-    *(f"{kind}-{language}-1" for kind in (*QUESTIONS, "notice") for language in ("de", "en", "nb")),
+    *(f"{kind}-{language}-1" for kind in (*QUESTIONS, "notice", "notice-side") for language in ("de", "en", "nb")),
     *(f"{kind}-{language}-1" for kind in ("code", "again") for language in ("de", "en", "nb")),
     *(f"digit-{language}-{digit}" for language in ("de", "en", "nb") for digit in range(10)),
     "tone-start",
@@ -32,6 +38,7 @@ def test_the_catalogue_holds_what_is_asked_for():
             assert "1" in sound.text
             assert "9" in sound.text
             assert sound.purpose == QUESTIONS[sound.id.rsplit("-", 2)[0]]
+            assert sound.one_sided == ("-side-" in sound.id)
     assert set(QUESTIONS.values()) == set(Purpose), "every purpose can be asked for"
     said = {entry.id: entry.text for entry in make_catalogue.SPOKEN}
     assert {sound.id: sound.text for sound in sounds.values() if sound.text} == said
