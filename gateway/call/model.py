@@ -58,6 +58,8 @@ class NewCall:
     queue: str | None
     outside: Private | None
     """The outside party's number or user part; None when withheld."""
+    also_said: tuple[Private, ...] = ()
+    """What other sources said for `extension`: where that is another agent's seat, the leg is nobody's."""
 
     def __repr__(self) -> str:
         return f"NewCall(uac={self.uac})"

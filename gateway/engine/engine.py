@@ -140,7 +140,7 @@ class Engine:
         if new is not None:
             live.call.identify(new)
         if not live.call.needs_lease:
-            live.agent = self.site.holder(live.call.new.extension)
+            live.agent = self.site.claimant(live.call.new)
         self.apply(live, live.call.answered(dialog, live.agent))
         if live.call.needs_lease:
             self.hearsay.seat(live)

@@ -82,7 +82,7 @@ class Hearsay:
         held = call.lease is not None and self._calls.clock.now() < call.lease.until
         if not held or call.answered_dialog is None or call.leg is not None:
             return
-        live.agent = self._calls.site.holder(call.new.extension)
+        live.agent = self._calls.site.claimant(call.new)
         if live.agent is not None:
             self._calls.apply(live, call.seat(live.agent))
 

@@ -138,6 +138,12 @@ class Site:
             return None
         return seat.agent
 
+    def claimant(self, new: NewCall) -> str | None:
+        """Whose leg a call is; None also where what was said of the extension names two agents' seats."""
+        agent = self.holder(new.extension)
+        others = {self.holder(one) for one in new.also_said} - {None}
+        return agent if others <= {agent} else None
+
     def gather(self, agent: str, new: NewCall, pages: int, now: float, wallclock: datetime) -> Circumstances:
         """Facts about site and agent for one decision, and what asking and recording would use."""
         self.turn(wallclock)
@@ -206,7 +212,7 @@ class Site:
             phase=self.phase(line.id, wallclock),
             group_size=sum(1 for other in self.agents.values() if other.group == line.group and not other.disabled),
             campaign_agents=sum(1 for other in self.agents.values() if not other.disabled),
-            seat_bound=not line.disabled and self.holder(new.extension) == line.id,
+            seat_bound=not line.disabled and self.claimant(new) == line.id,
             key_available=line.recipient is not None,
             blackout=line.blackout,
             agent_informed=any(

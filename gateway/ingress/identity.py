@@ -36,20 +36,24 @@ class Identity:
         """What an initial INVITE says; it passed the validator."""
         trusted = source is self.pbx_side
         from_agent = source is Side.AGENT
+        said = self._extensions(request, trusted, from_agent)
         return NewCall(
             call_id=SipCallId(request.get("call-id") or ""),
             uac_tag=address(request, "from").tag or "",
             uac=Party.AGENT if from_agent else Party.CALLER,
-            extension=self._extension(request, trusted, from_agent),
+            extension=said[0] if said else None,
             queue=self._queue(request) if trusted else None,
             outside=self._outside(request, trusted, from_agent),
+            also_said=tuple(said[1:]),
         )
 
     def refuses(self, message: Message, source: Side) -> bool:
         """Whether the PBX says that the caller doesn't want to be recorded. Nothing that it says here can be a yes."""
         return source is self.pbx_side and (message.get(REFUSAL) or "").strip().lower() == "no"
 
-    def _extension(self, request: Request, trusted: bool, from_agent: bool) -> Private | None:
+    def _extensions(self, request: Request, trusted: bool, from_agent: bool) -> list[Private]:
+        """What each source says, in the configured order."""
+        said = []
         for source in self.config.extension:
             name = source.removeprefix("header:")
             if source.startswith("header:"):
@@ -59,10 +63,11 @@ class Identity:
             else:
                 found = _user(request.uri) if not from_agent else None
             if found:
-                return Private(found.strip())
-        if from_agent and not trusted:
-            return _private(_user(address(request, "from").uri))
-        return None
+                said.append(Private(found.strip()))
+        if not said and from_agent and not trusted:
+            sender = _private(_user(address(request, "from").uri))
+            said = [sender] if sender is not None else []
+        return said
 
     def _queue(self, request: Request) -> str | None:
         value = (request.get(self.config.queue.removeprefix("header:").lower()) or "").strip()

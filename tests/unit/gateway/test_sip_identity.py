@@ -85,6 +85,12 @@ def test_the_pbx_s_header_goes_before_everything(identity, source):
     assert (shown(new.extension), new.queue) == ("9999", "vip")
 
 
+def test_what_the_other_sources_say_is_kept_as_a_contradiction():
+    new = PHONES.new_call(invite(*CLAIMS), Side.CALLER)
+    assert [shown(one) for one in new.also_said] == ["7001"]
+    assert PHONES.new_call(invite(), Side.CALLER).also_said == ()
+
+
 def test_the_order_is_the_configured_one():
     asserted_first = Identity(
         IdentityConfig(placement="trunk", extension=["p-asserted-identity", "header:X-Fairtap-Extension"])

@@ -182,6 +182,15 @@ async def test_a_new_claim_moves_the_seat(house):
     assert (house.site.holder(Private("200")), house.site.holder(Private("300"))) == (None, agent)
 
 
+async def test_words_that_name_two_agents_seats_name_nobody(house):
+    agent, other = await house.hire("200"), await house.hire("201")
+    said = replace(call("200"), also_said=(Private("200"), Private("a-contact")))
+    assert house.site.claimant(said) == agent and facts(house, agent, said).seat_bound is True
+    for contradicted in (replace(said, also_said=(Private("201"),)), replace(call("201"), also_said=(Private("200"),))):
+        assert house.site.claimant(contradicted) is None
+        assert not any(facts(house, one, contradicted).seat_bound for one in (agent, other))
+
+
 async def test_everything_is_there_again_after_a_restart(house):
     await house.enact()
     agent = await house.hire("200", key=Identity.generate())
