@@ -96,6 +96,8 @@ class RunningSite:
         self.folder = folder
         self.at = at or find_addresses()
         self.desks: list[Desk] = []
+        self.codes: list[str] = []
+        """The desks' enrolment codes, all of them spent."""
         self.prompt_end: Samples = Catalogue().samples(PROMPT)[-RATE:]
         """The last second of the question: once a caller heard it, a key is an answer."""
         self._wanted = desks
@@ -328,5 +330,5 @@ class RunningSite:
             keys = new_keys(self.folder / "keys", f"agent-{number}")
             desk = Desk(self.at.base_url, keys, extension, phone, self._clock)
             self.desks.append(await self._stack.enter_async_context(desk))
-        codes = [await self.office.enrolment_code(agent) for agent in agents[: self._wanted]]
-        await staff.seat_all(self.desks, codes, [secrets.token_urlsafe(16) for _ in self.desks])
+        self.codes = [await self.office.enrolment_code(agent) for agent in agents[: self._wanted]]
+        await staff.seat_all(self.desks, self.codes, [secrets.token_urlsafe(16) for _ in self.desks])

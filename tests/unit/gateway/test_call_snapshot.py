@@ -102,7 +102,7 @@ def test_a_call_without_ports_has_no_entry():
 def test_a_call_id_of_any_bytes_that_passed_the_validator_can_be_kept():
     call, tag = fresh(), DialogTag("\udcff€")
     call.new = NewCall(
-        SipCallId(b"caf\xe9@\xc3\xa9".decode("utf-8", "surrogateescape")), "t\udce9g", Side.AGENT, *[None] * 3
+        SipCallId(b"caf\xe9@\xc3\xa9".decode("utf-8", "surrogateescape")), "t\udce9g", Side.AGENT, None, None, None
     )
     call.describe(SdpMessage(Side.AGENT, None, "offer", sdp("10.0.0.77", 4000)), 1.0)
     call.describe(SdpMessage(Side.CALLER, tag, "answer", sdp("192.0.2.66", 6000)), 2.0)
