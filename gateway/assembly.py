@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from gateway.build import build_digest
+from gateway.build import build_digest, build_entry
 from gateway.clock import Clock, SystemClock
 from gateway.config import Config, Listener
 from gateway.control.server import ControlServer
@@ -22,6 +22,7 @@ from gateway.engine.engine import Engine
 from gateway.engine.ids import Ids
 from gateway.engine.jobs import Jobs
 from gateway.engine.ledger import HeldShare, Ledger
+from gateway.engine.log_keeper import LogKeeper
 from gateway.engine.protected import ProtectedListError, ProtectedParties
 from gateway.engine.site import Site
 from gateway.engine.workers import Workers
@@ -41,6 +42,8 @@ from storage.decisions import Decisions
 from storage.gateway_key import load_or_create, vkey
 from storage.legs import Legs
 from storage.lock import WriterLock
+from storage.log.files import LocalLogFiles
+from storage.log.publish import Publisher
 from storage.record_codes import RecordCodes, load_or_create_key
 from storage.recordings import Recordings
 from storage.roster import Roster
@@ -83,12 +86,15 @@ async def _serve(config: Config) -> None:
 async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
     data_dir = config.site.data_dir.absolute()
     key = load_or_create(data_dir)
-    origin = f"{config.site.name}/fairtap"
+    origin, build = f"{config.site.name}/fairtap", build_entry(config)
     blobs, vault = LocalBlobs(data_dir), LocalVault(data_dir)
-    sealer = Sealer(blobs, vault, key, gateway=vkey(origin, key.verify_key), build=build_digest(config))
+    sealer = Sealer(blobs, vault, key, gateway=vkey(origin, key.verify_key), build=build_digest(build))
     recordings, consents = Recordings(database, sealer), Consents(database)
     bus = EventBus()
     sounds = tuple(Catalogue().sounds.values())
+    publisher = Publisher(database, LocalLogFiles(data_dir), key)
+    logs = LogKeeper(database, publisher, config.site.name, build, clock, bus)
+    await logs.begin()
     site = Site(
         clock=clock,
         roster=Roster(database),
@@ -137,7 +143,7 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
     await site.load()
     site.watch.last_entry = await decisions.newest()
     control = ControlServer(config.run_dir / "control.sock", Commands(engine), bus)
-    jobs = Jobs(engine, consents, config.run_dir)
+    jobs = Jobs(engine, consents, config.run_dir, logs, config.log.publish_s)
     return _Parts(engine, workers, control, jobs, Inline(config, engine, clock), NgControl(config, engine, clock))
 
 

@@ -13,9 +13,12 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
 
 from crypto.commitment import new_salt
+from policy.log_entry import Key
 from storage import consents
 from storage.database import Database
 from storage.errors import AgentUnknown, RosterValueError, SeatConflict, StaleClaim
+from storage.log.wal import append_committed
+from storage.manifest import format_time
 from storage.names import AgentId
 from storage.tables import agent_keys, agents, seats
 
@@ -161,6 +164,8 @@ class Roster:
             connection.execute(update(agents).where(agents.c.id == agent).values(key_seq=seq))
             connection.execute(delete(seats).where(seats.c.agent == agent))
             consents.reset(connection, agent, at)
+            told = {"who": agent, "recipient": recipient, "from": format_time(at), "to": None}
+            append_committed(connection, Key, agent, told)
             return seq
 
         return await self._database.write(work)

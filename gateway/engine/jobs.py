@@ -1,4 +1,4 @@
-"""What runs by the clock: timers of legs, heartbeats, retention, and the probe that trusts a disk again."""
+"""What runs by the clock: timers of legs, heartbeats, retention, and the probe that trusts a disk again, the log."""
 
 import asyncio
 import contextlib
@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from gateway.engine.engine import Engine
+from gateway.engine.log_keeper import LogKeeper
 from gateway.events import Alarm
 from policy.endings import warnings_between
 from policy.messages import say_warning
@@ -34,9 +35,11 @@ WORKERS_REPORT_S = 3.0
 class Jobs:
     """All jobs of one gateway."""
 
-    def __init__(self, engine: Engine, consents: Consents, run_dir: Path) -> None:
+    def __init__(self, engine: Engine, consents: Consents, run_dir: Path, logs: LogKeeper, publish_s: float) -> None:
         self._engine = engine
         self._consents = consents
+        self._logs = logs
+        self._publish_s = publish_s
         self._probe_file = run_dir / "probe"
         self._warned_until: datetime | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -50,6 +53,7 @@ class Jobs:
             (PROBE_S, self._probe),
             (WARNINGS_S, self._warn),
             (SURVEY_S, self._survey),
+            (self._publish_s, self._logs.publish),
         )
         self._tasks = [asyncio.create_task(self._every(period, job)) for period, job in jobs]
         self._tasks.append(asyncio.create_task(self._leftovers()))

@@ -14,6 +14,7 @@ from policy.terms import Lane, Purpose, Side
 from storage import gateway_key
 from storage.blobs import LocalBlobs
 from storage.database import Database
+from storage.log import wal
 from storage.legs import LegEntry, Legs
 from storage.names import AgentId, SegmentKey
 from storage.recordings import Begin, Recordings, SealFacts
@@ -48,6 +49,7 @@ async def open_folder(root: Path, url: str = "", *, migrate: bool = True) -> Fol
     database = await Database.open(url or f"sqlite:///{root}/fairtap.db")
     if migrate:
         await database.migrate()
+        await database.write(lambda connection: wal.open_log(connection, ORIGIN))
     key = gateway_key.load_or_create(root)
     vkey = gateway_key.vkey("hamburg", key.verify_key)
     sealer = Sealer(LocalBlobs(root), LocalVault(root), key, gateway=vkey, build=BUILD)

@@ -1,0 +1,57 @@
+"""Keeps the site's logs: opens the block of the day and the next one in time, says what runs, publishes."""
+
+from dataclasses import dataclass
+
+import structlog
+
+from gateway.clock import Clock
+from gateway.event_bus import EventBus
+from gateway.events import Alarm
+from policy.log_entry import Build
+from storage.database import Database
+from storage.errors import LogBroken, StorageError
+from storage.log import wal
+from storage.log.blocks import keep_open
+from storage.log.publish import Publisher
+
+__all__ = ["LogKeeper"]
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class LogKeeper:
+    """One for each gateway process."""
+
+    database: Database
+    publisher: Publisher
+    site: str
+    build: Build
+    clock: Clock
+    bus: EventBus
+
+    async def begin(self) -> None:
+        """Logs stand open and say which build serves, before anything else is written. Raises StorageError."""
+        opened = await self._keep_open()
+        earlier = [origin for origin in await self.database.read(wal.open_logs) if origin not in opened]
+        await self._say_build(earlier)
+
+    async def publish(self) -> None:
+        """Publish what waits; what fails is told and tried again at the next turn."""
+        try:
+            await self._keep_open()
+            await self.publisher.publish_all()
+        except LogBroken as error:
+            log.error("the log isn't published any more", fault=str(error))
+            self.bus.publish(Alarm("log", "the log's files don't fit its entries: nothing is published"))
+        except StorageError:
+            self.bus.publish(Alarm("log", "the log cannot be published: check the disk"))
+
+    async def _keep_open(self) -> list[str]:
+        today = self.clock.wallclock().date()
+        opened = await self.database.write(lambda connection: keep_open(connection, self.site, today))
+        await self._say_build(opened)
+        return opened
+
+    async def _say_build(self, origins: list[str]) -> None:
+        await self.database.write(lambda connection: [wal.append(connection, origin, self.build) for origin in origins])
