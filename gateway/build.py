@@ -18,7 +18,7 @@ PAGES = "api/web"
 def build_entry(config: Config) -> Build:
     """Digests of the code, of the effective configuration, and of all that the pages are made of."""
     root = Path(__file__).parents[1]
-    files = sorted(path for package in PACKAGES for path in (root / package).rglob("*") if _counts(path))
+    files = [path for package in PACKAGES for path in sorted((root / package).rglob("*")) if _counts(path)]
     code, pages = hashlib.sha256(), hashlib.sha256()
     for path in files:
         name = path.relative_to(root).as_posix()

@@ -40,7 +40,7 @@ class Anchor:
     key: str
     """`ssh-ed25519 …`, without comment."""
     rkey: str | None
-    """`age1…` of a council or DPO, null for the employer."""
+    """`age1…` of a council or DPO; always null for the employer."""
     seq: int
     prev: str | None
 
@@ -311,8 +311,7 @@ def _always(_: object) -> bool:
 
 
 def _anchor_fits(members: Mapping[str, Any]) -> bool:
-    role, recipient = members["role"], members["rkey"] is not None
-    recipient_fits = recipient if role in ("council", "dpo") else not recipient or role in WITH_RECIPIENT
+    recipient_fits = members["rkey"] is None or members["role"] in WITH_RECIPIENT
     return (members["seq"] == 1) == (members["prev"] is None) and recipient_fits
 
 

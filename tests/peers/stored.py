@@ -14,8 +14,8 @@ from policy.terms import Lane, Purpose, Side
 from storage import gateway_key
 from storage.blobs import LocalBlobs
 from storage.database import Database
-from storage.log import wal
 from storage.legs import LegEntry, Legs
+from storage.log import wal
 from storage.names import AgentId, SegmentKey
 from storage.recordings import Begin, Recordings, SealFacts
 from storage.roster import NewAgent, Roster

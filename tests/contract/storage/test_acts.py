@@ -53,7 +53,6 @@ async def test_acts_follow_one_another_and_come_back_as_they_were(acts):
 
 
 async def test_the_log_tells_acts_and_the_anchors_they_bring(acts, folder):
-    await folder.database.write(lambda connection: wal.open_log(connection, ORIGIN))
     await acts.set_anchors(ANCHORS, AT)
     made = [act()]
     for key in (NEXT, EMPLOYER):

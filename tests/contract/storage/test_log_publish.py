@@ -196,7 +196,7 @@ async def test_an_older_database_beside_a_newer_log_is_seen(house):
 
 async def test_nothing_is_published_for_a_log_that_nobody_opened(house):
     with pytest.raises(LogClosed):
-        await house.publisher.publish(ORIGIN)
+        await house.publisher.publish("hamburg/fairtap/2026-27")
     with pytest.raises(LogEntryUnknown):
         await house.reader.checkpoint("../../etc")
     with pytest.raises(LogEntryUnknown):

@@ -1,19 +1,26 @@
 """Entries in the rows' own transaction: dense places, what a new log begins with, openings for their agents."""
 
+import dataclasses
+import json
+from datetime import timedelta
+
 import pytest
 
 from crypto.commitment import opens
 from crypto.ssh_key import SigningKey
 from crypto.x25519 import Identity
+from policy import log_entry
 from policy.errors import LogEntryError
-from policy.log_entry import Anchor, Day, Erase, encode, parse
+from policy.log_entry import Anchor, Day, Erase, Key, encode, parse
 from storage.acts import Acts
 from storage.acts import Anchor as SetAnchor
-from storage.errors import LogClosed
+from storage.erasures import Erasures, Hold
+from storage.errors import HoldError, LogClosed
 from storage.log import wal
 from storage.roster import NewAgent
 from storage.tables import log_openings
-from tests.peers.stored import AT, EPOCH, ORIGIN
+from tests.peers.log_check import personal
+from tests.peers.stored import AT, EPOCH, ORIGIN, begin
 
 LATER = "hamburg/fairtap/2026-27"
 
@@ -28,7 +35,6 @@ def leaves(database, origin=ORIGIN):
 
 
 async def test_entries_have_dense_places_and_one_refused_leaves_no_gap(database):
-    assert await database.write(lambda connection: wal.open_log(connection, ORIGIN))
     assert not await database.write(lambda connection: wal.open_log(connection, ORIGIN))
     for i in range(3):
         assert await database.write(lambda connection, i=i: wal.append(connection, ORIGIN, Day(EPOCH, i))) == i
@@ -47,23 +53,20 @@ async def test_entries_have_dense_places_and_one_refused_leaves_no_gap(database)
 
 
 async def test_a_log_that_is_not_open_takes_nothing(database):
+    await database.write(lambda connection: wal.close_log(connection, ORIGIN))
     for refused in (
+        lambda connection: wal.append(connection, LATER, Day(EPOCH, 0)),
         lambda connection: wal.append(connection, ORIGIN, Day(EPOCH, 0)),
         lambda connection: wal.append_committed(connection, Erase, "x", {}),
         lambda connection: wal.open_log(connection, "../fairtap/2026-14"),
     ):
         with pytest.raises(LogClosed):
             await database.write(refused)
-    await database.write(lambda connection: wal.open_log(connection, ORIGIN))
-    await database.write(lambda connection: wal.close_log(connection, ORIGIN))
-    with pytest.raises(LogClosed):
-        await database.write(lambda connection: wal.append(connection, ORIGIN, Day(EPOCH, 0)))
 
 
 async def test_anchors_stand_in_every_open_log_and_begin_a_new_one(database):
     council, employer = SigningKey.generate().verify_key.line(), SigningKey.generate().verify_key.line()
     recipient = str(Identity.generate().recipient)
-    await database.write(lambda connection: wal.open_log(connection, ORIGIN))
     given = [SetAnchor("council", council, recipient), SetAnchor("employer", employer, recipient)]
     await Acts(database).set_anchors(given, AT)
     await database.write(lambda connection: wal.open_log(connection, LATER))
@@ -75,8 +78,7 @@ async def test_anchors_stand_in_every_open_log_and_begin_a_new_one(database):
 async def test_a_commitment_opens_with_what_its_agent_keeps(folder, database):
     agent = await folder.roster.add(NewAgent("Erika Mustermann", "team-a", "hamburg"), AT)
     told = {"recording": "1" * 32, "side": "agent"}
-    for origin in (ORIGIN, LATER):
-        await database.write(lambda connection, origin=origin: wal.open_log(connection, origin))
+    await database.write(lambda connection: wal.open_log(connection, LATER))
     await database.write(lambda connection: wal.append_committed(connection, Erase, agent, told))
     assert await leaves(database) == []
     [(index, leaf)] = await leaves(database, LATER)
@@ -88,9 +90,46 @@ async def test_a_commitment_opens_with_what_its_agent_keeps(folder, database):
 
 
 async def test_published_rows_go(database):
-    await database.write(lambda connection: wal.open_log(connection, ORIGIN))
     for i in range(4):
         await database.write(lambda connection, i=i: wal.append(connection, ORIGIN, Day(EPOCH, i)))
     await database.write(lambda connection: wal.drop(connection, ORIGIN, 3))
     assert [index for index, _ in await leaves(database)] == [3]
     assert await database.read(wal.known_logs) == {ORIGIN: 4}
+
+
+async def openings(database):
+    rows = await database.read(lambda connection: connection.execute(log_openings.select()).all())
+    return [(row.agent, row.origin, row.idx, row.kind, json.loads(row.told), bytes(row.salt)) for row in rows]
+
+
+async def test_what_agents_and_their_officers_do_is_a_commitment_in_the_log(folder, database, identity):
+    await begin(folder, "1" * 32, identity)
+    recording = await folder.recordings.get("1" * 32)
+    signing = str(SigningKey.generate().verify_key)
+    recipient = str(identity.recipient)
+    await folder.roster.enrol(
+        recording.agent, recipient=recipient, signing_key=signing, statement="{}", signature="s", at=AT
+    )
+    erasures = Erasures(folder.recordings)
+    for _ in range(2):  # asked for twice is asked for once
+        await erasures.request(recording.id, "agent", AT)
+    until = AT + timedelta(days=9)
+    await erasures.hold(hold := Hold(recording.id, "dpo", "Case of Erika Mustermann", AT, until))
+    assert await erasures.lift(recording.id, "dpo")
+    assert not await erasures.lift(recording.id, "dpo")
+    with pytest.raises(HoldError):
+        await erasures.hold(dataclasses.replace(hold, reason=""))
+
+    entries = [parse(leaf) for _, leaf in await leaves(database)]
+    told = {
+        Key: {"who": recording.agent, "recipient": recipient, "from": "2026-04-06T09:30:15.123Z", "to": None},
+        Erase: {"recording": recording.id, "side": "agent"},
+        log_entry.Hold: {"recording": recording.id, "by": "dpo", "until": "2026-04-15T09:30:15.123Z"},
+        log_entry.Unhold: {"recording": recording.id, "by": "dpo"},
+    }
+    assert [type(entry) for entry in entries] == list(told)
+    for index, (entry, kept) in enumerate(zip(entries, await openings(database), strict=True)):
+        assert kept[:5] == (recording.agent, ORIGIN, index, entry.t, told[type(entry)])
+        digest = getattr(entry, "c" if isinstance(entry, Key) else "m")
+        assert opens(bytes.fromhex(digest), entry.t, told[type(entry)], kept[5])
+    assert personal(leaf for _, leaf in await leaves(database)) == []

@@ -1,15 +1,29 @@
 """Jobs by the clock: what ends soon is said once, before it ends."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from gateway.engine.jobs import Jobs
+from gateway.engine.log_keeper import LogKeeper
 from gateway.events import Alarm
+from policy.log_block import LogBlock
+from policy.log_entry import Build, parse
+from storage.log import wal
+from storage.log.files import LocalLogFiles
+from storage.log.publish import Publisher
 from tests.peers.engine_bench import EngineBench
+
+BUILD = Build("a" * 64, "b" * 64, "c" * 64)
+
+
+def keeper(bench):
+    folder = bench.folder
+    publisher = Publisher(folder.database, LocalLogFiles(folder.root), folder.key)
+    return LogKeeper(folder.database, publisher, "bremen", BUILD, bench.clock, bench.bus)
 
 
 async def test_an_end_is_warned_of_once_on_its_day(tmp_path):
     bench = await EngineBench.make(tmp_path)
-    jobs = Jobs(bench.engine, bench.engine.site.consents, tmp_path / "run")
+    jobs = Jobs(bench.engine, bench.engine.site.consents, tmp_path / "run", keeper(bench), 60)
     heard = bench.bus.subscribe()
     agreement = bench.site.agreement
     assert agreement is not None
@@ -21,4 +35,47 @@ async def test_an_end_is_warned_of_once_on_its_day(tmp_path):
     said = [event.text for event in [one async for one in heard] if isinstance(event, Alarm)]
     assert [text for text in said if "7" in text and agreement.id in text] == said
     assert len(said) == 1
+    await bench.close()
+
+
+async def told(bench, origin):
+    rows = await bench.folder.database.read(lambda connection: wal.waiting(connection, origin, 0, 99))
+    return [parse(leaf) for _, leaf in rows]
+
+
+async def test_logs_are_open_before_their_block_begins_and_say_what_runs(tmp_path):
+    bench = await EngineBench.make(tmp_path)
+    logs = keeper(bench)
+    await logs.begin()
+    today = LogBlock.of_day("bremen", bench.clock.wallclock().date())
+    assert BUILD in await told(bench, str(today))
+    later = LogBlock.of_day("bremen", today.days[1])
+    soon = datetime.combine(today.days[1], time(), UTC) - timedelta(days=8)
+    bench.clock.step((soon - bench.clock.wallclock()).total_seconds())
+    await logs.publish()
+    assert (await bench.folder.database.read(wal.open_logs))[-1] == str(later)
+    assert (bench.folder.root / "log" / str(later) / "checkpoint").exists()
+    bench.clock.step(24 * 86_400)
+    await logs.publish()
+    standing = await bench.folder.database.read(wal.open_logs)
+    assert str(later) in standing and str(today) not in standing
+    await bench.close()
+
+
+async def test_a_log_that_cannot_be_published_is_told_and_costs_nothing_else(tmp_path):
+    bench = await EngineBench.make(tmp_path)
+    logs = keeper(bench)
+    await logs.begin()
+    await logs.publish()
+    heard = bench.bus.subscribe()
+    [checkpoint] = (bench.folder.root / "log" / "bremen").glob("*/*/checkpoint")
+    checkpoint.write_bytes(checkpoint.read_bytes().replace(b"\n", b"\n\n", 1))
+    await logs.publish()
+    heal = bench.break_database()
+    await logs.publish()
+    heal()
+    heard.end()
+    alarms = [event.text for event in [one async for one in heard] if isinstance(event, Alarm)]
+    assert len(alarms) == 2
+    assert "nothing is published" in alarms[0] and "check the disk" in alarms[1]
     await bench.close()

@@ -90,7 +90,6 @@ def test_fields_that_contradict_one_another_are_refused():
         EClose(EPOCH, {"team": Counted(1, 2)}, 3, D1, x),
         EClose(EPOCH, {}, 3, D1, {"protected": 0}),
         dataclasses.replace(council, seq=2),
-        dataclasses.replace(council, rkey=None),
         dataclasses.replace(employer, prev=None),
         dataclasses.replace(employer, rkey=council.rkey),
     ):
