@@ -1,26 +1,22 @@
 """Entries in the rows' own transaction: dense places, what a new log begins with, openings for their agents."""
 
-import dataclasses
 import json
-from datetime import timedelta
 
 import pytest
 
 from crypto.commitment import opens
 from crypto.ssh_key import SigningKey
 from crypto.x25519 import Identity
-from policy import log_entry
 from policy.errors import LogEntryError
 from policy.log_entry import Anchor, Day, Erase, Key, encode, parse
 from storage.acts import Acts
 from storage.acts import Anchor as SetAnchor
-from storage.erasures import Erasures, Hold
-from storage.errors import HoldError, LogClosed
+from storage.errors import LogClosed
 from storage.log import wal
 from storage.roster import NewAgent
 from storage.tables import log_openings
 from tests.peers.log_check import personal
-from tests.peers.stored import AT, EPOCH, ORIGIN, begin
+from tests.peers.stored import AT, EPOCH, ORIGIN
 
 LATER = "hamburg/fairtap/2026-27"
 
@@ -97,39 +93,14 @@ async def test_published_rows_go(database):
     assert await database.read(wal.known_logs) == {ORIGIN: 4}
 
 
-async def openings(database):
-    rows = await database.read(lambda connection: connection.execute(log_openings.select()).all())
-    return [(row.agent, row.origin, row.idx, row.kind, json.loads(row.told), bytes(row.salt)) for row in rows]
-
-
-async def test_what_agents_and_their_officers_do_is_a_commitment_in_the_log(folder, database, identity):
-    await begin(folder, "1" * 32, identity)
-    recording = await folder.recordings.get("1" * 32)
-    signing = str(SigningKey.generate().verify_key)
-    recipient = str(identity.recipient)
-    await folder.roster.enrol(
-        recording.agent, recipient=recipient, signing_key=signing, statement="{}", signature="s", at=AT
-    )
-    erasures = Erasures(folder.recordings)
-    for _ in range(2):  # asked for twice is asked for once
-        await erasures.request(recording.id, "agent", AT)
-    until = AT + timedelta(days=9)
-    await erasures.hold(hold := Hold(recording.id, "dpo", "Case of Erika Mustermann", AT, until))
-    assert await erasures.lift(recording.id, "dpo")
-    assert not await erasures.lift(recording.id, "dpo")
-    with pytest.raises(HoldError):
-        await erasures.hold(dataclasses.replace(hold, reason=""))
-
-    entries = [parse(leaf) for _, leaf in await leaves(database)]
-    told = {
-        Key: {"who": recording.agent, "recipient": recipient, "from": "2026-04-06T09:30:15.123Z", "to": None},
-        Erase: {"recording": recording.id, "side": "agent"},
-        log_entry.Hold: {"recording": recording.id, "by": "dpo", "until": "2026-04-15T09:30:15.123Z"},
-        log_entry.Unhold: {"recording": recording.id, "by": "dpo"},
-    }
-    assert [type(entry) for entry in entries] == list(told)
-    for index, (entry, kept) in enumerate(zip(entries, await openings(database), strict=True)):
-        assert kept[:5] == (recording.agent, ORIGIN, index, entry.t, told[type(entry)])
-        digest = getattr(entry, "c" if isinstance(entry, Key) else "m")
-        assert opens(bytes.fromhex(digest), entry.t, told[type(entry)], kept[5])
-    assert personal(leaf for _, leaf in await leaves(database)) == []
+async def test_an_enrolment_is_in_the_log_and_opens_for_its_agent(folder, database, identity):
+    agent = await folder.roster.add(NewAgent("Erika Mustermann", "team-a", "hamburg"), AT)
+    recipient, signing = str(identity.recipient), str(SigningKey.generate().verify_key)
+    await folder.roster.enrol(agent, recipient=recipient, signing_key=signing, statement="{}", signature="s", at=AT)
+    [(index, leaf)] = await leaves(database)
+    entry, told = parse(leaf), {"who": agent, "recipient": recipient, "from": "2026-04-06T09:30:15.123Z", "to": None}
+    [row] = await database.read(lambda connection: connection.execute(log_openings.select()).all())
+    assert (row.agent, row.idx, row.kind, json.loads(row.told)) == (agent, index, "key", told)
+    assert isinstance(entry, Key)
+    assert opens(bytes.fromhex(entry.c), "key", told, bytes(row.salt))
+    assert personal([leaf]) == []
