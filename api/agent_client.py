@@ -10,7 +10,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import httpx
 
@@ -20,14 +20,16 @@ from crypto.ssh_key import SigningKey
 from crypto.x25519 import Identity
 from gateway.clock import Clock
 from policy.statements import (
+    CALL_CONSENT_NAMESPACE,
     CONSENT_NAMESPACE,
     ENROLMENT_NAMESPACE,
     SEAT_NAMESPACE,
+    CallConsent,
     ConsentStatement,
     Enrolment,
     SeatClaim,
 )
-from policy.terms import Purpose
+from policy.terms import Lane, Purpose
 
 __all__ = ["AgentClient", "AgentKeys", "ClientProblem", "LiveEvent"]
 
@@ -158,6 +160,25 @@ class AgentClient:
     async def caller_refused(self, call: str) -> dict[str, Any]:
         """The caller said no."""
         return await self._call("POST", f"/agents/me/calls/{call}/caller-refused")
+
+    async def request_record(self, call: str, lane: Lane = Lane.CUSTOMER_REQUEST) -> dict[str, Any]:
+        """Have this call recorded for the caller, or for oneself; the caller is asked."""
+        purpose = (await self.agreement())["asked_for"].get(lane.value)
+        if purpose is None:
+            raise ApiError(f"the agreement in force has no lane `{lane.value}`")
+        body = {"lane": lane.value, "statement": await self._yes_in_call(call, Purpose(purpose))}
+        return await self._call("POST", f"/agents/me/calls/{call}/request-record", body)
+
+    async def answer_in_call(self, call: str, purpose: Purpose, answer: Literal["yes", "no"]) -> dict[str, Any]:
+        """This agent's own answer for this call."""
+        body: dict[str, Any] = {"purpose": purpose.value, "answer": answer}
+        if answer == "yes":
+            body["statement"] = await self._yes_in_call(call, purpose)
+        return await self._call("POST", f"/agents/me/calls/{call}/consent", body)
+
+    async def _yes_in_call(self, call: str, purpose: Purpose) -> dict[str, str]:
+        said = CallConsent((await self.me())["id"], call, purpose, "yes")
+        return self._sign(CALL_CONSENT_NAMESPACE, said.canonical())
 
     async def pause(self, call: str) -> dict[str, Any]:
         """Pause the recording, as for card data."""

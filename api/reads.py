@@ -79,6 +79,10 @@ class AgreementInForce:
     rates: Mapping[str, str] = field(default_factory=dict)
     """Percent by rule, as acts have left them."""
     suspended: bool = False
+    asked_for: Mapping[str, str] = field(default_factory=dict)
+    """Lane to purpose of what agents may ask for in a call."""
+    drawn_for: Sequence[str] = ()
+    """Purposes that legs are drawn for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,6 +180,13 @@ class Ack(Body):
     page: str | None = Field(default=None, pattern=_HEX)
 
 
+class RecordRequest(Body):
+    """The agent wants this call recorded: for the caller, or for themselves alone; signed as a yes in this call."""
+
+    lane: Literal["customer_request", "agent_request"] = "customer_request"
+    statement: SignedStatement
+
+
 class InCallAnswer(Body):
     """The agent's own answer for this call."""
 
@@ -264,6 +271,10 @@ class AgreementOut(BaseModel):
     consents: list[ConsentTextOut]
     rates: dict[str, str]
     """Percent by rule, as they are now: acts may have lowered what the document says."""
+    asked_for: dict[str, str]
+    """Lane to purpose of what agents may ask for in a call."""
+    drawn_for: list[str]
+    """Purposes that legs are drawn for."""
     suspended: bool
 
 
@@ -287,6 +298,7 @@ class CheckResult(BaseModel):
     ok: bool
     digest: str | None
     faults: list[FaultOut]
+    notes: list[str] = []
 
 
 Figures = Annotated[dict[Annotated[str, StringConstraints(max_length=128)], int], Field(max_length=512)]

@@ -32,12 +32,13 @@ from policy.acts import parse_act
 from policy.agreement.schema import Agreement
 from policy.chain import Posted, fold
 from policy.consent import standing_answer
+from policy.draw_rules import rules
 from policy.errors import PolicyError
 from policy.month import Month
 from policy.percent import percent_text
 from policy.state import Anchor, State, Term, rates_of
 from policy.statements import LANGUAGES
-from policy.terms import Purpose
+from policy.terms import ASKED_LANES, Lane, Purpose
 from policy.texts import consent_text, current_texts, text_sha256
 from storage.acts import Acts
 from storage.blobs import Kind, LocalBlobs
@@ -220,7 +221,13 @@ def _in_force(term: Term, posts: list[Posted], state: State, now: datetime) -> A
         consents=[_text(agreement, purpose) for purpose in agreement.purposes],
         rates={rule: percent_text(ppm) for rule, ppm in rates_of(agreement).items()},
         suspended=state.suspended(now),
+        asked_for={lane.value: purpose.value for lane in Lane if (purpose := _asked_for(agreement, lane)) is not None},
+        drawn_for=sorted({rule.purpose.value for rule in rules(agreement)}),
     )
+
+
+def _asked_for(agreement: Agreement, lane: Lane) -> Purpose | None:
+    return agreement.lanes.purpose(lane) if lane in ASKED_LANES else None
 
 
 def _carries(posted: Posted, digest: str) -> bool:

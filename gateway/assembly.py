@@ -197,11 +197,9 @@ def _say_state(engine: Engine, adopted: int) -> None:
     if agreement is None:
         log.info("nothing is recorded: no agreement is in force")
     elif not engine.site.draw_ready:
-        log.warning("nothing is recorded: only a demo's agreement is drawn under, and that only on loopback listeners")
+        log.warning("no leg is drawn: only a demo's agreement is drawn under, and that only on loopback listeners")
     elif not agreement.demo:
-        log.warning("nothing is recorded: in this version only a demo's agreement is drawn under")
-    if agreement is not None and agreement.lanes.customer_request is not None:
-        log.warning("customer_request opens no tap in this version: its quorum object isn't built yet")
+        log.warning("no leg is drawn: in this version only a demo's agreement is drawn under")
 
 
 def _on_loopback(config: Config) -> bool:

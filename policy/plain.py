@@ -17,7 +17,7 @@ from policy.period import Period
 from policy.plain_words import UNITS, WORDS
 from policy.terms import Phase, Purpose
 
-__all__ = ["Paragraph", "paragraphs", "plain"]
+__all__ = ["Paragraph", "group_sizes", "paragraphs", "plain"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,11 @@ def paragraphs(agreement: Agreement, language: str) -> tuple[Paragraph, ...]:
     """The text by paragraphs, in a fixed order."""
     speaker = _Speaker(agreement, language)
     return tuple(Paragraph(speaker.words[f"h.{name}"], tuple(say(speaker))) for name, say in _PARAGRAPHS.items())
+
+
+def group_sizes(agreement: Agreement, language: str) -> tuple[str, ...]:
+    """What each group's smallest size means for it, a sentence each."""
+    return tuple(_groups(_Speaker(agreement, language)))
 
 
 class _Speaker:
@@ -143,12 +148,18 @@ def _legal(speaker: _Speaker) -> Iterator[str]:
     yield say(f"after.{legal.after_effect}")
 
 
+def _groups(speaker: _Speaker) -> Iterator[str]:
+    lanes = speaker.agreement.lanes
+    key = "group" if lanes.customer_request is not None or lanes.agent_request is not None else "group.drawn_only"
+    yield from (speaker.say(key, group=name, least=least) for name, least in speaker.agreement.scope.groups.items())
+
+
 def _scope(speaker: _Speaker) -> Iterator[str]:
     scope, listed = speaker.agreement.scope, speaker.listed
     yield speaker.say(
         "scope", sites=listed(scope.sites), queues=listed(scope.queues), excluded=listed(scope.excluded_queues)
     )
-    yield from (speaker.say("group", group=group, least=least) for group, least in scope.groups.items())
+    yield from _groups(speaker)
     if not scope.groups:
         yield speaker.say("no_groups")
 

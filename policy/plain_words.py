@@ -38,7 +38,10 @@ DE: Final[Mapping[str, str]] = {
     "after.none": "Nach dem Ende gilt nichts davon weiter.",
     "h.scope": "Wo aufgezeichnet werden darf",
     "scope": "Standorte: {sites}. Warteschlangen: {queues}. Nie aufgezeichnet werden die Warteschlangen: {excluded}.",
-    "group": "Gruppe {group}: nur solange mindestens {least} Beschäftigte dazugehören.",
+    "group": "Gruppe {group}: gezogen wird nur, solange mindestens {least} Beschäftigte dazugehören; "
+    "darunter wird nur aufgezeichnet, was im Gespräch gewünscht wird.",
+    "group.drawn_only": "Gruppe {group}: gezogen wird nur, solange mindestens {least} Beschäftigte dazugehören; "
+    "darunter wird nichts aufgezeichnet.",
     "no_groups": "Gruppen: keine.",
     "h.purposes": "Wofür",
     "purpose": "{purpose}: {necessity}. Rechtsgrundlage: {basis}. Mildere Mittel, die geprüft wurden: {milder}.",
@@ -178,7 +181,10 @@ EN: Final[Mapping[str, str]] = {
     "after.none": "After its end nothing of it goes on.",
     "h.scope": "Where recording is permitted",
     "scope": "Sites: {sites}. Queues: {queues}. These queues are never recorded: {excluded}.",
-    "group": "Group {group}: only while at least {least} employees belong to it.",
+    "group": "Group {group}: drawn only while at least {least} employees belong to it; "
+    "below that, only what is asked for in a call is recorded.",
+    "group.drawn_only": "Group {group}: drawn only while at least {least} employees belong to it; "
+    "below that, nothing is recorded.",
     "no_groups": "Groups: none.",
     "h.purposes": "What for",
     "purpose": "{purpose}: {necessity}. Legal basis: {basis}. Milder means that were considered: {milder}.",
@@ -317,7 +323,10 @@ NB: Final[Mapping[str, str]] = {
     "after.none": "Etter utløpet gjelder ingenting av den videre.",
     "h.scope": "Hvor det kan tas opp",
     "scope": "Steder: {sites}. Køer: {queues}. Disse køene tas aldri opp: {excluded}.",
-    "group": "Gruppe {group}: bare så lenge minst {least} ansatte hører til den.",
+    "group": "Gruppe {group}: det trekkes bare så lenge minst {least} ansatte hører til den; "
+    "under det tas bare det opp som noen ber om i samtalen.",
+    "group.drawn_only": "Gruppe {group}: det trekkes bare så lenge minst {least} ansatte hører til den; "
+    "under det tas ingenting opp.",
     "no_groups": "Grupper: ingen.",
     "h.purposes": "Til hva",
     "purpose": "{purpose}: {necessity}. Rettslig grunnlag: {basis}. Mildere midler som er vurdert: {milder}.",

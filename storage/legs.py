@@ -20,6 +20,7 @@ from crypto.framing import parse_hex
 from policy import draw_rules
 from policy.agreement.schema import Agreement
 from policy.decision import Reason, Rule
+from policy.terms import Lane
 from storage.database import Database
 from storage.errors import EntryState, EntryUnknown
 from storage.figures import Answered, count_answer
@@ -148,9 +149,9 @@ class Legs:
         row["rule"] = rule_name
         return await self._database.write(lambda connection: _enter(connection, EntryKind.CALL, row))
 
-    async def enter_wish(self, *, epoch: str, pseudonym: str, commitment: bytes, day: date) -> LegEntry:
-        """Write a `wish` entry with the agent's next counter of wishes; durable on return."""
-        row = {"e": epoch, "a": _pseudonym(pseudonym), "c": _commitment(commitment), "day": day}
+    async def enter_wish(self, *, epoch: str, pseudonym: str, commitment: bytes, day: date, lane: Lane) -> LegEntry:
+        """Write a `wish` entry with the agent's next counter of wishes; durable on return. The row knows its lane."""
+        row = {"e": epoch, "a": _pseudonym(pseudonym), "c": _commitment(commitment), "day": day, "k": lane.value}
         return await self._database.write(lambda connection: _enter(connection, EntryKind.WISH, row))
 
     async def enter_x(self, epoch: str, kind: XKind) -> None:
@@ -220,12 +221,13 @@ class Legs:
         query = select(legs).where(legs.c.kind != EntryKind.X.value, legs.c.o.is_(None)).order_by(legs.c.id)
         return [_entry(row) for row in await self._database.read(lambda connection: connection.execute(query).all())]
 
-    async def wishes(self, epoch: str, pseudonym: str) -> int:
-        """How many wishes an agent has in an epoch."""
-        query = select(func.count()).where(
-            legs.c.e == epoch, legs.c.kind == EntryKind.WISH.value, legs.c.a == _pseudonym(pseudonym)
+    async def wishes_since(self, lane: Lane, day: date) -> list[tuple[str, str]]:
+        """Epoch and pseudonym of every wish in a lane from a local day on: whose they are, their agents' salts tell."""
+        query = select(legs.c.e, legs.c.a).where(
+            legs.c.kind == EntryKind.WISH.value, legs.c.k == lane.value, legs.c.day >= day
         )
-        return await self._database.read(lambda connection: connection.execute(query).scalar_one())
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return [(row.e, row.a) for row in rows]
 
     async def counts(self, epoch: str) -> EpochCounts:
         """Counts of an epoch, for the site; small ones aren't for publication."""

@@ -45,9 +45,10 @@ def check(file: Path, lang: Lang = "en", as_json: AsJson = False) -> None:
     verdict = judge(read_bytes(file), _language(lang))
     faults = [{"field": one.field, "line": one.line, "said": one.said} for one in verdict.faults]
     if as_json:
-        tell(True, {"ok": verdict.ok, "digest": verdict.digest, "faults": faults})
+        notes = list(verdict.notes)
+        tell(True, {"ok": verdict.ok, "digest": verdict.digest, "faults": faults, "notes": notes})
     elif verdict.ok:
-        tell(False, None, f"ok, digest {verdict.digest}")
+        tell(False, None, f"ok, digest {verdict.digest}", *verdict.notes)
     for fault in verdict.faults:
         typer.echo(str(fault), err=True)
     if not verdict.ok:

@@ -27,6 +27,7 @@ from api.schemas import (
     InCallAnswer,
     Me,
     PurposeName,
+    RecordRequest,
     SeatClaim,
     SessionInfo,
     SignedStatement,
@@ -38,6 +39,7 @@ from gateway.control.protocol import (
     ConsentInCall,
     Enrol,
     ReleaseSeat,
+    RequestRecord,
     SetBlackout,
     SetConsent,
     Signed,
@@ -129,6 +131,12 @@ async def stop(call: CallRef, agent: AgentId, parts: Parts) -> Done:
 async def caller_refused(call: CallRef, agent: AgentId, parts: Parts) -> Done:
     """The caller says no: stop, and destroy what this call's recording holds."""
     return Done(**await parts.control.request(CallerRefused(agent, call)))
+
+
+@router.post("/calls/{call}/request-record")
+async def request_record(call: CallRef, body: RecordRequest, agent: AgentId, parts: Parts) -> Done:
+    """Record this call for the caller, or for oneself: entered, then the caller is asked. The press is a signed yes."""
+    return Done(**await parts.control.request(RequestRecord(agent, call, body.lane, _signed(body.statement))))
 
 
 @router.post("/calls/{call}/consent")

@@ -186,6 +186,20 @@ class CallerAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """The agent wants this call recorded, for the caller or for themselves: their signed yes to that lane's purpose.
+
+    Answered once the wish is entered; then the caller is asked. Refused before that where it would be in vain.
+    """
+
+    agent: str
+    call: str
+    lane: Literal["customer_request", "agent_request"]
+    statement: Signed
+    kind: Literal["request_record"] = "request_record"
+
+
+@dataclass(frozen=True, slots=True)
 class PauseCall:
     """Pause (card data and the like) or resume; `by` is `agent:{id}` or `pbx`."""
 
@@ -375,6 +389,7 @@ Command = (
     | StopRecording
     | CallerRefused
     | ConsentInCall
+    | RequestRecord
     | AgentOnCall
     | CallerAnswered
     | PauseCall

@@ -7,6 +7,7 @@ withdrawal needs none. What an asker may not know is folded before it leaves (ag
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import date
+from hashlib import sha256
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -40,7 +41,7 @@ from policy.statements import (
     parse_enrolment,
     parse_seat,
 )
-from policy.terms import Side
+from policy.terms import Lane, Side
 from storage.consents import Statement
 from storage.errors import AgentUnknown, StorageError, StorageUnavailable
 from storage.roster import NewAgent
@@ -70,6 +71,7 @@ class Commands:
             p.StopRecording: self._stop,
             p.CallerRefused: self._caller_refused,
             p.ConsentInCall: self._consent_in_call,
+            p.RequestRecord: self._request_record,
             p.AddAgents: self._add_agents,
             p.DisableAgent: self._disable_agent,
             p.PostAct: self._post_act,
@@ -205,19 +207,32 @@ class Commands:
         purpose, answer = _purpose(command.purpose), ConsentState(command.answer)
         live, leg = self._leg_of(command.call, command.agent)
         if answer is ConsentState.YES:
-            if command.statement is None:
-                raise Refused("statement_missing", "a yes needs the agent's signed statement", 422)
-            said = parse_call_consent(self._signed(command.agent, command.statement, CALL_CONSENT_NAMESPACE))
-            self._own(said.agent, command.agent)
-            if (said.call, said.purpose, said.answer) != (command.call, purpose, command.answer):
-                raise Refused("statement_differs", "the signed statement says something else", 422)
-            if purpose in live.said_yes and leg.per_call[purpose].answer is ConsentState.NO:
-                # the statement carries no number: it can't be told from the one that was taken back
-                raise Refused("no_is_final", "a yes that was taken back in this call can't be given again", 409)
-            live.said_yes.add(purpose)
+            live.said_yes[purpose] = self._yes_in_call(live, leg, command.statement, purpose)
         leg.answer_in_call(purpose, answer)
         self._engine.reconsider(live)
         return {}
+
+    async def _request_record(self, command: p.RequestRecord) -> Answer:
+        live, leg = self._leg_of(command.call, command.agent)
+        lane = Lane(command.lane)
+        purpose = self._engine.wishing.purpose(live, leg, lane)
+        yes = self._yes_in_call(live, leg, command.statement, purpose)
+        await self._engine.wishing.ask(live, leg, lane, purpose, yes)
+        return {"state": leg.stage.value, "lane": lane.value, "purpose": purpose.value}
+
+    def _yes_in_call(self, live: LiveCall, leg: Leg, statement: p.Signed | None, purpose: Purpose) -> str:
+        """The digest of the agent's own signed yes for this call and purpose."""
+        if statement is None:
+            raise Refused("statement_missing", "a yes needs the agent's signed statement", 422)
+        document = self._signed(leg.agent, statement, CALL_CONSENT_NAMESPACE)
+        said = parse_call_consent(document)
+        self._own(said.agent, leg.agent)
+        if (said.call, said.purpose, said.answer) != (leg.call, purpose, "yes"):
+            raise Refused("statement_differs", "the signed statement says something else", 422)
+        if purpose in live.said_yes and leg.per_call[purpose].answer is ConsentState.NO:
+            # the statement carries no number: it can't be told from the one that was taken back
+            raise Refused("no_is_final", "a yes that was taken back in this call can't be given again", 409)
+        return sha256(document).hexdigest()
 
     # --- reading and administration ----------------------------------------------------------------------------------
 

@@ -129,14 +129,15 @@ class Custody:
 
     async def decide(self, live: LiveCall, effect: WriteDecision, site: Site, wallclock: datetime) -> None:
         """Make a decision to record durable, and the recording's row with the first. Raises `StorageError`."""
-        entered, leg, decision = live.entered, live.call.leg, effect.decision
+        entered, leg, decision = live.booked(effect.entry), live.call.leg, effect.decision
         if entered is None or leg is None or decision.lane is None or decision.purpose is None or live.agent is None:
             raise StorageError("a decision without its leg")
         agent = site.agents[live.agent]
         agreements = site.about(agent.id, live.call.new.queue) or (entered.agreement,)
         said = site.standing.get(agent.id, {}).get(decision.purpose)
-        self._live[effect.recording] = live
+        self._live[effect.recording], live.entry_of[effect.recording] = live, effect.entry
         statements = (said.statement.digest,) if said is not None and said.statement is not None else ()
+        in_call = (live.said_yes[decision.purpose],) if decision.purpose in live.said_yes else ()
         receipts = (live.consents[decision.purpose],) if decision.purpose in live.consents else ()
         if effect.seg == 1:
             begin = Begin(
@@ -148,7 +149,7 @@ class Custody:
                 lane=decision.lane,
                 purpose=decision.purpose,
                 agreement=entered.agreement.digest,
-                consents=(*statements, *receipts),
+                consents=(*statements, *in_call, *receipts),
                 recipients=(agent.recipient,) if agent.recipient is not None else (),
                 erase_at=erase_recording_at(agreements, decision.purpose, wallclock),
             )
@@ -188,7 +189,7 @@ class Custody:
         await self._decisions.write(
             DecisionRow(
                 call_ref=effect.call,
-                entry=live.entered.entry.entry if live.entered is not None else None,
+                entry=live.entry_of.get(effect.recording),
                 recording=effect.recording,
                 seg=effect.seg,
                 outcome=Outcome.NO,

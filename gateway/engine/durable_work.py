@@ -132,7 +132,8 @@ class DurableWork:
         if live.call.leg is None:
             return [one for one in self._site.agreements if channel in one.consent.caller.channels]
         found = self._site.about(live.call.leg.agent, live.call.new.queue)
-        return found or ((live.entered.agreement,) if live.entered is not None else ())
+        booked = [one.agreement for one in (live.entered, *live.wishes.values()) if one is not None]
+        return found or booked[:1]
 
     async def write_decision(self, live: LiveCall, effect: WriteDecision) -> None:
         """The decision row; then every gate once more, and the tap."""
@@ -140,7 +141,7 @@ class DurableWork:
         if leg is None:
             return
         try:
-            if agreement is None or live.entered is None:
+            if agreement is None or live.booked(effect.entry) is None:
                 raise StorageError("nothing to decide under")
             await self._custody.decide(live, effect, self._site, self._clock.wallclock())
         except StorageError as error:
@@ -186,7 +187,7 @@ class DurableWork:
             self._bus.publish(RecordingsChanged(live.agent, effect.recording))
 
     async def leave(self, live: LiveCall, effect: LeaveLeg) -> None:
-        """The leg's single `out`, after what became of its segments is durable."""
+        """The single `out` of one of the leg's entries, after what became of its segments is durable."""
         stored = await self._custody.settled(live, effect.begun)
         told, reasons = effect.told_as, effect.reasons
         if effect.recording in live.leaked:
@@ -195,11 +196,14 @@ class DurableWork:
             told = "interrupted"
         elif told.startswith("recorded") and not stored:
             told, reasons = "not_recorded", (Reason.NO_MEDIA.value,)
-        self.remember(live, told, reasons, effect.recording)
-        if live.entered is None:
+        if told != "not_recorded" or not live.told:
+            self.remember(live, told, reasons, effect.recording)
+        live.told = live.told or told != "not_recorded"
+        booked = live.booked(effect.entry)
+        if booked is None:
             return
         try:
-            await self._ledger.leave(live.entered, told, reasons, tuple(live.manifests), effect.answer)
+            await self._ledger.leave(booked, told, reasons, tuple(live.manifests), effect.answer)
         except StorageError as error:
             self._storage_failed("an out could not be written", error)
 

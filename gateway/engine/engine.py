@@ -43,6 +43,7 @@ from gateway.engine.live_call import LiveCall
 from gateway.engine.media_reports import MediaReports
 from gateway.engine.memory import Memory
 from gateway.engine.site import Site
+from gateway.engine.wishing import Wishing
 from gateway.engine.workers import NoPorts, WorkerAway, Workers
 from gateway.event_bus import EventBus
 from gateway.events import CallEnded
@@ -92,6 +93,7 @@ class Engine:
         """Set while there is no call."""
         self.idle.set()
         self.reports = MediaReports(self, clock=clock, custody=custody, workers=workers)
+        self.wishing = Wishing(self, clock=clock, site=site, ledger=ledger)
         self._durable = DurableWork(
             self,
             lights=self.lights,
@@ -315,19 +317,20 @@ class Engine:
                 case Publish(event):
                     self.bus.publish(event)
                 case EnterLeg(agent):
-                    self._do(live, partial(self._durable.enter, live, agent))
+                    self.do(live, partial(self._durable.enter, live, agent))
                 case WriteReceipt():
-                    self._do(live, partial(self._durable.write_receipt, live, effect))
+                    self.do(live, partial(self._durable.write_receipt, live, effect))
                 case WriteDecision():
-                    self._do(live, partial(self._durable.write_decision, live, effect))
+                    self.do(live, partial(self._durable.write_decision, live, effect))
                 case WriteStop():
-                    self._do(live, partial(self._durable.write_stop, live, effect))
+                    self.do(live, partial(self._durable.write_stop, live, effect))
                 case DiscardRecording():
-                    self._do(live, partial(self._durable.discard, live, effect))
+                    self.do(live, partial(self._durable.discard, live, effect))
                 case LeaveLeg():
-                    self._do(live, partial(self._durable.leave, live, effect))
+                    self.do(live, partial(self._durable.leave, live, effect))
 
-    def _do(self, live: LiveCall, work: Callable[[], Awaitable[None]]) -> None:
+    def do(self, live: LiveCall, work: Callable[[], Awaitable[None]]) -> None:
+        """Queue durable work of a call."""
         task = live.do(work)
         self._working.add(task)
         task.add_done_callback(self._working.discard)
@@ -433,7 +436,7 @@ class Engine:
             return
 
         kind = XKind.UNKNOWN if live.call.new.extension is None else XKind.UNCLAIMED
-        self._do(live, partial(self._durable.write_x, agreement, kind))
+        self.do(live, partial(self._durable.write_x, agreement, kind))
 
 
 def format_time(wallclock: datetime) -> str:

@@ -4,10 +4,11 @@ Only (epoch, pseudonym, counter) enters the draw. Where the council's share come
 so that a council's own box can answer later; under a demo's agreement both shares lie in the gateway's database.
 """
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from crypto.commitment import commitment, new_salt, pseudonym
@@ -15,17 +16,17 @@ from crypto.draw import agent_key, combine, draw_output, drawn
 from gateway.call.model import EntryResult
 from policy.agreement.schema import Agreement
 from policy.decision import CallerAnswer, ConsentState, Reason, Rule
-from policy.draw_rules import epoch_of, rule_for, rules
+from policy.draw_rules import epoch_of, rule_for, rules, wish_caps_ok
 from policy.intersection import covering, epoch_for
 from policy.statistics import rule_name
-from policy.terms import Phase
+from policy.terms import Lane, Phase
 from policy.validity import local_time
 from storage.errors import EntryState
 from storage.figures import Answered, What
 from storage.legs import Admission, EntryKind, EpochSecrets, LegEntry, Legs, Out, XKind
 from storage.roster import Agent
 
-__all__ = ["CouncilShare", "Entered", "HeldShare", "Ledger"]
+__all__ = ["CouncilShare", "Entered", "HeldShare", "Ledger", "Wished"]
 
 
 class CouncilShare(Protocol):
@@ -55,7 +56,22 @@ class Entered:
     entry: LegEntry
     admission: Admission
     agreement: Agreement
+
+    @property
+    def lane(self) -> Lane | None:
+        """The drawn lane the leg falls under."""
+        return self.result.rule.lane if self.result.rule is not None else None
+
     """The first whose scope holds the leg; where none does, the first that binds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wished:
+    """What was asked for, in the books."""
+
+    entry: LegEntry
+    lane: Lane
+    agreement: Agreement
 
 
 class Ledger:
@@ -68,6 +84,7 @@ class Ledger:
         self._leftovers: tuple[LegEntry, ...] = ()
         self._failed: list[LegEntry] = []
         """Entered, and then the draw or the disk failed."""
+        self._counting = asyncio.Lock()
 
     async def enter(
         self,
@@ -86,7 +103,7 @@ class Ledger:
         """
         agreement = agreements[0]
         epoch = epoch_of(agreement, wallclock)
-        a = pseudonym(agent.salt, self._origin, epoch.name).hex()
+        a = self._pseudonym(agent, epoch.name)
         scoped = covering(agreements, site=agent.site, queue=queue or "", group=agent.group)
         rule = None
         if epoch_for(agreements, wallclock) is not None:
@@ -111,13 +128,42 @@ class Ledger:
             raise
         return Entered(_result(entry, rule, hit, admission), entry, admission, next(iter(scoped), agreement))
 
+    async def wish(
+        self, agent: Agent, agreements: Sequence[Agreement], lane: Lane, *, call: str, wallclock: datetime
+    ) -> Wished | None:
+        """Enter what was asked for; durable on return. None: the week's count is used up. Raises `StorageError`.
+
+        `agreements` are those about the leg. The week is the calendar's, however short the epochs are.
+        """
+        agreement = agreements[0]
+        epoch, day = epoch_of(agreement, wallclock).name, local_time(agreement, wallclock).date()
+        about: dict[str, object] = {"lane": lane.value, "call": call, "start": wallclock.isoformat()}
+        about["nonce"] = secrets.token_hex(16)
+        async with self._counting:
+            if lane is Lane.CUSTOMER_REQUEST:
+                since = await self._legs.wishes_since(lane, day - timedelta(days=day.weekday()))
+                mine = sum(self._pseudonym(agent, e) == a for e, a in since)
+                if not wish_caps_ok(agreements, wishes_this_week=mine):
+                    return None
+            entry = await self._legs.enter_wish(
+                epoch=epoch,
+                pseudonym=self._pseudonym(agent, epoch),
+                commitment=commitment("wish", about, new_salt()),
+                day=day,
+                lane=lane,
+            )
+        return Wished(entry, lane, agreement)
+
+    def _pseudonym(self, agent: Agent, epoch: str) -> str:
+        return pseudonym(agent.salt, self._origin, epoch).hex()
+
     async def enter_x(self, agreement: Agreement, kind: XKind, wallclock: datetime) -> None:
         """Count a leg that has no agent."""
         await self._legs.enter_x(epoch_of(agreement, wallclock).name, kind)
 
     async def leave(
         self,
-        entered: Entered,
+        entered: Entered | Wished,
         told_as: str,
         reasons: tuple[str, ...],
         manifests: tuple[str, ...],
@@ -126,7 +172,7 @@ class Ledger:
         """The leg's single `out`, kept or not; its commitment is of equal size whatever came of it."""
         said: dict[str, object] = {
             "outcome": told_as,
-            "lane": entered.result.rule.lane.value if entered.result.rule else None,
+            "lane": entered.lane.value if entered.lane is not None else None,
             "reason": list(reasons),
             "manifests": list(manifests),
         }

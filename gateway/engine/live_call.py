@@ -8,7 +8,7 @@ import structlog
 
 from gateway.call.core import Call
 from gateway.call.effects import LeaveLeg
-from gateway.engine.ledger import Entered
+from gateway.engine.ledger import Entered, Wished
 from gateway.media.plane import RecordingId, SideName
 from policy.decision import Purpose
 
@@ -28,6 +28,8 @@ class LiveCall:
     """Monotonic seconds."""
     agent: str | None = None
     entered: Entered | None = None
+    wishes: dict[int, Wished] = field(default_factory=dict)
+    """What was asked for in it, by entry."""
     unsettled: set[SideKey] = field(default_factory=set)
     """Sides whose taps were opened and whose end is not durable yet."""
     settled: asyncio.Event = field(default_factory=asyncio.Event)
@@ -37,8 +39,12 @@ class LiveCall:
     """Digest of the receipt of the caller's yes, by purpose: what a recording stands on."""
     pausers: frozenset[str] = frozenset()
     """Who paused it; each of them must resume."""
-    said_yes: set[Purpose] = field(default_factory=set)
-    """Purposes for which the agent signed a yes in this call."""
+    said_yes: dict[Purpose, str] = field(default_factory=dict)
+    """Digest of the agent's own signed yes in this call, by purpose."""
+    entry_of: dict[RecordingId, int] = field(default_factory=dict)
+    """The entry that each recording of the leg is under."""
+    told: bool = False
+    """Something of it was recorded, and its agent can read so."""
     record_code: str | None = field(default=None, repr=False)
     """Of a recording that was asked for: in memory only, for the agent's page and the caller's ear."""
     leaked: set[RecordingId] = field(default_factory=set)
@@ -55,6 +61,12 @@ class LiveCall:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
         return self._task
+
+    def booked(self, entry: int) -> Entered | Wished | None:
+        """What an entry of this leg stands for."""
+        if self.entered is not None and self.entered.entry.entry == entry:
+            return self.entered
+        return self.wishes.get(entry)
 
     async def worked(self) -> None:
         """Until everything that is queued now is done."""

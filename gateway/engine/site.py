@@ -153,7 +153,7 @@ class Site:
             wallclock=wallclock,
             clock_trusted=self.watch.observe(now, wallclock),
             agreements=self.agreements,
-            signatures_valid=not self.unreadable,
+            signatures_valid=not self.unreadable and self._genuine,
             suspended=self.state.suspended(wallclock),
             evaluation_overdue=self.state.overdue(wallclock),
             epoch_dark=False,
@@ -190,6 +190,11 @@ class Site:
             Reason.STORAGE_UNAVAILABLE: not self.storage_available,
         }
         return [reason for reason, holds in found.items() if holds]
+
+    @property
+    def _genuine(self) -> bool:
+        """A demo's keys are nobody's where others than this machine can call."""
+        return self.draw_ready or not any(one.demo for one in self.agreements)
 
     def draws(self, agreement: Agreement | None) -> bool:
         """Whether a leg can be drawn: in this version only under a demo's agreement."""

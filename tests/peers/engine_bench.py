@@ -16,7 +16,7 @@ from gateway.config import Config
 from gateway.engine.custody import Custody
 from gateway.engine.engine import Engine
 from gateway.engine.ids import Ids
-from gateway.engine.ledger import Entered
+from gateway.engine.ledger import Entered, HeldShare, Ledger, Wished
 from gateway.engine.live_call import LiveCall
 from gateway.engine.protected import ProtectedParties
 from gateway.engine.site import Site
@@ -113,9 +113,11 @@ class WorkerDouble:
 
 @dataclass
 class LedgerDouble:
-    """Draws every leg; counts what it was asked."""
+    """Draws every leg (or, not `drawn`, none); counts what it was asked. Wishes go into the real books."""
 
     folder: Folder
+    books: Ledger
+    drawn: bool = True
     x: list[XKind] = field(default_factory=list)
     entered: list[str] = field(default_factory=list)
     outs: list[str] = field(default_factory=list)
@@ -125,14 +127,19 @@ class LedgerDouble:
     async def enter(self, agent, agreements, phase, *, queue, call, wallclock) -> Entered:
         entry = await enter(self.folder)
         self.entered.append(call)
-        result = EntryResult(entry.entry, SAMPLE_RULE, True, True, True, False)
-        return Entered(result, entry, Admission(Out.HIT), agreements[0])
+        result = EntryResult(entry.entry, SAMPLE_RULE, self.drawn, True, True, False)
+        return Entered(result, entry, Admission(Out.HIT if self.drawn else Out.NO), agreements[0])
+
+    async def wish(self, agent, agreements, lane, *, call, wallclock) -> Wished | None:
+        return await self.books.wish(agent, agreements, lane, call=call, wallclock=wallclock)
 
     async def enter_x(self, agreement, kind: XKind, wallclock) -> None:
         self.x.append(kind)
 
-    async def leave(self, entered: Entered, told_as: str, reasons, manifests, answer: CallerAnswer | None) -> Out:
+    async def leave(self, entered, told_as: str, reasons, manifests, answer: CallerAnswer | None) -> Out:
         self.outs.append(told_as)
+        if isinstance(entered, Wished):
+            return await self.books.leave(entered, told_as, reasons, manifests, answer)
         self.answers.append(answer)
         return Out.HIT
 
@@ -162,7 +169,7 @@ class EngineBench:
             clock=self.clock, roster=folder.roster, consents=consents, acts=Acts(folder.database), sounds={},
             protected=ProtectedParties(b"k" * 32, frozenset()),
         )  # fmt: skip
-        self.ledger = LedgerDouble(folder)
+        self.ledger = LedgerDouble(folder, Ledger(folder.legs, "hamburg/fairtap", HeldShare("hamburg/fairtap")))
         self.custody = Custody(
             recordings=folder.recordings, decisions=Decisions(folder.database), consents=consents,
             codes=RecordCodes(folder.database, bytes(32)), key=folder.key, origin="hamburg/fairtap", clock=self.clock,
@@ -194,7 +201,7 @@ class EngineBench:
 
     def enact(self, **edits: object) -> None:
         """Put the example into force, with `a__b=value` edits."""
-        found = agreement(demo="yes", **edits)
+        found = agreement(**({"demo": "yes"} | edits))
         self.site.enact(State((), terms=(Term(found, 1, found.validity.start, found.validity.end),)))
 
     async def close(self) -> None:

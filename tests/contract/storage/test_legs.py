@@ -18,6 +18,7 @@ from storage.legs import Admission, EntryKind, Legs, Out, XKind
 from storage.tables import legs as legs_table
 from tests.peers.stored import DAY, EPOCH, enter, pseudonym
 
+ASKED = Lane.CUSTOMER_REQUEST
 RULE = Rule(Lane.SAMPLE, Purpose.COACHING, 300_000, 0)
 ALWAYS = replace(RULE, ppm=1_000_000)
 M = bytes(range(32))
@@ -59,7 +60,9 @@ async def test_counters_are_dense_per_agent_epoch_and_kind(folder, url):
         assert [leg.n for leg in entered if leg.pseudonym == pseudonym(agent)] == list(range(1, 11))
     assert [leg.entry for leg in entered] == sorted({leg.entry for leg in entered})
     assert (await enter(folder, 1, epoch="2026-W16")).n == 1
-    wish = await folder.legs.enter_wish(epoch=EPOCH, pseudonym=pseudonym(1), commitment=M, day=DAY)
+    wish = await folder.legs.enter_wish(
+        epoch=EPOCH, pseudonym=pseudonym(1), commitment=M, day=DAY, lane=Lane.CUSTOMER_REQUEST
+    )
     assert (wish.kind, wish.n) == (EntryKind.WISH, 1)
     again = await Database.open(url)  # a restart goes on where the counter stood
     leg = await Legs(again).enter(epoch=EPOCH, pseudonym=pseudonym(1), rule=0, queue="q", commitment=M, day=DAY)
@@ -69,7 +72,9 @@ async def test_counters_are_dense_per_agent_epoch_and_kind(folder, url):
 
 async def test_an_entry_gets_one_out_that_says_what_was_admitted(folder):
     hit, no, cap = [await enter(folder, number) for number in (1, 2, 1)]
-    wish = await folder.legs.enter_wish(epoch=EPOCH, pseudonym=pseudonym(1), commitment=M, day=DAY)
+    wish = await folder.legs.enter_wish(
+        epoch=EPOCH, pseudonym=pseudonym(1), commitment=M, day=DAY, lane=Lane.CUSTOMER_REQUEST
+    )
     with pytest.raises(EntryState, match="admitted"):
         await folder.legs.out(hit, M)
     await admit(folder, hit)
@@ -93,7 +98,9 @@ async def test_outs_raced_for_are_one(folder):
 
 async def test_what_lacks_its_out_is_listed_for_a_restart(folder, url):
     done, admitted, entered = [await enter(folder) for _ in range(3)]
-    wish = await folder.legs.enter_wish(epoch=EPOCH, pseudonym=pseudonym(1), commitment=M, day=DAY)
+    wish = await folder.legs.enter_wish(
+        epoch=EPOCH, pseudonym=pseudonym(1), commitment=M, day=DAY, lane=Lane.CUSTOMER_REQUEST
+    )
     await folder.legs.enter_x(EPOCH, XKind.PROTECTED)
     for leg in (done, admitted):
         await admit(folder, leg)
@@ -146,11 +153,14 @@ async def test_admitting_again_answers_alike_and_counts_once(folder):
 
 
 async def test_a_wish_is_not_admitted(folder):
-    wish = await folder.legs.enter_wish(epoch=EPOCH, pseudonym=pseudonym(1), commitment=M, day=DAY)
+    wish = await folder.legs.enter_wish(
+        epoch=EPOCH, pseudonym=pseudonym(1), commitment=M, day=DAY, lane=Lane.CUSTOMER_REQUEST
+    )
     with pytest.raises(EntryUnknown):
         await admit(folder, wish)
-    assert await folder.legs.wishes(EPOCH, pseudonym(1)) == 1
-    assert await folder.legs.wishes(EPOCH, pseudonym(2)) == 0
+    assert await folder.legs.wishes_since(ASKED, DAY) == [(EPOCH, pseudonym(1))]
+    assert await folder.legs.wishes_since(Lane.AGENT_REQUEST, DAY) == []
+    assert await folder.legs.wishes_since(ASKED, DAY + timedelta(days=1)) == []
 
 
 async def test_admission_waits_for_earlier_legs(folder):
@@ -252,6 +262,8 @@ async def test_the_table_has_room_for_nothing_else(folder):
 @pytest.mark.parametrize("bad", ["", "x" * 32, "A" * 32, "0" * 31])
 async def test_other_pseudonyms_and_commitments_are_refused(folder, bad):
     with pytest.raises(EntryUnknown):
-        await folder.legs.enter_wish(epoch=EPOCH, pseudonym=bad, commitment=M, day=DAY)
+        await folder.legs.enter_wish(epoch=EPOCH, pseudonym=bad, commitment=M, day=DAY, lane=ASKED)
     with pytest.raises(EntryState):
-        await folder.legs.enter_wish(epoch=EPOCH, pseudonym=pseudonym(1), commitment=M[:-1], day=DAY)
+        await folder.legs.enter_wish(
+            epoch=EPOCH, pseudonym=pseudonym(1), commitment=M[:-1], day=DAY, lane=Lane.CUSTOMER_REQUEST
+        )

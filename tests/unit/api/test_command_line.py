@@ -150,6 +150,8 @@ def test_agreement_check_names_each_fault_with_field_and_line(run: Run, tmp_path
     (tmp_path / "good.yaml").write_text(text)
     rc, out, err = run("agreement", "check", "good.yaml", "--json")
     assert (rc, err, json.loads(out)["ok"]) == (0, "", True)
+    rc, out, err = run("agreement", "check", "good.yaml")
+    assert (rc, err) == (0, "") and "below that, only what is asked for in a call is recorded" in out
     (tmp_path / "bad.yaml").write_text(text + "surprise: 1\n")
     rc, out, err = run("agreement", "check", "bad.yaml")
     assert (rc, out) == (1, "") and "surprise" in err and err.startswith(f"line {text.count(chr(10)) + 1}: ")

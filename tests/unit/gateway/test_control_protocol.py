@@ -27,6 +27,7 @@ COMMANDS = (
     p.StopRecording("a", "c"),
     p.CallerRefused("a", "c"),
     p.ConsentInCall("a", "c", "dispute", "no"),
+    p.RequestRecord("a", "c", "customer_request", SIGNED),
     p.PauseCall("c", "agent:a", False),
     p.ReadCode("a", "c"),
     p.FindRecord("1234 5678 9012 3456 7890"),

@@ -257,7 +257,9 @@ async def test_without_an_agreement_leftovers_are_closed_undrawn(folder, ledger,
 
 
 async def test_a_wish_that_was_left_open_keeps_nothing_else_open(folder, ledger, terms):
-    await folder.legs.enter_wish(epoch=WEEK, pseudonym="ab" * 16, commitment=bytes(32), day=TODAY)
+    await folder.legs.enter_wish(
+        epoch=WEEK, pseudonym="ab" * 16, commitment=bytes(32), day=TODAY, lane=Lane.AGENT_REQUEST
+    )
     await entering(ledger, await agent_of(folder), terms)
     await ledger.note_leftovers()
     assert await ledger.close_leftovers(terms, TODAY) == 2

@@ -155,7 +155,10 @@ async def test_the_site_says_why_nothing_is_recorded_whoever_calls(house):
     assert house.site.reasons(house.at) == [Reason.STORAGE_UNAVAILABLE]
     house.site.storage_available, house.site.draw_ready = True, False
     assert house.site.reasons(house.at) == [Reason.EPOCH_DARK]
+    agent = await house.hire("200")
+    assert facts(house, agent).signatures_valid is False, "a demo's keys count on loopback only"
     house.site.draw_ready = True
+    assert facts(house, agent).signatures_valid is True
     assert house.site.reasons(house.at + timedelta(days=100)) == [Reason.EVALUATION_OVERDUE]
     assert Reason.OUTSIDE_VALIDITY in house.site.reasons(house.at + timedelta(days=400))
     assert Reason.OUTSIDE_VALIDITY in house.site.reasons(house.at - timedelta(days=400))
