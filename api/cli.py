@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from api.commands import agreement, calls, house, keys, roster
+from api.commands import agreement, calls, house, keys, link, roster
 from api.errors import CommandError
 
 __all__ = ["app", "main"]
@@ -29,6 +29,7 @@ app.command("find")(calls.find)
 app.add_typer(roster.agent, name="agent")
 app.add_typer(roster.token, name="token")
 app.add_typer(agreement.agreement, name="agreement")
+app.add_typer(link.link, name="link")
 
 
 def main(arguments: list[str] | None = None) -> int:
