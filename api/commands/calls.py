@@ -1,4 +1,4 @@
-"""`fairtap explain` and `fairtap find`: why a call was (not) recorded, and our reference for a SIP Call-ID."""
+"""`fairtap explain`, `find`, `ladder`: why a call was (not) recorded, our reference for it, its signalling."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import typer
 from api.commands.saying import AsJson, ConfigFile, ask, tell
 from api.errors import CommandError
 from api.home import find_home
-from gateway.control.protocol import Explain, FindCall
+from gateway.control.protocol import CallLadder, Explain, FindCall
 
-__all__ = ["explain", "find"]
+__all__ = ["explain", "find", "ladder"]
 
 CallId = Annotated[str, typer.Option("--call-id", help="As in the SIP message.")]
 
@@ -30,6 +30,16 @@ def find(call_id: CallId, config: ConfigFile = None, as_json: AsJson = False) ->
     if answer.get("call") is None:
         raise CommandError("no running call has this Call-ID")
     tell(as_json, answer, str(answer["call"]))
+
+
+def ladder(call: str, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """The signalling of a call of the last 24 hours: methods, statuses, times; no numbers, no addresses."""
+    answer = ask(find_home(config), CallLadder(call))
+    arrows = {"caller": "caller ─► agent ", "agent": "caller ◄─ agent "}
+    lines = [f"{rung['after_s']:10.3f} s  {arrows[rung['by']]}  {rung['said']}" for rung in answer["rungs"]]
+    if answer["missed"]:
+        lines.append(f"and {answer['missed']} more that weren't kept")
+    tell(as_json, answer, *lines)
 
 
 def _said(value: object) -> str:

@@ -370,6 +370,14 @@ class FindCall:
 
 
 @dataclass(frozen=True, slots=True)
+class CallLadder:
+    """A call's signalling; answered with `{"rungs": [{"after_s", "by", "said"}], "missed": n}`, or `call_unknown`."""
+
+    call: str
+    kind: Literal["call_ladder"] = "call_ladder"
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """Site state, health of workers and storage, counters; no persons."""
 
@@ -408,6 +416,7 @@ Command = (
     | RunningCalls
     | Explain
     | FindCall
+    | CallLadder
     | Status
 )
 

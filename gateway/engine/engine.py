@@ -37,6 +37,7 @@ from gateway.engine.custody import Custody
 from gateway.engine.durable_work import DurableWork
 from gateway.engine.hearsay import Hearsay
 from gateway.engine.ids import Ids
+from gateway.engine.ladder import Ladder
 from gateway.engine.ledger import Ledger
 from gateway.engine.lights import Lights
 from gateway.engine.live_call import LiveCall
@@ -85,6 +86,7 @@ class Engine:
         self.bus = bus
         self.lights = Lights()
         self.memory = Memory()
+        self.ladder = Ladder()
         self.counters: Counter[str] = Counter()
         """Technical ones, for admins."""
         self.calls: dict[SipCallId, LiveCall] = {}
@@ -234,6 +236,12 @@ class Engine:
         if leg is not None:
             now, wallclock = self.clock.now(), self.clock.wallclock()
             self.step(live, partial(leg.abandon, now, wallclock, (Reason.NOT_REQUESTED,)))
+
+    def passed(self, call_id: SipCallId, by: Side, said: str, *, described: bool = False) -> None:
+        """A message of a running call passed: a method, or a status with its method."""
+        live = self.calls.get(call_id)
+        if live is not None:
+            self.ladder.note(live.call.ref, by, said, self.clock.now(), described=described)
 
     # --- deciding ----------------------------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ def machine_commands(engine: Engine) -> dict[type, Callable[[Any], Awaitable[Ans
         p.CallerAnswered: these.caller_answered,
         p.PauseCall: these.pause,
         p.FindCall: these.find_call,
+        p.CallLadder: these.ladder,
     }
 
 
@@ -73,6 +74,14 @@ class _MachineCommands:
     async def find_call(self, command: p.FindCall) -> Answer:
         live = self._engine.calls.get(SipCallId(command.call_id))
         return {"call": live.call.ref if live is not None else None}
+
+    async def ladder(self, command: p.CallLadder) -> Answer:
+        found = self._engine.ladder.rungs(command.call)
+        if found is None:
+            raise Refused("call_unknown", "no call of the last 24 hours has this reference", 404)
+        rungs, missed = found
+        told = [{"after_s": rung.after_s, "by": rung.by.value, "said": rung.said} for rung in rungs]
+        return {"rungs": told, "missed": missed}
 
     def _call(self, name: str) -> LiveCall:
         live = self._engine.by_ref.get(CallRef(name)) or self._engine.calls.get(SipCallId(name))

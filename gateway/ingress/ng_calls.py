@@ -64,7 +64,16 @@ class NgCalls:
             self._engine.counters["ng_refused"] += 1
             known = "not supported: nobody listens in on a call" if request.command in NEVER else message.UNRECOGNIZED
             raise NgError(known)
+        self._note(request)
         return await command(request, host)
+
+    def _note(self, request: NgRequest) -> None:
+        """For the ladder: before a `delete` takes the call away; a first offer makes it and is noted by itself."""
+        live = self._engine.calls.get(SipCallId(request.call_id))
+        if live is not None and request.from_tag:
+            answering = request.command == "answer"
+            by = self._party(live, request.to_tag if answering else request.from_tag)
+            self._engine.passed(live.call.new.call_id, by, f"ng {request.command}", described=bool(request.sdp))
 
     async def _ping(self, request: NgRequest, host: str) -> ReplyBody:
         return {"result": "pong"}
@@ -86,6 +95,7 @@ class NgCalls:
             new = self._new_call(request, party)
             self._owners[call_id] = host
             body = await self._engine.offer(new, SdpMessage(party, None, "offer", request.sdp))
+            self._engine.passed(call_id, party, "ng offer", described=True)
         else:
             party = self._party(live, request.from_tag)
             body = await self._engine.answer(call_id, SdpMessage(party, dialog, "offer", request.sdp))

@@ -185,6 +185,7 @@ class SipProxy:
         passing = self._enter(arrived, initial, hops)
         try:
             await self._tell_request(request, passing)
+            self._engine.passed(passing.call_id, passing.party, request.method, described=bool(request.body))
         except Exception:
             self._fault("a request is passed on without the engine")
             strip_private_headers(request)
@@ -246,6 +247,8 @@ class SipProxy:
         call_id = SipCallId(request.get("call-id") or "")
         try:
             dialog = await self._show_ack(arrived, call_id)
+            by = Party(arrived.source.side.value)
+            self._engine.passed(call_id, by, "ACK", described=bool(request.body))
         except Exception:
             self._fault("an ACK is passed on without the engine")
             dialog = None
@@ -288,6 +291,8 @@ class SipProxy:
             if refused:
                 self._engine.hearsay.caller_refused(passing.call_id)
             await self._show_response(response, passing)
+            by, said = _across(passing.party), f"{response.status} {passing.method}"
+            self._engine.passed(passing.call_id, by, said, described=bool(response.body))
             self._conclude(response, passing)
         except Exception:
             self._fault("a response is passed on without the engine")
@@ -298,7 +303,7 @@ class SipProxy:
         dialog = self._dialog(passing.call_id, response) or passing.dialog
         if part is None or dialog is None:
             return
-        party = Party.AGENT if passing.party is Party.CALLER else Party.CALLER
+        party = _across(passing.party)
         if not passing.offered:
             self._delayed.add(passing.call_id)
         sdp = SdpMessage(party, dialog, "answer" if passing.offered else "offer", part.data)
@@ -366,6 +371,10 @@ class SipProxy:
         value = request.get("replaces")
         if value:
             self._engine.referred(SipCallId(value.split(";")[0].strip()))
+
+
+def _across(party: Party) -> Party:
+    return Party.AGENT if party is Party.CALLER else Party.CALLER
 
 
 def _is_emergency(request: Request) -> bool:

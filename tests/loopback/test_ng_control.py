@@ -215,8 +215,13 @@ async def test_a_call_belongs_to_the_host_that_made_it(proxy, control, bench):
 async def test_delete_may_come_twice_and_without_a_to_tag(proxy, bench):
     await offered(proxy)
     await answered(proxy)
+    (ref,) = bench.engine.by_ref
     told = await proxy.ask(command="delete", call_id="call-1", from_tag="A")
     assert told["result"] == "ok" and told["created"] > 0
+    rungs, _ = bench.engine.ladder.rungs(ref)
+    assert [(rung.by.value, rung.said) for rung in rungs] == [
+        ("caller", "ng offer SDP"), ("agent", "ng answer SDP"), ("caller", "ng delete"),
+    ]  # fmt: skip
     assert bench.engine.calls == {}
     again = await proxy.ask(command="delete", call_id="call-1", from_tag="A")
     assert again == {"warning": "Call-ID not found or tags didn't match", "result": "ok"}

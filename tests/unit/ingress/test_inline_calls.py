@@ -16,8 +16,13 @@ async def test_a_call_from_invite_to_bye(sip, bench):
     await sip.answer(invite)
     await sip.request("ACK", to_tag="uas")
     assert bench.ledger.entered
+    (ref,) = bench.engine.by_ref
     await sip.request("BYE", to_tag="uas", cseq=2)
     await sip.respond(sip.requests("BYE")[-1], 200)
+    rungs, _ = bench.engine.ladder.rungs(ref)
+    said = [(rung.by.value, rung.said) for rung in rungs]
+    assert said[0] == ("caller", "INVITE SDP")
+    assert said[-4:] == [("agent", "200 INVITE SDP"), ("caller", "ACK"), ("caller", "BYE"), ("agent", "200 BYE")]
     assert not bench.engine.calls
     assert isinstance(bench.worker.orders[-1], Remove)
 
