@@ -82,12 +82,12 @@ async def principal(
 Who = Annotated[Principal, Depends(principal)]
 
 
-def need(scope: str) -> Callable[[Principal], Awaitable[Principal]]:
-    """A dependency that lets only holders of `scope` pass."""
+def need(*scopes: str) -> Callable[[Principal], Awaitable[Principal]]:
+    """A dependency that lets only holders of one of `scopes` pass."""
 
     async def checked(who: Who) -> Principal:
-        if scope not in who.scopes:
-            raise Problem("not-permitted", 403, f"this needs `{scope}`")
+        if who.scopes.isdisjoint(scopes):
+            raise Problem("not-permitted", 403, f"this needs `{'` or `'.join(scopes)}`")
         return who
 
     return checked

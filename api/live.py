@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from api.control_client import Control
 from api.errors import Problem
 from gateway.control.protocol import PageClosed, PageOpened
-from gateway.events import Event, Heartbeat, LegLight, RecordingsChanged, Snapshot
+from gateway.events import Event, Heartbeat, LegLight, RecordCode, RecordingsChanged, Snapshot
 
 __all__ = ["ALIVE_S", "LiveHub", "LiveResponse", "Page"]
 
@@ -131,7 +131,7 @@ class LiveHub:
 
     def told(self, event: Event) -> None:
         """Hand an event to the pages of its agent."""
-        if isinstance(event, LegLight | Heartbeat | Snapshot | RecordingsChanged):
+        if isinstance(event, LegLight | Heartbeat | Snapshot | RecordCode | RecordingsChanged):
             for page in tuple(self._pages.get(event.agent, ())):
                 self._deliver(page, event)
 

@@ -20,6 +20,8 @@ LIMITS: Final = {
     "anonymous": RateLimitItemPerMinute(300),
     "known": RateLimitItemPerMinute(600),
     "machine": RateLimitItemPerMinute(30_000),  # a PBX says every few seconds who is on each of its calls
+    "record": RateLimitItemPerMinute(20),  # tries with record codes, of one sender
+    "records": RateLimitItemPerMinute(1200),  # and of all together
     "ack": RateLimitItemPerMinute(1200),
 }
 

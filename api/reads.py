@@ -24,7 +24,7 @@ __all__ = [
     "SiteReads",
 ]
 
-ObjectKind = Literal["age", "manifest", "signature"]
+ObjectKind = Literal["age", "manifest", "signature", "quorum"]
 
 
 @dataclass(frozen=True, slots=True)

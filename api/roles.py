@@ -32,7 +32,7 @@ TOKEN_ROLES: Final = (Role.ADMIN, Role.PBX)
 
 ROLE_SCOPES: Final[dict[Role, frozenset[str]]] = {
     Role.AGENT: frozenset(
-        {"me:read", "me:act", "agreements:read", "recordings:read", "calls:explain", "calls:pause"},
+        {"me:read", "me:act", "agreements:read", "recordings:read", "recordings:hold", "calls:explain", "calls:pause"},
     ),
     Role.ENROLLING: frozenset({"me:read", "me:enrol", "agreements:read"}),
     Role.COUNCIL: frozenset(
@@ -45,11 +45,21 @@ ROLE_SCOPES: Final[dict[Role, frozenset[str]]] = {
             "agreements:suspend",
             "calls:explain",
             "statistics:read",
+            "quorum:read",
         },
     ),
     Role.EMPLOYER: frozenset({"agreements:read", "acts:carry", "agreements:suspend", "statistics:read"}),
     Role.DPO: frozenset(
-        {"agents:read", "codes:create", "ivrs:register", "agreements:read", "acts:carry", "statistics:read"},
+        {
+            "agents:read",
+            "codes:create",
+            "ivrs:register",
+            "agreements:read",
+            "acts:carry",
+            "statistics:read",
+            "quorum:read",
+            "recordings:hold",
+        },
     ),
     Role.ADMIN: frozenset(
         {"agents:read", "agents:create", "agreements:read", "acts:carry", "calls:read", "calls:explain", "site:read"},

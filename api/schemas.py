@@ -384,6 +384,63 @@ class RecordingOut(BaseModel):
     sides: list[SideOut]
 
 
+class AccessOut(BaseModel):
+    """One fetch by somebody else than the agent: by whom, for what purpose, of what."""
+
+    at: str
+    role: str
+    what: str
+    purpose: str
+    side: str
+    seg: int
+
+
+class AccessList(BaseModel):
+    """All fetches of a recording, oldest first."""
+
+    accesses: list[AccessOut]
+
+
+class Hold(Body):
+    """Why nothing of a recording may be erased, and until when (RFC 3339, at most 90 days)."""
+
+    reason: str = Field(min_length=1, max_length=500)
+    until: str = Field(max_length=40)
+
+
+class RecordAsked(Body):
+    """A record code as the caller typed it."""
+
+    code: str
+
+
+class RecordSide(BaseModel):
+    """One side of a record: `none`, `recording`, `kept` or `erased`; `erase_at`: when it goes, as was asked."""
+
+    side: Side
+    state: str
+    seconds: int
+    segments: list[int]
+    erase_at: str | None
+
+
+class RecordFound(BaseModel):
+    """What there is of a record; days as ISO dates. Whose call it was isn't told."""
+
+    recording: str
+    day: str
+    purpose: str
+    keep_until: str
+    held_until: str | None
+    sides: list[RecordSide]
+
+
+class RecordErased(BaseModel):
+    """When the caller's side is erased."""
+
+    erase_at: str
+
+
 class RecordingPage(BaseModel):
     """Recordings, newest first, and where they go on."""
 

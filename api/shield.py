@@ -37,7 +37,7 @@ _HEADERS: Final = {
 }
 
 
-_PERSONAL: Final = ("/v1/agents/me", "/v1/recordings")
+_PERSONAL: Final = ("/v1/agents/me", "/v1/recordings", "/v1/records")
 
 
 class RequestCounters:

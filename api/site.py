@@ -140,6 +140,8 @@ class SiteFolder:
                 return _once(await asyncio.to_thread(self._blobs.read, key, Kind.MANIFEST))
             if kind == "signature":
                 return _once(await asyncio.to_thread(self._blobs.read, key, Kind.SIGNATURE))
+            if kind == "quorum":
+                return _once(await asyncio.to_thread(self._vault.read, key, Secret.QUORUM))
             header = await asyncio.to_thread(self._vault.read, key, Secret.HEADER)
         except StorageError:
             return None

@@ -38,6 +38,7 @@ from gateway.control.protocol import (
     ClaimSeat,
     ConsentInCall,
     Enrol,
+    ReadCode,
     ReleaseSeat,
     RequestRecord,
     SetBlackout,
@@ -146,6 +147,12 @@ async def consent_in_call(call: CallRef, body: InCallAnswer, agent: AgentId, par
         raise Problem("statement-needed", 422, "a yes has to be signed with your own key")
     statement = _signed(body.statement) if body.statement is not None and body.answer == "yes" else None
     return Done(**await parts.control.request(ConsentInCall(agent, call, body.purpose, body.answer, statement)))
+
+
+@router.post("/calls/{call}/read-code")
+async def read_code(call: CallRef, agent: AgentId, parts: Parts) -> Done:
+    """Read the record code to the caller, digit by digit, twice."""
+    return Done(**await parts.control.request(ReadCode(agent, call)))
 
 
 def _signed(statement: SignedStatement) -> Signed:

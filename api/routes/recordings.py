@@ -1,9 +1,13 @@
-"""An agent's own recordings, as cipher text only: the API holds no key that opens one."""
+"""Recordings as cipher text only: the API holds no key that opens one.
+
+An agent fetches their own. Council and officer fetch what they open together, where the agreement names them; each such
+fetch stands in the recording's accesses before it is answered.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response, StreamingResponse
@@ -11,11 +15,15 @@ from fastapi.responses import Response, StreamingResponse
 from api.deps import Parts, need
 from api.errors import Problem
 from api.reads import ObjectKind, RecordingRow
-from api.roles import Principal
-from api.schemas import HexId, RecordingOut, RecordingPage, Side
+from api.roles import Principal, Role
+from api.schemas import AccessList, Done, HexId, Hold, RecordingOut, RecordingPage, Side
+from gateway.control.protocol import FetchTogether, HoldRecording, LiftHold, RecordingAccesses
 
 router = APIRouter(prefix="/recordings", tags=["recordings"])
 Reader = Annotated[Principal, Depends(need("recordings:read"))]
+Fetcher = Annotated[Principal, Depends(need("recordings:read", "quorum:read"))]
+Together = Annotated[Principal, Depends(need("quorum:read"))]
+Holder = Annotated[Principal, Depends(need("recordings:hold"))]
 Segment = Annotated[int, Path(ge=1, le=9999)]
 
 
@@ -39,9 +47,37 @@ async def one_recording(recording: HexId, who: Reader, parts: Parts) -> Recordin
 
 
 @router.get("/{recording}/sides/{side}/{seg}.age", response_class=Response)
-async def age_file(recording: HexId, side: Side, seg: Segment, who: Reader, parts: Parts) -> Response:
-    """Header and payload in one: an age file that only its recipient opens."""
+async def age_file(recording: HexId, side: Side, seg: Segment, who: Fetcher, parts: Parts) -> Response:
+    """Header and payload in one: an age file that only its recipient opens, or council and officer with its quorum."""
+    if who.agent is None:
+        return await _together(recording, side, seg, "age", who, parts)
     return await _object(recording, side, seg, "age", who, parts)
+
+
+@router.get("/{recording}/sides/{side}/{seg}.quorum", response_class=Response)
+async def quorum_object(recording: HexId, side: Side, seg: Segment, who: Together, parts: Parts) -> Response:
+    """The file key, for the council to open first and the data-protection officer then; neither can alone."""
+    return await _together(recording, side, seg, "quorum", who, parts)
+
+
+@router.get("/{recording}/accesses")
+async def accesses(recording: HexId, who: Reader, parts: Parts) -> AccessList:
+    """Who but the agent fetched something of it."""
+    asked = RecordingAccesses(who.agent or "", recording)
+    return AccessList.model_validate(await parts.control.request(asked))
+
+
+@router.post("/{recording}/hold")
+async def hold(recording: HexId, body: Hold, who: Holder, parts: Parts) -> Done:
+    """Nothing of it is erased until then: an agent for their own defence, the officer for a case. Nobody may listen."""
+    asked = HoldRecording(_holder(who), who.agent, recording, body.reason, body.until)
+    return Done(**await parts.control.request(asked))
+
+
+@router.delete("/{recording}/hold", status_code=204)
+async def lift_hold(recording: HexId, who: Holder, parts: Parts) -> None:
+    """End one's own hold."""
+    await parts.control.request(LiftHold(_holder(who), who.agent, recording))
 
 
 @router.get("/{recording}/sides/{side}/{seg}.manifest.json", response_class=Response)
@@ -56,18 +92,40 @@ async def manifest_signature(recording: HexId, side: Side, seg: Segment, who: Re
     return await _object(recording, side, seg, "signature", who, parts)
 
 
-_MEDIA = {"age": "application/octet-stream", "manifest": "application/json", "signature": "text/plain"}
-_SUFFIX = {"age": "age", "manifest": "manifest.json", "signature": "manifest.sig"}
+_MEDIA = {
+    "age": "application/octet-stream",
+    "quorum": "application/octet-stream",
+    "manifest": "application/json",
+    "signature": "text/plain",
+}
+_SUFFIX = {"age": "age", "quorum": "quorum", "manifest": "manifest.json", "signature": "manifest.sig"}
 
 
 async def _object(recording: str, side: Side, seg: int, kind: ObjectKind, who: Principal, parts: Parts) -> Response:
     await _own(recording, who, parts)
+    return await _sent(recording, side, seg, kind, parts)
+
+
+async def _together(
+    recording: str, side: Side, seg: int, kind: Literal["age", "quorum"], who: Principal, parts: Parts
+) -> Response:
+    """For council and officer: the gateway says whether they may, and notes it."""
+    role: Literal["council", "dpo"] = "council" if who.role is Role.COUNCIL else "dpo"
+    await parts.control.request(FetchTogether(role, recording, side, seg, kind))
+    return await _sent(recording, side, seg, kind, parts)
+
+
+async def _sent(recording: str, side: str, seg: int, kind: ObjectKind, parts: Parts) -> Response:
     pieces = await parts.site.fetch(recording, side, seg, kind)
     if pieces is None:
         raise Problem("not-found", 404, "there is no such segment, or it was erased")
     name = f"{recording}-{side}-{seg}.{_SUFFIX[kind]}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(pieces, media_type=_MEDIA[kind], headers=headers)
+
+
+def _holder(who: Principal) -> Literal["agent", "dpo"]:
+    return "dpo" if who.agent is None else "agent"
 
 
 async def _own(recording: str, who: Principal, parts: Parts) -> RecordingRow:

@@ -53,6 +53,7 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("POST", "/v1/agents/me/calls/{call}/caller-refused"): {Role.AGENT},
     ("POST", "/v1/agents/me/calls/{call}/consent"): {Role.AGENT},
     ("POST", "/v1/agents/me/calls/{call}/request-record"): {Role.AGENT},
+    ("POST", "/v1/agents/me/calls/{call}/read-code"): {Role.AGENT},
     ("GET", "/v1/calls"): {Role.ADMIN, Role.PBX},
     ("GET", "/v1/calls/{call}/explain"): {Role.AGENT, Role.ADMIN, Role.COUNCIL},
     ("POST", "/v1/calls/{call}/agent"): {Role.PBX},
@@ -71,7 +72,11 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("POST", "/v1/agreements/{agreement}/suspend"): {Role.COUNCIL, Role.EMPLOYER},
     ("GET", "/v1/recordings"): {Role.AGENT},
     ("GET", "/v1/recordings/{recording}"): {Role.AGENT},
-    ("GET", "/v1/recordings/{recording}/sides/{side}/{seg}.age"): {Role.AGENT},
+    ("GET", "/v1/recordings/{recording}/sides/{side}/{seg}.age"): {Role.AGENT, Role.COUNCIL, Role.DPO},
+    ("GET", "/v1/recordings/{recording}/sides/{side}/{seg}.quorum"): {Role.COUNCIL, Role.DPO},
+    ("GET", "/v1/recordings/{recording}/accesses"): {Role.AGENT},
+    ("POST", "/v1/recordings/{recording}/hold"): {Role.AGENT, Role.DPO},
+    ("DELETE", "/v1/recordings/{recording}/hold"): {Role.AGENT, Role.DPO},
     ("GET", "/v1/recordings/{recording}/sides/{side}/{seg}.manifest.json"): {Role.AGENT},
     ("GET", "/v1/recordings/{recording}/sides/{side}/{seg}.manifest.sig"): {Role.AGENT},
     ("GET", "/v1/statistics"): {Role.COUNCIL, Role.EMPLOYER, Role.DPO},
@@ -79,6 +84,7 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("GET", "/v1/session"): set(Role),
 }
 OPEN = {("GET", "/v1/session/challenge"), ("POST", "/v1/session"), ("DELETE", "/v1/session")}
+OPEN |= {("GET", "/v1/records/{code}"), ("POST", "/v1/records"), ("POST", "/v1/records/erasure")}
 OPEN |= {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")}
 BODIES: dict[str, Any] = {
     "/v1/agents": {"agents": [{"name": "Bo", "group": "team-a", "site": "hamburg"}]},
@@ -89,6 +95,7 @@ BODIES: dict[str, Any] = {
     "/v1/calls/{call}/agent": {"extension": "200"},
     "/v1/calls/{call}/consent": {"purpose": "coaching", "answer": "no"},
     "/v1/ivrs": {"name": "front"},
+    "/v1/recordings/{recording}/hold": {"reason": "case 7", "until": "2026-04-01T00:00:00Z"},
     "/v1/agents/me/calls/{call}/consent": {"purpose": "coaching", "answer": "yes", "statement": STATEMENT},
     "/v1/agents/me/calls/{call}/request-record": {"lane": "agent_request", "statement": STATEMENT},
     "/v1/agreements/check": {"document": "x"},
@@ -108,6 +115,9 @@ async def api(tmp_path: Path) -> AsyncIterator[RunningApi]:
         running.gateway.answers["running_calls"] = {
             "calls": [{"call": "c1", "since": "2026-03-02T09:00:00Z", "queue": "q"}]
         }
+        running.gateway.answers["recording_accesses"] = {"accesses": []}
+        for kind in ("find_record", "erase_by_code"):
+            running.gateway.answers[kind] = Refusal("record_unknown", "no record has this code", 404)
         yield running
 
 
@@ -128,7 +138,7 @@ async def client_of(api: RunningApi, role: Role, agent: str | None = None) -> ht
 
 def filled(path: str) -> str:
     values = {"agent": HEX, "recording": HEX, "call": "call-1", "purpose": "coaching", "side": "agent", "seg": "1"}
-    values["agreement"] = "bv-nord"
+    values |= {"agreement": "bv-nord", "code": "0"}
     return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], path)
 
 
