@@ -1,5 +1,6 @@
 """Opens a recording for its owner: decrypts in memory, decodes G.711, makes one stereo WAV, agent left, caller right.
 
+The data-protection officer opens one too, with what the council made of its quorum object (`.inner`) beside each side.
 Segments stand where they were, by the start times in their openings; where there are none, one after the other.
 Nothing is written but the WAV that was asked for.
 """
@@ -21,8 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.errors import CommandError
-from crypto import age
+from crypto import age, quorum
 from crypto.errors import CryptoError
+from crypto.header import FileKey
 from crypto.stream import read_chunks
 from crypto.x25519 import Identity, parse_identities
 from storage.errors import StorageError
@@ -46,6 +48,8 @@ class SideFile:
     opening: bytes | None = None
     started: datetime | None = None
     """As the index has it, for those who have no opening."""
+    inner: bytes | None = None
+    """What the council made of the quorum object: the file key, for the data-protection officer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,8 @@ def find_sides(place: Path, vault: Path | None = None) -> list[SideFile]:
             if header is None:
                 raise CommandError(f"`{stem}.header` is missing: it was erased, or lies in the vault (use --data-dir)")
             data = header + data
-        found.append(SideFile(match[1], int(match[2]), data, _beside((vault or place) / f"{stem}.opening")))
+        opening, inner = (_beside((vault or place) / f"{stem}.{kind}") for kind in ("opening", "inner"))
+        found.append(SideFile(match[1], int(match[2]), data, opening, inner=inner))
     if not found:
         raise CommandError(f"`{place}` holds no recording: no *.age and no *.payload file")
     return found
@@ -104,7 +109,7 @@ def open_side(file: SideFile, identities: Sequence[Identity]) -> Opened:
     name = f"{file.side}-{file.seg}"
     try:
         header, payload = age.split_header(file.data)
-        chunks = read_chunks(age.open_header(bytes(header), identities), payload)
+        chunks = read_chunks(_file_key(file, bytes(header), identities), payload)
     except CryptoError as error:
         raise CommandError(f"`{name}` can't be opened: {error}") from None
     container, whole = bytearray(), True
@@ -189,6 +194,12 @@ def decode_wav(data: bytes) -> tuple[int, Pcm]:
             return rate, _samples(body, decode)
         position += 8 + size + (size & 1)
     raise CommandError("the opened WAV holds no sound")
+
+
+def _file_key(file: SideFile, header: bytes, identities: Sequence[Identity]) -> FileKey:
+    if file.inner is None:
+        return age.open_header(header, identities)
+    return quorum.open_inner(file.inner, identities, header)
 
 
 def _samples(body: bytes, table: object) -> Pcm:

@@ -48,7 +48,9 @@ def sign(
 
 def listen(
     recording: Annotated[str, typer.Argument(help="A folder of a recording's files, or its id with --data-dir.")],
-    identity: Annotated[Path, typer.Option("-i", "--identity", help="The agent's OUT.key.")],
+    identity: Annotated[
+        Path, typer.Option("-i", "--identity", help="OUT.key of the agent, or of the officer where *.inner files lie.")
+    ],
     out: Annotated[Path | None, typer.Option("--out", help="Write a stereo WAV; without it, play.")] = None,
     data_dir: Annotated[Path | None, typer.Option("--data-dir", help="The site's data folder, for an id.")] = None,
     as_json: AsJson = False,

@@ -61,6 +61,12 @@ async def codes_page(
     return await _page("codes.html", request, parts, lang, month=asked, told=told)
 
 
+@router.get("/record")
+async def record_page(request: Request, parts: Parts, lang: Language = None) -> Response:
+    """A caller's own record, by its code; no sign-in."""
+    return await _page("record.html", request, parts, lang)
+
+
 async def _told(parts: Parts, month: Month) -> MonthStatistics | None:
     try:
         return await parts.site.statistics(month)

@@ -5,8 +5,6 @@ Screenshots go to the folder that FAIRTAP_SCREENSHOTS names, else nowhere.
 
 import asyncio
 import json
-import os
-import shutil
 import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -42,19 +40,9 @@ from policy.statements import (
     parse_seat,
 )
 from tests.peers.api_server import RunningApi, running_api
+from tests.peers.chromium import SMALL_TARGETS, browser_page, needs, picture
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-BUNDLE = Path(__file__).parents[2] / "api" / "web" / "static" / "build" / "agent.js"
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
-]  # fmt: skip
-async_playwright = pytest.importorskip("playwright.async_api", reason="playwright isn't installed").async_playwright
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium isn't installed"),
-    pytest.mark.skipif(not BUNDLE.exists(), reason="the pages aren't bundled: `npm run build`"),
-    pytest.mark.timeout(180),
-]
+pytestmark = needs("agent.js")
 
 
 @pytest.fixture
@@ -66,16 +54,8 @@ async def api(tmp_path: Path) -> AsyncIterator[RunningApi]:
 
 @pytest.fixture
 async def page() -> AsyncIterator[Any]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        context = await browser.new_context(locale="en-GB", viewport={"width": 1100, "height": 900})
-        page = await context.new_page()
-        faults: list[str] = []
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda line: faults.append(line.text) if "Content Security Policy" in line.text else None)
-        yield page
-        await browser.close()
-        assert faults == []
+    async with browser_page() as opened:
+        yield opened
 
 
 def _play_gateway(api: RunningApi) -> None:
@@ -117,13 +97,13 @@ async def enrolled(api: RunningApi, page: Any, name: str = "Ada Lovelace") -> tu
     agent = api.site.add(name)
     code, _ = await api.services.accounts.create_code(agent, Role.COUNCIL)
     await page.goto(api.url)
-    await _picture(page, "sign-in")
+    await picture(page, "sign-in")
     await page.fill("#code", code)
     await page.click("#code-form button")
     await page.wait_for_selector("#passphrase:not(:empty)")
     words = await page.text_content("#passphrase")
     assert len(words.split()) == 6
-    await _picture(page, "enrol")
+    await picture(page, "enrol")
     await page.click("#written")
     await page.fill("#typed", "other words than these")
     await page.fill("#login", "ada")
@@ -150,11 +130,11 @@ async def test_from_the_code_to_a_stopped_and_a_played_recording(api: RunningApi
     await page.wait_for_selector("#consents:has-text('now: Yes')")
 
     await _state(page, "off")
-    await _picture(page, "off")
+    await picture(page, "off")
     asked = api.gateway.light(agent, "asking", lane="sample", purpose="coaching")
     await _state(page, "asking")
     assert (await api.gateway.wait_for(Acknowledge)).nonce == asked.nonce
-    await _picture(page, "asking")
+    await picture(page, "asking")
     lit = api.gateway.light(
         agent, "recording_both", lane="sample", purpose="coaching", keep_until="2026-03-16T09:00:00Z"
     )
@@ -165,7 +145,7 @@ async def test_from_the_code_to_a_stopped_and_a_played_recording(api: RunningApi
     api.gateway.tell(Heartbeat(agent, "call-1", lit.seq + 1, "beat", LightState.RECORDING_BOTH))
     assert (await api.gateway.wait_for(Acknowledge, 3)).nonce == "beat"
     assert "Recording: both sides" in await page.title()
-    await _picture(page, "recording")
+    await picture(page, "recording")
 
     await page.click("#pause")
     assert (await api.gateway.wait_for(PauseCall)).by == f"agent:{agent}"
@@ -209,7 +189,7 @@ async def test_recordings_are_opened_and_played_in_the_page(api: RunningApi, pag
     )
     both = np.array(samples).reshape(-1, 2)
     assert np.array_equal(both[:8000, 0], ALAW[_tone(440)]) and np.array_equal(both[2000:, 1], ALAW[_tone(1000)])
-    await _picture(page, "played")
+    await picture(page, "played")
 
 
 async def test_a_lost_connection_says_unknown_and_comes_back(api: RunningApi, page: Any) -> None:
@@ -218,7 +198,7 @@ async def test_a_lost_connection_says_unknown_and_comes_back(api: RunningApi, pa
     await api.gateway.stop()
     async with asyncio.timeout(5):
         await _state(page, "unknown")
-    await _picture(page, "unknown")
+    await picture(page, "unknown")
     await api.gateway.start()
     await _state(page, "off")
 
@@ -260,13 +240,7 @@ async def test_the_pages_can_be_used_by_keyboard_and_their_targets_are_large(api
     await page.focus("#stop")
     await page.keyboard.press("Enter")
     assert (await api.gateway.wait_for(StopRecording)).call == "call-1"
-    small = await page.evaluate(
-        """() => [...document.querySelectorAll("button, nav a, input, select, summary, label.check")]
-            .filter((one) => one.offsetParent && one.type !== "checkbox")
-            .map((one) => [one.outerHTML.slice(0, 60), one.getBoundingClientRect()])
-            .filter(([, box]) => box.height < 44 || box.width < 44).map(([html]) => html)"""
-    )
-    assert small == []
+    assert await page.evaluate(SMALL_TARGETS) == []
     nameless = await page.evaluate(
         """() => [...document.querySelectorAll("input")].filter((one) => !one.labels.length).map((one) => one.id)"""
     )
@@ -286,7 +260,7 @@ async def test_the_page_speaks_the_language_that_was_chosen(
     await page.set_viewport_size({"width": 400, "height": 800})
     api.gateway.light(next(iter(api.site.rows)), "recording_both", lane="sample", purpose="coaching")
     await _state(page, "recording_both")
-    await _picture(page, f"narrow-{language}")
+    await picture(page, f"narrow-{language}")
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -315,8 +289,3 @@ def _record(api: RunningApi, agent: str) -> None:
 
 async def _state(page: Any, state: str, timeout: int = 10_000) -> None:
     await page.wait_for_selector(f"#light[data-state={json.dumps(state)}]", timeout=timeout)
-
-
-async def _picture(page: Any, name: str) -> None:
-    if folder := os.environ.get("FAIRTAP_SCREENSHOTS"):
-        await page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)

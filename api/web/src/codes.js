@@ -1,7 +1,9 @@
-// Enrolment codes, in the session of council or DPO: made for one agent, shown once.
+// The room of council and DPO: enrolment codes, made for one agent and shown once; the files of a caller's record, which
+// both together open.
 
-import { call, signOut } from "./parts/http.js";
-import { at, make, tellProblem, word } from "./parts/words.js";
+import { readCode } from "./parts/code.js";
+import { ApiProblem, call, signOut } from "./parts/http.js";
+import { at, make, onSubmit, tellProblem, word } from "./parts/words.js";
 
 function row(agent) {
   const state = !agent.enabled ? "codes.disabled" : agent.enrolled ? "codes.enrolled" : "codes.open";
@@ -36,6 +38,24 @@ async function load() {
     tellProblem(error);
   }
 }
+
+function fileLinks(recording, side, seg) {
+  return ["age", "quorum"].map((kind) => {
+    const name = `${side}-${seg}.${kind}`;
+    return make("li", {}, make("a", { href: `/v1/recordings/${recording}/sides/${side}/${seg}.${kind}`, download: name, textContent: name }));
+  });
+}
+
+onSubmit(at("together-form"), async () => {
+  at("files").replaceChildren();
+  at("steps").hidden = true;
+  const code = readCode(at("code").value);
+  if (!code) throw new ApiProblem("code-mistyped", 0, "");
+  const record = await call("POST", "/records", { code });
+  const links = record.sides.flatMap((side) => side.segments.flatMap((seg) => fileLinks(record.recording, side.side, seg)));
+  at("files").replaceChildren(...(links.length ? links : [make("li", { textContent: word("together.none") })]));
+  at("steps").hidden = !links.length;
+});
 
 at("sign-out").addEventListener("click", () => signOut(false));
 load();

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from api.cli import main
-from crypto import age, sshsig
+from crypto import age, quorum, sshsig
 from crypto.ssh_key import SigningKey, VerifyKey
+from crypto.stream import encrypt_payload, new_file_key
 from crypto.x25519 import Recipient, parse_identities
 from gateway.control.protocol import AddAgents, Explain, NewAgent, Refusal
 from tests.peers.control_server import ControlServer
@@ -221,6 +222,31 @@ def test_listen_writes_what_only_the_key_opens(run: Run, tmp_path: Path) -> None
     rc, _, err = run("listen", "recording", "-i", "bo.key", "--out", "no.wav")
     assert (rc, err.count("\n"), (tmp_path / "no.wav").exists()) == (1, 1, False)
     assert run("listen", "nowhere", "-i", "ada.key", "--out", "no.wav")[0] == 1
+
+
+def test_a_record_is_opened_in_two_steps_by_two_parties_and_by_neither_alone(run: Run, tmp_path: Path) -> None:
+    names = ("ada", "council", "dpo")
+    for name in names:
+        run("keygen", name)
+    ada, council, dpo = (Recipient.parse((tmp_path / f"{name}.pub").read_text().splitlines()[1]) for name in names)
+    folder, file_key = tmp_path / "recording", new_file_key()
+    folder.mkdir()
+    assert run("quorum", "recording", "-i", "council.key")[0] == 1
+    sound = age.make_header(file_key, [ada]) + encrypt_payload(file_key, container(b"\xaa" * 8000))
+    (folder / "x-caller-1.age").write_bytes(sound)
+    (folder / "x-caller-1.quorum").write_bytes(quorum.seal(file_key, [council], dpo))
+    for alone in (
+        ("quorum", "recording", "-i", "dpo.key"),
+        ("listen", "recording", "-i", "dpo.key", "--out", "no.wav"),
+    ):
+        rc, _, err = run(*alone)
+        assert (rc, err.count("\n")) == (1, 1) and not (tmp_path / "no.wav").exists()
+    rc, out, _ = run("quorum", "recording", "-i", "council.key", "--json")
+    assert rc == 0 and json.loads(out)["files"] == [str(Path("recording") / "x-caller-1.inner")]
+    assert (folder / "x-caller-1.inner").stat().st_mode & 0o777 == 0o600
+    assert run("listen", "recording", "-i", "council.key", "--out", "no.wav")[0] == 1
+    rc, out, _ = run("listen", "recording", "-i", "dpo.key", "--out", "out.wav", "--json")
+    assert rc == 0 and json.loads(out)["sides"][0]["seconds"] == 1.0
 
 
 def test_run_with_a_configuration_that_was_never_set_up_says_what_to_do(run: Run, config: Path) -> None:

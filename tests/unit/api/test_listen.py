@@ -11,7 +11,7 @@ import pytest
 
 from api.errors import CommandError
 from api.listen import ALAW, ULAW, SideFile, decode_wav, find_sides, open_side, stereo, wav_bytes, write_wav
-from crypto import age
+from crypto import age, quorum
 from crypto.x25519 import Identity
 from storage.manifest import Opening, Private
 from tests.peers.g711_wav import container
@@ -124,3 +124,17 @@ def test_the_wav_is_for_its_owner_only(tmp_path: Path) -> None:
     assert (seconds, out.stat().st_mode & 0o777) == (0.5, 0o600)
     with wave.open(io.BytesIO(out.read_bytes())) as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate(), file.getnframes()) == (2, 2, 8000, 4000)
+
+
+def test_the_officer_opens_what_the_council_handed_over_and_nobody_else_does(tmp_path: Path) -> None:
+    council, dpo = Identity.generate(), Identity.generate()
+    file = side("caller", 1, b"\xaa" * 800, START)
+    header, _ = age.split_header(file.data)
+    sealed = quorum.seal(age.open_header(bytes(header), [KEY]), [council.recipient], dpo.recipient)
+    (tmp_path / "0123-caller-1.age").write_bytes(file.data)
+    (tmp_path / "0123-caller-1.inner").write_bytes(quorum.open_outer(sealed, [council]))
+    (found,) = find_sides(tmp_path)
+    assert open_side(found, [dpo]).seconds == 0.1
+    for other in (council, KEY):
+        with pytest.raises(CommandError, match="no identity opens"):
+            open_side(found, [other])

@@ -1,6 +1,7 @@
 // The light: shows each event of the live feed, acknowledges that very event from its own handler, and says "unknown"
 // as soon as nothing was heard for 4 s. A gateway that gets no fresh acknowledgement records nothing.
 
+import { printCode } from "./code.js";
 import { call } from "./http.js";
 import { at, known, make, tellProblem, when, word } from "./words.js";
 
@@ -12,6 +13,7 @@ export class Light {
   /** `onRecordings` is called when the list of recordings changed. */
   constructor(onRecordings) {
     this.legs = new Map();
+    this.code = null;
     this.page = null;
     this.sure = false;
     this.heard = performance.now();
@@ -22,6 +24,7 @@ export class Light {
     at("refused").addEventListener("click", () => this.act("caller-refused"));
     at("pause").addEventListener("click", () => this.pause());
     at("test").addEventListener("click", () => this.test());
+    at("read-code").addEventListener("click", () => this.readCode());
     setInterval(() => this.listenForSilence(), 500);
     this.connect();
   }
@@ -38,6 +41,7 @@ export class Light {
     on("snapshot", (data) => this.snapshot(data));
     on("leg", (data) => this.leg(data));
     on("heartbeat", (data) => this.heartbeat(data));
+    on("record_code", (data) => this.showCode(data));
     on("recordings", () => this.onRecordings());
     on("unknown", () => this.lose());
     source.addEventListener("alive", () => { this.heard = performance.now(); });
@@ -57,6 +61,8 @@ export class Light {
     this.page = data.page;
     this.legs = new Map(data.legs.filter((leg) => leg.connected).map((leg) => [leg.call, leg]));
     this.sure = true;
+    const [shown] = Object.entries(data.record_codes);
+    if (shown) this.showCode({ call: shown[0], code: shown[1] });
     this.show();
     data.legs.forEach((leg) => this.acknowledge(leg));
   }
@@ -66,6 +72,23 @@ export class Light {
     else this.legs.delete(data.call);
     this.show();
     this.acknowledge(data);
+  }
+
+  /** The newest record code stays to be read out, also after the call, until another one comes. */
+  showCode(data) {
+    this.code = data;
+    at("code-digits").textContent = printCode(data.code);
+    this.show();
+  }
+
+  async readCode() {
+    tellProblem(null);
+    try {
+      await call("POST", `/agents/me/calls/${this.code.call}/read-code`);
+      at("note").textContent = word("code.reading");
+    } catch (error) {
+      tellProblem(error);
+    }
   }
 
   heartbeat(data) {
@@ -113,6 +136,8 @@ export class Light {
     at("stop").disabled = !(live || state === "asking" || (state === "unknown" && leg));
     at("refused").disabled = at("stop").disabled;
     at("pause").disabled = !live;
+    at("record-code").hidden = !this.code;
+    at("read-code").disabled = !this.code || !this.legs.has(this.code.call);
     at("pause").textContent = word(state === "paused" ? "light.resume" : "light.pause");
     if (state !== this.said) at("announce").textContent = word(`light.${state}`);
     this.said = state;

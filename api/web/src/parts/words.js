@@ -29,6 +29,12 @@ export function when(instant) {
   return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(new Date(instant));
 }
 
+/** A day (`2026-04-06`) as people here write it; empty for none. */
+export function day(date) {
+  if (!date) return "";
+  return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeZone: "UTC" }).format(new Date(date));
+}
+
 const SAID = {
   "sign-in-failed": "error.sign_in",
   "code-invalid": "error.code",
@@ -39,6 +45,11 @@ const SAID = {
   "login-taken": "error.login_taken",
   "seat-conflict": "error.seat",
   "signature-invalid": "error.signature",
+  "code-mistyped": "error.mistyped",
+  "record-unknown": "error.record_unknown",
+  "role-not-named": "error.role_not_named",
+  "no-record-code": "error.no_record_code",
+  "not-heard": "error.not_heard",
 };
 
 /** Show what went wrong, or (with nothing) that nothing is wrong any more. */
