@@ -1,6 +1,6 @@
-"""P1 to P3 of the decision over generated agreements and facts: nothing missing and nothing tighter ever permits more.
+"""P1, P2, P3, P5 over generated agreements and facts: nothing missing, tighter or forgotten ever permits more.
 
-Facts are green but for a few fields, so that a single wrong turn of a gate would show.
+Facts are green but for a few fields, so that a single wrong turn of a gate would show. P4 is `test_leg_machine`'s.
 """
 
 import inspect
@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crypto.draw import drawn
@@ -121,11 +121,62 @@ def less(facts: Facts) -> list[Facts]:
     return fewer
 
 
-@given(any_facts)
-def test_p1_removing_an_input_never_permits(facts: Facts) -> None:
-    if evaluate(facts).outcome is Outcome.NO:
+class Cases:
+    """Counts the decisions that a property really compared."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def never_permits(self, before: Decision, after: Facts) -> None:
+        """Where it was NO it stays NO."""
+        self.count += 1
+        if before.outcome is Outcome.NO:
+            decision = evaluate(after)
+            assert decision.outcome is Outcome.NO, (before, decision)
+
+
+def enough(cases: Cases, least: int) -> None:
+    """In every run of the checks; together the properties compare more than 100,000 decisions."""
+    assert cases.count >= least, f"{cases.count} cases, {least} wanted"
+
+
+def test_p1_removing_an_input_never_permits() -> None:
+    cases = Cases()
+
+    @settings(max_examples=900)
+    @given(any_facts)
+    def removed(facts: Facts) -> None:
+        before = evaluate(facts)
         for fewer in less(facts):
-            assert evaluate(fewer).outcome is Outcome.NO
+            cases.never_permits(before, fewer)
+
+    removed()
+    enough(cases, 40_000)
+
+
+IN_MEMORY = ("caller", "agent_per_call", "caller_notice_played", "ack_age_ms", "seat_bound", "clock_trusted")
+"""What a process forgets: a call that it adopts has neither answers nor notice nor light, and no seat yet."""
+READ_ANEW = ("storage_available", "protected_party", "leak_ok", "drawn", "rule", "agent_standing", "agreements")
+
+
+def test_p5_a_restart_at_any_point_never_widens() -> None:
+    cases = Cases()
+
+    @settings(max_examples=600)
+    @given(any_facts)
+    def restarted(facts: Facts) -> None:
+        before = evaluate(facts)
+        forgotten: dict[str, Any] = dict.fromkeys(IN_MEMORY)
+        at_once = replace(facts, **forgotten)
+        assert evaluate(at_once).outcome is Outcome.NO  # whatever it was: an adopted call isn't recorded
+        for name in IN_MEMORY:  # some of it is known again, some isn't yet
+            change: dict[str, Any] = {name: None}
+            cases.never_permits(before, replace(facts, **change))
+            for other in READ_ANEW:
+                cases.never_permits(before, replace(facts, **change, **{other: None}))
+
+    restarted()
+    enough(cases, 25_000)
 
 
 PERSONAL = {"agent", "agent_id", "name", "extension", "pseudonym", "session", "seat", "recipient", "number"}
@@ -137,9 +188,20 @@ def test_p2_no_input_says_who_the_agent_is() -> None:
         assert not PERSONAL & set(inspect.signature(rule).parameters)
 
 
-@given(any_facts)
-def test_p2_the_same_facts_give_the_same_decision(facts: Facts) -> None:
-    assert evaluate(facts) == evaluate(replace(facts))
+def test_p2_the_same_facts_give_the_same_decision() -> None:
+    """However often and in whatever order it is asked, and whatever else was decided in between."""
+    cases = Cases()
+
+    @settings(max_examples=500)
+    @given(st.lists(any_facts, min_size=2, max_size=4))
+    def asked(many: list[Facts]) -> None:
+        first = [evaluate(facts) for facts in many]
+        for _ in range(3):
+            assert [evaluate(replace(facts)) for facts in reversed(many)] == first[::-1]
+            cases.count += len(many)
+
+    asked()
+    enough(cases, 3_000)
 
 
 def tighten_lanes(**changes: Any) -> Callable[[Agreement], Agreement]:
@@ -178,6 +240,19 @@ def tighten_validity(**changes: Any) -> Callable[[Agreement], Agreement]:
     return lambda agreement: replace(agreement, validity=replace(agreement.validity, **changes))
 
 
+TIGHTER_FACTS: dict[str, Any] = {
+    **dict.fromkeys(("clock_trusted", "signatures_valid", "storage_available", "draw_authority_ready"), False),
+    **dict.fromkeys(("suspended", "evaluation_overdue", "epoch_dark", "log_unwitnessed", "blackout", "paused"), True),
+    **dict.fromkeys(("seat_bound", "key_available", "agent_informed", "party_known", "media_supported"), False),
+    **dict.fromkeys(("protected_party", "party_internal", "media_encrypted", "no_media", "campaign_full"), True),
+    **dict.fromkeys(("ceiling_ok", "caps_ok", "wish_caps_ok", "drawn", "caller_notice_played", "leak_ok"), False),
+    **dict.fromkeys(("withdrawn_by_agent", "withdrawn_by_caller"), True),
+    "agreements": (),
+    "group_size": 0,
+    "ack_age_ms": 5_001,
+    "caller": dict.fromkeys(Purpose, CallerAnswer(ConsentState.UNSET)),
+    "agent_per_call": dict.fromkeys(Purpose, PerCallAnswer(ConsentState.NO)),
+}
 TIGHTER = {
     "earlier end": tighten_validity(end=NOW),
     "later start": tighten_validity(start=NOW + timedelta(seconds=1)),
@@ -202,13 +277,40 @@ TIGHTER = {
 }
 
 
-@given(any_facts, st.sampled_from(sorted(TIGHTER)))
-def test_p3_a_tighter_agreement_never_permits(facts: Facts, name: str) -> None:
+def test_p3_a_tighter_agreement_never_permits() -> None:
     """One agreement: with several, leaving one's scope also leaves its veto, which needs both parties."""
-    facts = replace(facts, agreements=facts.agreements[:1] if facts.agreements else facts.agreements)
-    tighter = replace(facts, agreements=tuple(TIGHTER[name](a) for a in facts.agreements or ()))
-    if evaluate(facts).outcome is Outcome.NO:
-        assert evaluate(tighter).outcome is Outcome.NO
+    cases = Cases()
+
+    @settings(max_examples=900)
+    @given(any_facts, st.lists(st.sampled_from(sorted(TIGHTER)), min_size=2, max_size=4))
+    def tightened(facts: Facts, names: list[str]) -> None:
+        facts = replace(facts, agreements=facts.agreements[:1] if facts.agreements else facts.agreements)
+        before, more = evaluate(facts), facts
+        for tighter in TIGHTER.values():
+            once = tuple(tighter(a) for a in facts.agreements or ())
+            cases.never_permits(before, replace(facts, agreements=once))
+        for name in names:  # one after the other
+            more = replace(more, agreements=tuple(TIGHTER[name](a) for a in more.agreements or ()))
+            cases.never_permits(before, more)
+
+    tightened()
+    enough(cases, 20_000)
+
+
+def test_p3_a_tighter_site_or_leg_never_permits() -> None:
+    """Each flag that stands for a restriction, and each answer, set to its tighter value."""
+    cases = Cases()
+
+    @settings(max_examples=500)
+    @given(any_facts)
+    def tightened(facts: Facts) -> None:
+        before = evaluate(facts)
+        for name, value in TIGHTER_FACTS.items():
+            change: dict[str, Any] = {name: value}
+            cases.never_permits(before, replace(facts, **change))
+
+    tightened()
+    enough(cases, 12_000)
 
 
 @given(any_facts, agreements())
