@@ -1,7 +1,10 @@
 """Signed acts on a running gateway with live calls: lowered and suspended by one party, raised by none alone."""
 
 import asyncio
+import re
 import time
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -76,6 +79,64 @@ async def test_parties_act_on_live_calls(tmp_path):
         acts = (await site.office._ask("GET", "/agreements"))["acts"]
         assert [one["type"] for one in acts] == ["agreement", "rates", "suspend"]
         assert (acts[-1]["session"], acts[-1]["signed_by"]) == ("council", [])
+
+
+async def narrowed(site, role, document, status):
+    """Hand in another text of the agreement as a narrowing that this role alone signed."""
+    current = await site.office._ask("GET", "/agreements/current")
+    body = {"digest": load(document.encode()).digest, "narrows": current["digest"]}
+    draft = {"type": "narrow", "agreement": await agreement(site), "body": body}
+    act = (await site.office._ask("POST", "/acts/draft", draft))["act"]
+    return await put(site, role, act, status, act=act, document=document)
+
+
+async def test_what_one_party_may_and_may_not_alone_while_a_call_is_recorded(tmp_path):
+    async with RunningSite(tmp_path, desks=2) as site:
+        desk, other = site.desks
+        talk = await site.recorded_call(desk)
+        document = (await site.office._ask("GET", "/agreements"))["acts"][0]["document"].replace(
+            "version: 1", "version: 2"
+        )
+
+        wider = {
+            "another queue": ("queues: [service-strom]", "queues: [service-gas]"),
+            "one queue left": ("excluded_queues: [gesundheit]", "excluded_queues: [gesundheit, service-wasser]"),
+            "no access for agents": (
+                "{role: agent, purposes: [coaching], release: none_needed}",
+                "{role: coach, purposes: [coaching], release: agent_per_item, ttl: P7D}",
+            ),
+            "the council's powers": ('lower: "yes", suspend: "yes"', 'lower: "no", suspend: "yes"'),
+        }
+        for what, (old, new) in wider.items():
+            assert old in document, what
+            said = await narrowed(site, "employer", document.replace(old, new), 422)
+            assert said["type"].endswith("not-permitted"), (what, said)
+
+        lowered = await draft(site, "0")
+        await put(site, "council", lowered, 200, document=lowered)
+        for _ in range(3):  # from the next leg on: half of them would have been drawn
+            made = await site.call(other)
+            assert await site.is_drawn(other, made.ref) is False
+            await made.hang_up()
+        said = await site.explained(desk, talk.ref)
+        assert said is not None and said["outcome"] == "recording"
+
+        off = asyncio.create_task(watch_light(desk, talk.ref))
+        end = (datetime.now(ZoneInfo("Europe/Berlin")) + timedelta(seconds=4)).replace(microsecond=0, tzinfo=None)
+        today = document.replace('percent: "50"', 'percent: "0"')  # as the council's act has left it
+        shorter = re.sub(r'  end: "[^"]*"', f'  end: "{end.isoformat()}"', today)
+        await narrowed(site, "employer", shorter, 201)
+        await asyncio.wait_for(off, 10)
+        stopped, before = time.time(), len(talk.agent.line.arrivals)
+        instant = end.replace(tzinfo=ZoneInfo("Europe/Berlin")).timestamp()
+        assert -0.1 < stopped - instant < 1
+        await asyncio.sleep(0.5)
+        assert len(talk.agent.line.arrivals) > before  # the call goes on
+        await talk.hang_up()
+        assert (await site.outcome(desk, talk.ref))["reasons"] == ["OUTSIDE_VALIDITY"]
+        (recording,) = await desk.client.recordings()
+        assert all(-0.1 < moment(side["ended"]) - instant < 1 for side in recording["sides"])
+        assert Kept(site.data, recording["id"]).manifest("caller", 1)["end"] == "stopped"
 
 
 def first_act(shown):
