@@ -12,8 +12,8 @@ from itertools import groupby
 from typing import Final
 
 MILLION: Final = 1_000_000
-ALARM: Final = 0.01
-"""A corrected probability below this is a finding: once in a hundred fair epochs."""
+ALARM: Final = 0.001
+"""A corrected probability below this is a finding: once in a thousand fair logs."""
 _EXACT_PLACES: Final = 40
 """Up to so many values without ties the rank sum's distribution is counted out."""
 _NEGLIGIBLE: Final = 1e-18

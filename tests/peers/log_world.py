@@ -121,18 +121,10 @@ class World:
 
     # -- writing down
 
-    def write(self, folder: Path, *, manifests: bool = True) -> "World":
+    def write(self, folder: Path, *, log: bool = True, manifests: bool = True) -> "World":
         """The log, the acts and everything else as files, as the council's folder has them."""
-        self.leaves, self.kept = [], []
-        frontier, hashes = Frontier(), list[bytes]()
-        for item in self.entries:
-            data = self._printed(item, frontier, hashes)
-            self.leaves.append(data)
-            hashes.append(leaf_hash(data))
-            frontier.append(hashes[-1])
-        note = Checkpoint(ORIGIN, frontier.size, frontier.root()).signed(KEYS["log"])
-        self.kept.append(bytes(cosigned(note, self.now)))
-        write_log(folder / "log", self.leaves, hashes, self.kept[-1])
+        if log:
+            self._write_log(folder / "log")
         (folder / "acts").mkdir(parents=True, exist_ok=True)
         for number, posted in enumerate(self.acts, 1):
             (folder / "acts" / f"{number:06}.json").write_bytes(print_act(posted))
@@ -149,6 +141,18 @@ class World:
         (folder / "openings").write_bytes(b"".join(opened(one) for one in self.openings))
         (folder / "cdr.csv").write_text(self._cdr())
         return self
+
+    def _write_log(self, folder: Path) -> None:
+        self.leaves, self.kept = [], []
+        frontier, hashes = Frontier(), list[bytes]()
+        for item in self.entries:
+            data = self._printed(item, frontier, hashes)
+            self.leaves.append(data)
+            hashes.append(leaf_hash(data))
+            frontier.append(hashes[-1])
+        note = Checkpoint(ORIGIN, frontier.size, frontier.root()).signed(KEYS["log"])
+        self.kept.append(bytes(cosigned(note, self.now)))
+        write_log(folder, self.leaves, hashes, self.kept[-1])
 
     def _printed(self, item: Item, frontier: Frontier, hashes: list[bytes]) -> bytes:
         if isinstance(item, bytes):
@@ -254,13 +258,7 @@ class Host:
 
     def run(self) -> World:
         """The whole story."""
-        for role in ("employer", "council", "dpo"):
-            key = KEYS[role].verify_key.line()
-            self.log(log_entry.Anchor(role, key, RECIPIENTS.get(role), 1, None))
-        self.log(log_entry.Build("c0" * 32, "c1" * 32, "c2" * 32))
-        anchors = [Anchor(role, KEYS[role].verify_key.line(), RECIPIENTS.get(role)) for role in KEYS if role in ROLES]
-        self.state = fold_acts(anchors, [])
-        self.enact(NewAgreement(hashlib.sha256(DOCUMENT).hexdigest()), START - timedelta(days=3), DOCUMENT)
+        self.begin()
         self.commit(EPOCHS[0])
         self.log(log_entry.Key("ab" * 32))
         self.log(PendingOpen(EPOCHS[0], START - timedelta(days=1), lag=1))
@@ -273,6 +271,16 @@ class Host:
         for salt, group, phase in self.agents[:4]:
             self.leg(EPOCHS[2], START + 2 * WEEK + timedelta(hours=9), (salt, group, phase), out=group == "team-a")
         return self.world
+
+    def begin(self) -> None:
+        """Anchors, build, and the agreement."""
+        for role in ("employer", "council", "dpo"):
+            key = KEYS[role].verify_key.line()
+            self.log(log_entry.Anchor(role, key, RECIPIENTS.get(role), 1, None))
+        self.log(log_entry.Build("c0" * 32, "c1" * 32, "c2" * 32))
+        anchors = [Anchor(role, KEYS[role].verify_key.line(), RECIPIENTS.get(role)) for role in KEYS if role in ROLES]
+        self.state = fold_acts(anchors, [])
+        self.enact(NewAgreement(hashlib.sha256(DOCUMENT).hexdigest()), START - timedelta(days=3), DOCUMENT)
 
     def enact(self, body: NewAgreement | Rates, at: datetime, document: bytes | None = None) -> None:
         """A signed act and its entry."""

@@ -1,0 +1,194 @@
+"""An outcome as text, as one printable page of HTML with a traffic light, or as JSON; the stated limits come first."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from typing import Final
+
+from council.epoch_book import EpochBook
+from council.inspect import Outcome
+from council.report_words import LIMITS, WORDS
+from council.verify import Verified
+from council.words import say
+
+_SHOWN: Final = 200
+_COLUMNS: Final = ("legs", "drawn", "hits", "caps", "wishes")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One outcome in one language."""
+
+    outcome: Outcome
+    language: str
+    at: datetime
+
+    @property
+    def light(self) -> str:
+        """`green`, `yellow` where something couldn't be checked, `red` with findings."""
+        if not self.outcome.clean:
+            return "red"
+        return "yellow" if self.outcome.missing else "green"
+
+    def text(self) -> str:
+        """For a terminal."""
+        lines = [self._w("title"), "", f"{self._w('limits')}:"]
+        lines += [f"  ({letter}) {limit}" for letter, limit in zip("abcd", LIMITS[self.language], strict=True)]
+        lines += ["", self._verdict(), ""]
+        for heading, body in self._sections():
+            lines += [f"{heading}:", *(f"  {line}" for line in body), ""]
+        return "\n".join([*lines, self._w("printed", at=self._when())]) + "\n"
+
+    def html(self) -> str:
+        """One page that prints on paper: no script, nothing fetched."""
+        limits = "".join(f"<li>{escape(limit)}</li>" for limit in LIMITS[self.language])
+        parts = [
+            f"<h2>{escape(heading)}</h2><ul>{''.join(f'<li>{escape(line)}</li>' for line in body)}</ul>"
+            for heading, body in self._sections()
+        ]
+        lamps = "".join(f'<span class="{lamp}{" on" if lamp == self.light else ""}"></span>' for lamp in _LAMPS)
+        return _PAGE.format(
+            language=self.language,
+            title=escape(self._w("title")),
+            limits_title=escape(self._w("limits")),
+            limits=limits,
+            lamps=lamps,
+            verdict=escape(self._verdict()),
+            parts="".join(parts),
+            printed=escape(self._w("printed", at=self._when())),
+        )
+
+    def json(self) -> str:
+        """For programs; findings keep their codes."""
+        found = self.outcome
+        return json.dumps(
+            {
+                "limits": list(LIMITS[self.language]),
+                "light": self.light,
+                "total": found.total,
+                "findings": [
+                    {
+                        "check": one.code.check,
+                        "code": one.code.value,
+                        "place": one.place,
+                        "sentence": say(one, self.language),
+                    }
+                    for one in found.findings
+                ],
+                "missing": found.missing,
+                "logs": [
+                    {
+                        "origin": one.origin,
+                        "size": one.checkpoint.size if one.checkpoint is not None else None,
+                        "root": one.checkpoint.root.hex() if one.checkpoint is not None else None,
+                        "entries": one.entries,
+                        "epochs": {name: _figures(book) for name, book in one.epochs.items()},
+                    }
+                    for one in found.logs
+                ],
+                "least_likely": found.judged[0].corrected if found.judged else None,
+                "steering": found.steering,
+                "calls": None if found.calls is None else {"rows": found.calls.rows, "matched": found.calls.matched},
+            },
+            ensure_ascii=False,
+            indent=1,
+        )
+
+    # -- parts
+
+    def _w(self, name: str, **values: object) -> str:
+        return WORDS[self.language][name].format_map(values) if values else WORDS[self.language][name]
+
+    def _when(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M}"
+
+    def _verdict(self) -> str:
+        return self._w(self.light, total=self.outcome.total)
+
+    def _sections(self) -> Iterator[tuple[str, list[str]]]:
+        yield self._w("findings"), self._findings()
+        if self.outcome.missing:
+            yield self._w("missing"), [self._w(f"missing.{name}") for name in self.outcome.missing]
+        for one in self.outcome.logs:
+            yield f"{self._w('log')} {one.origin}", self._log(one)
+            yield self._w("epochs"), self._epochs(one.epochs)
+        yield self._w("fairness"), [self._fairness()]
+        for what, p in self.outcome.steering.items():
+            yield f"{self._w('steering')}: {self._w(f'steering.{what}')}", [self._w("steering.means", p=f"{p:.3g}")]
+        if self.outcome.calls is not None:
+            rows, matched = self.outcome.calls.rows, self.outcome.calls.matched
+            yield self._w("calls"), [self._w("calls.means", rows=rows, matched=matched)]
+
+    def _findings(self) -> list[str]:
+        shown = self.outcome.findings[:_SHOWN]
+        lines = [f"{one.code.check} {one.place}: {say(one, self.language)}" for one in shown]
+        more = self.outcome.total - len(shown)
+        return [*lines, self._w("more", more=more)] if more else lines or [self._w("none")]
+
+    def _log(self, one: Verified) -> list[str]:
+        lines = [f"{self._w('entries')}: {one.entries}. {self._w('entries.means')}"]
+        if one.checkpoint is not None:
+            root = base64.b64encode(one.checkpoint.root).decode()
+            lines.append(f"{self._w('root')}: {root}. {self._w('root.means')}")
+        if self.outcome.waiting:
+            lines.append(self._w("waiting", waiting=self.outcome.waiting))
+        return lines
+
+    def _epochs(self, books: dict[str, EpochBook]) -> list[str]:
+        lines = []
+        for name, book in books.items():
+            figures = _figures(book)
+            told = [f"{self._w(column)} {'–' if figures[column] is None else figures[column]}" for column in _COLUMNS]
+            state = self._w(f"state.{figures['state']}")
+            lines.append(f"{self._w('epoch')} {name} ({state}): {', '.join(told)}")
+        return [*lines, *(f"{self._w(column)}: {self._w(f'{column}.means')}" for column in _COLUMNS)]
+
+    def _fairness(self) -> str:
+        judged = self.outcome.judged
+        if not judged:
+            return self._w("fairness.none")
+        return self._w("fairness.means", p=f"{judged[0].corrected:.3g}", tested=len(judged))
+
+
+def _figures(book: EpochBook) -> dict[str, object]:
+    counted = book.count()
+    state = "dark" if not book.open else "running" if book.closed is None else "closed"
+    state = "revealed" if book.drawn is not None else state
+    return {
+        "state": state,
+        "legs": counted["legs"],
+        "drawn": book.drawn,
+        "hits": counted["hits"],
+        "caps": counted["caps"],
+        "wishes": counted["wishes"],
+        "x": book.x.total(),
+    }
+
+
+_LAMPS: Final = ("red", "yellow", "green")
+_PAGE: Final = """<!doctype html>
+<html lang="{language}"><head><meta charset="utf-8"><title>{title}</title>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<style>
+body {{ font: 11pt/1.45 system-ui, sans-serif; max-width: 48em; margin: 1.5em auto; padding: 0 1em; }}
+h1 {{ font-size: 1.5em; margin: 0 0 .5em; }} h2 {{ font-size: 1.05em; margin: 1em 0 .2em; }}
+ul, ol {{ margin: 0; padding-left: 1.4em; }} ol.limits {{ list-style: lower-alpha; }}
+.light {{ display: flex; align-items: center; gap: 1em; border: 2px solid; padding: .6em; margin: 1em 0; }}
+.lamps span {{ display: inline-block; width: 1.6em; height: 1.6em; border: 3px solid #444; border-radius: 50%; }}
+.lamps span {{ opacity: .15; }}
+.lamps .on {{ opacity: 1; outline: 3px solid #000; outline-offset: 2px; }}
+.red {{ background: #b00020; }} .yellow {{ background: #f2b600; }} .green {{ background: #0a7d32; }}
+li {{ overflow-wrap: anywhere; }} * {{ print-color-adjust: exact; }}
+</style></head><body>
+<h1>{title}</h1>
+<h2>{limits_title}</h2><ol class="limits">{limits}</ol>
+<p class="light" role="status"><span class="lamps">{lamps}</span><strong>{verdict}</strong></p>
+{parts}
+<p><small>{printed}</small></p>
+</body></html>
+"""

@@ -1,0 +1,108 @@
+"""Reports: limits first, every finding and figure has its sentence in three languages, one page that prints."""
+
+import json
+import re
+import string
+from datetime import UTC, datetime
+
+import pytest
+
+from council.finding import Code, Finding
+from council.inspect import Sources, inspect
+from council.report import Report
+from council.report_words import LIMITS, WORDS
+from council.words import LANGUAGES, SENTENCES, say
+from tests.peers.log_world import KEYS, Host
+
+AT = datetime(2026, 4, 20, 9, 30, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("world")
+    world = Host(5, legs=6, agents=8).run().write(folder)
+    sources = Sources(
+        folder / "log",
+        acts=folder / "acts",
+        roster=folder / "rosters",
+        cdr=folder / "cdr.csv",
+        openings=folder / "openings",
+        manifests=folder / "manifests",
+        seen=folder / "seen",
+        key=KEYS["log"].verify_key,
+        now=world.now,
+        zone=UTC,
+    )
+    return inspect(sources)
+
+
+def fields(text):
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_finding_has_its_sentence(language):
+    assert SENTENCES[language].keys() == set(Code)
+    for code, sentence in SENTENCES[language].items():
+        assert fields(sentence) == fields(SENTENCES["en"][code]), code
+        values = dict.fromkeys(fields(sentence), "x")
+        assert say(Finding(code, "entry 1", values), language)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_words_are_complete(language):
+    assert WORDS[language].keys() == WORDS["en"].keys()
+    for name, words in WORDS[language].items():
+        assert fields(words) == fields(WORDS["en"][name]), name
+    assert len(LIMITS[language]) == 4
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_limits_are_the_first_lines(outcome, language):
+    text = Report(outcome, language, AT).text().splitlines()
+    assert [line.strip()[4:] for line in text[3:7]] == list(LIMITS[language])
+    page = Report(outcome, language, AT).html()
+    assert page.index("<ol") < page.index('role="status"')
+
+
+def test_a_clean_and_complete_check_is_green(outcome):
+    report = Report(outcome, "en", AT)
+    assert report.light == "green"
+    assert json.loads(report.json())["findings"] == []
+    assert "No findings." in report.text()
+    assert "2026-W14 (checked)" in report.text()
+    assert 'class="green on"' in report.html()
+
+
+def test_each_figure_says_what_it_means(outcome):
+    text = Report(outcome, "en", AT).text()
+    for name in WORDS["en"]:
+        if name.endswith(".means") and "{" not in WORDS["en"][name]:
+            assert WORDS["en"][name] in text, name
+
+
+def test_what_could_not_be_checked_is_yellow_and_named(tmp_path):
+    world = Host(5, legs=6, agents=8).run().write(tmp_path)
+    found = inspect(Sources(tmp_path / "log", key=KEYS["log"].verify_key, now=world.now))
+    report = Report(found, "de", AT)
+    assert report.light == "yellow"
+    assert set(found.missing) == {"acts", "roster", "cdr", "manifests", "seen"}
+    assert WORDS["de"]["missing.acts"] in report.text()
+
+
+def test_findings_are_red_and_escaped(outcome):
+    found = type(outcome)(**{name: getattr(outcome, name) for name in outcome.__slots__})
+    found.findings = [Finding(Code.ECOMMIT_REPEATED, "entry 7", {"epoch": "<b>"})]
+    found.total = 3
+    report = Report(found, "nb", AT)
+    assert report.light == "red"
+    assert "&lt;b&gt;" in report.html()
+    assert "<b>" not in report.html()
+    assert "og 2 til" in report.text()
+    (told,) = json.loads(report.json())["findings"]
+    assert (told["check"], told["place"]) == ("V3", "entry 7")
+
+
+def test_the_page_fetches_nothing_and_runs_nothing(outcome):
+    page = Report(outcome, "en", AT).html()
+    assert not re.search(r"<script|src=|href=|url\(|https?:", page)
