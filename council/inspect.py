@@ -16,10 +16,12 @@ from council.folder import LogFolder, logs_in, read_file
 from council.manifests import Shown, check_shown, read_shown
 from council.tree_check import Kept, read_kept
 from council.verify import Asked, Verified, verify
+from crypto import age
 from crypto.errors import CryptoError
 from crypto.jcs import Json, parse_json
 from crypto.signed_note import MAX_NOTE, VerifierKey
 from crypto.ssh_key import VerifyKey
+from crypto.x25519 import Identity
 from policy import act_file
 from policy.acts import parse_act
 from policy.chain import Posted
@@ -31,6 +33,7 @@ from policy.terms import Phase
 MOST_FILES: Final = 20_000
 _MAX_ROSTER: Final = 16 << 20
 _MAX_KEY: Final = 1_024
+_AGE: Final = b"age-encryption.org/v1\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class Sources:
     key: VerifyKey | None = None
     """The log's own; else the file `vkey` beside it says it."""
     pinned: Mapping[str, str] = field(default_factory=dict)
+    identities: Sequence[Identity] = ()
+    """What opens files of openings that are still encrypted to the council."""
     now: datetime | None = None
     zone: tzinfo | None = None
     """Of the call records; else the agreement's."""
@@ -85,7 +90,7 @@ def inspect(sources: Sources, progress: Callable[[int], None] = lambda _: None) 
     own = Findings()
     acts = _acts(sources.acts, own)
     rosters = _rosters(sources.roster, own)
-    openings = _openings(sources.openings, own)
+    openings = _openings(sources.openings, sources.identities, own)
     shown = read_shown(sources.manifests, own) if sources.manifests is not None else Shown()
     logs = []
     for folder in folders:
@@ -114,7 +119,8 @@ def inspect(sources: Sources, progress: Callable[[int], None] = lambda _: None) 
             own.add(Code.UNLIKELY, f"epoch {one.share.epoch}, agent {one.share.agent}", p=f"{one.corrected:.2g}")
     findings = [finding for one in logs for finding in one.findings.kept] + own.kept
     total = sum(one.findings.total for one in logs) + own.total
-    missing = sorted({name for one in logs for name in one.missing} | _not_given(sources))
+    several = {"manifests"} if len(logs) > 1 else set()
+    missing = sorted({name for one in logs for name in one.missing} | _not_given(sources) | several)
     return Outcome(logs, findings, total, judged, calls, steering, waiting, missing)
 
 
@@ -189,12 +195,15 @@ def _leaf(item: Json) -> RosterLeaf:
     return RosterLeaf(a, group, Phase(str(phase)))
 
 
-def _openings(path: Path | None, findings: Findings) -> dict[int, CallOpening]:
+def _openings(path: Path | None, identities: Sequence[Identity], findings: Findings) -> dict[int, CallOpening]:
     found: dict[int, CallOpening] = {}
     for one in _files(path, "*") if path is not None else ():
+        data = read_file(one, MAX_FILE) or b""
         try:
-            found.update((opening.entry, opening) for opening in parse_openings(read_file(one, MAX_FILE) or b""))
-        except StatementError:
+            if data.startswith(_AGE):
+                data = age.decrypt(data, identities, limit=MAX_FILE)
+            found.update((opening.entry, opening) for opening in parse_openings(data))
+        except (CryptoError, StatementError):
             findings.add(Code.OPENING, one.name, epoch="")
     return found
 
@@ -231,8 +240,10 @@ def _calls(
     sources: Sources, logs: Sequence[Verified], openings: Mapping[int, CallOpening], findings: Findings
 ) -> tuple[cdr.Comparison | None, dict[str, float]]:
     """The telephone system's records against the legs whose opening fits."""
-    if sources.cdr is None or len(logs) != 1:
+    if sources.cdr is None:
         return None, {}
+    if len(logs) != 1:
+        raise WrongUse("call records are compared with one log: name it with `--log`")
     data = read_file(sources.cdr, cdr.MAX_BYTES)
     if data is None:
         raise CdrError(f"call records: no file `{sources.cdr.name}`")

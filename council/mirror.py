@@ -1,0 +1,161 @@
+"""Keeps the council's copy of a log up to date, from the site or from a folder, and never lets go of what it has seen.
+
+New files are taken only when they continue the last kept checkpoint. When they don't, both histories are kept apart as
+evidence: two checkpoints that the log signed and that contradict each other.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from council.errors import Unreachable, WrongUse
+from council.folder import LogFolder, read_file
+from crypto.checkpoint import Checkpoint, open_checkpoint
+from crypto.errors import CryptoError, TileError
+from crypto.merkle import tree_hash
+from crypto.signed_note import MAX_NOTE
+from crypto.ssh_key import VerifyKey
+from crypto.tlog_tiles import MAX_BUNDLE, Tile, tiles_of
+
+Fetch = Callable[[str], bytes | None]
+"""What lies at a path of the log (`checkpoint`, `tile/…`), from wherever."""
+_INCOMING: Final = "incoming"
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """How a copy stands after `sync`."""
+
+    checkpoint: Checkpoint
+    fetched: int
+    """Files that were new."""
+    evidence: Path | None = None
+    """Where two histories that contradict each other are kept; the mirror is as before then."""
+
+
+def from_folder(path: Path) -> Fetch:
+    """Reads a log's own folder, or somebody else's mirror."""
+    return lambda name: read_file(path / name, MAX_BUNDLE)
+
+
+def sync(
+    fetch: Fetch,
+    origin: str,
+    key: VerifyKey,
+    mirror: Path,
+    evidence: Path,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Synced:
+    """Bring the copy in `mirror` up to the newest checkpoint; `evidence` is a folder that doesn't exist yet.
+
+    Raises Unreachable where the log has no checkpoint that `key` signed, or a file of it is missing.
+    """
+    note = fetch("checkpoint")
+    if note is None:
+        raise Unreachable(f"log `{origin}` has no checkpoint yet")
+    try:
+        new, _ = open_checkpoint(note, origin, key)
+    except CryptoError as error:
+        raise Unreachable(f"log `{origin}`: {error}") from None
+    known = read_file(mirror / "checkpoint", MAX_NOTE)
+    old = None if known is None else _kept(known, origin, key, mirror)
+    incoming = mirror.with_name(f"{mirror.name}.{_INCOMING}")
+    shutil.rmtree(incoming, ignore_errors=True)
+    fetched = _fetch(fetch, new, mirror, incoming, progress)
+    if not _continues(new, old, mirror, incoming):
+        return Synced(old or new, fetched, _keep_both(known, note, incoming, evidence))
+    _take(incoming, mirror)
+    (mirror / "checkpoint.new").write_bytes(note)
+    (mirror / "checkpoint.new").replace(mirror / "checkpoint")
+    _drop_partials(mirror, new.size)
+    return Synced(new, fetched)
+
+
+def _kept(known: bytes, origin: str, key: VerifyKey, mirror: Path) -> Checkpoint:
+    try:
+        return open_checkpoint(known, origin, key)[0]
+    except CryptoError as error:
+        raise WrongUse(f"your own copy's `{mirror / 'checkpoint'}` is damaged: {error}") from None
+
+
+def _fetch(fetch: Fetch, new: Checkpoint, mirror: Path, incoming: Path, progress: Callable[[int], None]) -> int:
+    """Every file of the new tree that the mirror lacks."""
+    fetched = 0
+    for tile in tiles_of(new.size):
+        if (mirror / tile.path).is_file():
+            continue
+        data = fetch(tile.path)
+        if data is None and tile.partial:  # the log has grown since its checkpoint: the full tile stands for it
+            tile = tile.full
+            data = fetch(tile.path)
+        if data is None or len(data) > MAX_BUNDLE:
+            raise Unreachable(f"log `{new.origin}` lacks `{tile.path}`")
+        path = incoming / tile.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        fetched += 1
+        progress(fetched)
+    return fetched
+
+
+class _Overlay(LogFolder):
+    """The mirror with what came in on top."""
+
+    def __init__(self, mirror: Path, incoming: Path) -> None:
+        super().__init__(incoming)
+        self._below = LogFolder(mirror)
+
+    def hashes(self, tile: Tile) -> list[bytes] | None:
+        """From what came in, else from the mirror."""
+        found = super().hashes(tile)
+        return self._below.hashes(tile) if found is None else found
+
+
+def _continues(new: Checkpoint, old: Checkpoint | None, mirror: Path, incoming: Path) -> bool:
+    """Whether the new tree's hashes give its root, and its beginning the old one's."""
+    both = _Overlay(mirror, incoming)
+    try:
+        for one in (new, old):
+            if one is None:
+                continue
+            if one.size > new.size or tree_hash(one.size, lambda level, n: both.node(level, n, new.size)) != one.root:
+                return False
+    except TileError:
+        return False
+    return True
+
+
+def _keep_both(known: bytes | None, note: bytes, incoming: Path, evidence: Path) -> Path:
+    """The two checkpoints and the files of the second history."""
+    evidence.mkdir(parents=True)
+    (evidence / "checkpoint.new").write_bytes(note)
+    if known is not None:
+        (evidence / "checkpoint.kept").write_bytes(known)
+    if incoming.exists():
+        incoming.rename(evidence / "new")
+    return evidence
+
+
+def _take(incoming: Path, mirror: Path) -> None:
+    for path in sorted(incoming.rglob("*")) if incoming.exists() else ():
+        if path.is_file():
+            target = mirror / path.relative_to(incoming)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
+    mirror.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(incoming, ignore_errors=True)
+
+
+def _drop_partials(mirror: Path, size: int) -> None:
+    """Narrower forms of tiles that have grown since."""
+    wanted = {mirror / tile.path for tile in tiles_of(size) if tile.partial}
+    for folder in mirror.glob("tile/**/*.p"):
+        for path in folder.iterdir():
+            if path not in wanted:
+                path.unlink()
+        if not any(folder.iterdir()):
+            folder.rmdir()

@@ -1,0 +1,199 @@
+"""What the council does in a round: copy, verify, cosign, hand over its share, commit to the epochs ahead.
+
+In this order: nothing is cosigned that has a finding, and no share is handed over before a checkpoint is cosigned
+that holds both commitments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from council import mirror
+from council.errors import Unreachable
+from council.folder import LogFolder, logs_in
+from council.home import Home, write_private
+from council.inspect import Outcome, inspect, log_key
+from council.site import SiteClient
+from council.verify import Verified
+from crypto.checkpoint import Checkpoint
+from crypto.cosignature import cosign
+from crypto.jcs import canonical
+from crypto.signed_note import SignedNote
+from policy.epoch_statement import ORIGIN, commit
+from policy.errors import LogEntryError
+from policy.log_block import LogBlock
+
+AHEAD: Final = 13
+_PROMISED: Final = ("none",)
+_COMMITTED: Final = "committed"
+
+
+@dataclass(slots=True)
+class Round:
+    """One round of one council. `say` hears what is done, in a line each."""
+
+    home: Home
+    now: Callable[[], datetime]
+    say: Callable[[str], None]
+    _client: SiteClient | None = None
+
+    @property
+    def site(self) -> SiteClient:
+        """The signed-in session. Raises Unreachable."""
+        if self._client is None:
+            client = SiteClient(self.home.settings.url, self.home.settings.ca)
+            client.sign_in(self.home.settings.role, self.home.signing_key())
+            self._client = client
+        return self._client
+
+    # -- copy
+
+    def sync(self) -> list[mirror.Synced]:
+        """The logs, acts and rosters of the site. A log that contradicts the copy is kept apart as evidence."""
+        epochs = self._epochs()
+        origins = sorted({str(one["origin"]) for one in epochs if ORIGIN.fullmatch(str(one.get("origin")))})
+        known = {path.relative_to(self.home.path / "mirror").as_posix() for path in self._mirrors()}
+        self._acts()
+        for one in epochs:
+            self._roster(str(one.get("epoch")), str(one.get("state")))
+        found = [self._sync_log(origin, origin in known) for origin in sorted({*origins, *known})]
+        return [one for one in found if one is not None]
+
+    def sync_folder(self, source: Path) -> list[mirror.Synced]:
+        """The same from a folder that holds logs, without a network."""
+        return [self._copy(mirror.from_folder(path), _origin_of(path)) for path in logs_in(source)]
+
+    def _sync_log(self, origin: str, known: bool) -> mirror.Synced | None:
+        def fetch(name: str) -> bytes | None:
+            return self.site.get(f"/v1/log/{origin}/{name}")
+
+        if not known and fetch("checkpoint") is None:
+            return None  # an epoch that lies ahead, whose log hasn't begun
+        return self._copy(fetch, origin)
+
+    def _copy(self, fetch: mirror.Fetch, origin: str) -> mirror.Synced:
+        stamp = f"{self.now():%Y%m%dT%H%M%S}"
+        evidence = self.home.path / "evidence" / f"{origin.replace('/', '_')}-{stamp}"
+        key = log_key(self.home.settings.log_key)
+        found = mirror.sync(fetch, origin, key, self.home.path / "mirror" / origin, evidence)
+        if found.evidence is not None:
+            self.say(f"FORK: log {origin} contradicts what was seen before; both are kept in {found.evidence}")
+        else:
+            self.say(f"log {origin}: {found.checkpoint.size} entries, {found.fetched} files fetched")
+        return found
+
+    def _mirrors(self) -> list[Path]:
+        return logs_in(self.home.path / "mirror")
+
+    def _acts(self) -> None:
+        acts = self.site.get_json("/v1/acts").get("acts")
+        for number, one in enumerate(acts if isinstance(acts, list) else [], 1):
+            write_private(self.home.path / "acts" / f"{number:06}.json", canonical(one))
+
+    def _roster(self, epoch: str, state: str) -> None:
+        path = self.home.path / "rosters" / f"{epoch}.json"
+        if state in ("none", "promised") or path.exists():
+            return
+        write_private(path, canonical(self.site.get_json(f"/v1/epochs/{epoch}/roster")))
+
+    def _epochs(self) -> list[dict[str, Any]]:
+        found = self.site.get_json("/v1/epochs").get("epochs")
+        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+    # -- verify
+
+    def verify(self, progress: Callable[[int], None] = lambda _: None, **changes: Any) -> Outcome:
+        """Everything in the folder; `changes` are other `Sources`."""
+        found = inspect(replace(self.home.sources(), now=self.now(), **changes), progress)
+        evidence = self.home.path / "evidence"
+        if evidence.is_dir() and any(evidence.iterdir()):
+            self.say(f"evidence of another history is kept in {evidence}")
+        return found
+
+    # -- cosign and share
+
+    def cosign(self, outcome: Outcome) -> int:
+        """Cosign the newest checkpoint of each log and hand it over; how many. Nothing that has a finding."""
+        if not outcome.clean:
+            raise Unreachable("nothing is cosigned while there are findings")
+        done = 0
+        for one in outcome.logs:
+            if one.checkpoint is not None:
+                self._cosign(one.checkpoint, self._folder(one))
+                done += 1
+        return done
+
+    def _cosign(self, checkpoint: Checkpoint, folder: Path) -> None:
+        key = self.home.signing_key()
+        note = SignedNote.parse(LogFolder(folder).checkpoint() or b"")
+        site = checkpoint.origin.partition("/")[0]
+        line = cosign(str(checkpoint), f"{site}/{self.home.settings.role}", key, int(self.now().timestamp()))
+        both = SignedNote(note.text, (*note.signatures[:1], line))
+        name = f"{checkpoint.origin.replace('/', '_')}-{checkpoint.size}.note"
+        write_private(self.home.path / "seen" / name, bytes(both))  # kept before anybody else has it
+        self.site.send("POST", "/v1/log/cosignatures", {"note": bytes(both).decode()})
+        self.say(f"cosigned {checkpoint.origin} at {checkpoint.size} entries")
+
+    def _folder(self, one: Verified) -> Path:
+        return self.home.path / "mirror" / one.origin
+
+    def share(self, outcome: Outcome) -> int:
+        """Hand over the share of each epoch whose two commitments a checkpoint holds that was cosigned here."""
+        done = 0
+        waiting = {str(one.get("epoch")) for one in self._epochs() if one.get("state") == _COMMITTED}
+        for log in outcome.logs:
+            for name, book in log.epochs.items():
+                share = self.home.share(log.origin, name)
+                seen = self._seen(log.origin)
+                if name not in waiting or share is None or book.ecommit is None or book.ecommit_at >= seen:
+                    continue
+                said, _ = commit(log.origin, name, share, self.home.signing_key())
+                if said.c != book.ecommit.c:
+                    self.say(f"the log holds another commitment for {name} than yours: the share stays here")
+                    continue
+                self.site.send("POST", f"/v1/epochs/{name}/share", {"share": share.hex()})
+                self.say(f"handed over the share of {name}")
+                done += 1
+        return done
+
+    def _seen(self, origin: str) -> int:
+        """Size of the largest checkpoint that was cosigned here."""
+        prefix = origin.replace("/", "_") + "-"
+        sizes = [path.stem.removeprefix(prefix) for path in (self.home.path / "seen").glob(f"{prefix}*.note")]
+        return max((int(size) for size in sizes if size.isdigit()), default=0)
+
+    # -- epochs ahead
+
+    def open_epochs(self, ahead: int) -> int:
+        """Draw shares for epochs that nobody has committed to, keep them here, sign and hand over the commitments."""
+        done = 0
+        key = self.home.signing_key()
+        for one in self._epochs()[: ahead + 1]:
+            name, origin = str(one.get("epoch")), str(one.get("origin"))
+            if one.get("state") not in _PROMISED or not _is_log(origin):
+                continue
+            said, csig = commit(origin, name, self.home.draw_share(origin, name), key)
+            self.site.send("POST", f"/v1/epochs/{name}/commitment", {"c": said.c, "csig": csig})
+            self.say(f"committed to {name}")
+            done += 1
+        return done
+
+
+def _is_log(origin: str) -> bool:
+    try:
+        return str(LogBlock.parse(origin)) == origin
+    except LogEntryError:
+        return False
+
+
+def _origin_of(path: Path) -> str:
+    """What the log in a folder says it is; `sync` checks that its key signed that."""
+    note = LogFolder(path).checkpoint() or b""
+    origin = note.partition(b"\n")[0].decode("utf-8", errors="replace")
+    if not _is_log(origin):
+        raise Unreachable(f"no log of a site in `{path}`")
+    return origin

@@ -1,0 +1,107 @@
+"""The site's API as the council uses it, over the standard library's HTTP: sign in by key, read, hand over.
+
+Plain HTTP on loopback only. An answer is limited in size and believed in nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+import urllib.error
+import urllib.parse
+import urllib.request
+from http.cookiejar import CookieJar
+from typing import Any, Final
+
+from council.errors import Unreachable, WrongUse
+from crypto.errors import CryptoError
+from crypto.jcs import canonical, parse_json
+from crypto.ssh_key import SigningKey
+from crypto.sshsig import sign
+
+NAMESPACE: Final = "fairtap-session@v1"
+MAX_ANSWER: Final = 64 << 20
+TIMEOUT_S: Final = 30
+_LOOPBACK: Final = ("127.", "localhost", "::1")
+
+
+class SiteClient:
+    """One signed-in session. `url` is the API's address without `/v1`."""
+
+    def __init__(self, url: str, ca: str | None = None) -> None:
+        parts = urllib.parse.urlsplit(url)
+        host = parts.hostname or ""
+        if parts.scheme not in ("http", "https") or not host:
+            raise WrongUse(f"`{url}` is no address of a site: it begins with `https://`")
+        if parts.scheme == "http" and not host.startswith(_LOOPBACK):
+            raise WrongUse("plain http is for this machine only: use the `https://` address")
+        self._url = url.rstrip("/")
+        try:
+            context = ssl.create_default_context(cafile=ca)
+        except OSError:
+            raise WrongUse(f"no certificates in `{ca}`") from None
+        self._http = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}) if host.startswith(_LOOPBACK) else urllib.request.ProxyHandler(),
+            urllib.request.HTTPSHandler(context=context),
+            urllib.request.HTTPCookieProcessor(CookieJar()),
+        )
+
+    def sign_in(self, role: str, key: SigningKey) -> None:
+        """Open a session by signing a challenge with the role's anchored key. Raises Unreachable."""
+        asked = self.get_json("/v1/session/challenge")
+        challenge, site = str(asked.get("challenge", "")), str(asked.get("site", ""))
+        message = canonical({"challenge": challenge, "role": role.rstrip("0123456789"), "site": site})
+        body = {"role": role.rstrip("0123456789"), "challenge": challenge, "signature": sign(key, NAMESPACE, message)}
+        self.send("POST", "/v1/session", body)
+
+    def get(self, path: str) -> bytes | None:
+        """What lies at a path; None where there is nothing. Raises Unreachable."""
+        return self._ask("GET", path, None)
+
+    def get_json(self, path: str) -> dict[str, Any]:
+        """A JSON object. Raises Unreachable, also where there is nothing."""
+        return _object(self.get(path), path)
+
+    def send(self, method: str, path: str, body: object) -> dict[str, Any]:
+        """Hand something over. Raises Unreachable with what the site said."""
+        return _object(self._ask(method, path, json.dumps(body).encode()), path)
+
+    def _ask(self, method: str, path: str, body: bytes | None) -> bytes | None:
+        request = urllib.request.Request(self._url + path, body, method=method)
+        request.add_header("Accept", "application/json, */*")
+        if body is not None:
+            request.add_header("Content-Type", "application/json")
+        try:
+            with self._http.open(request, timeout=TIMEOUT_S) as answer:
+                data: bytes = answer.read(MAX_ANSWER + 1)
+        except urllib.error.HTTPError as error:
+            if error.code == 404 and method == "GET":
+                return None
+            raise Unreachable(f"{method} {path}: {_said(error)}") from None
+        except (OSError, ValueError) as error:
+            raise Unreachable(f"{self._url} doesn't answer: {getattr(error, 'reason', error)}") from None
+        if len(data) > MAX_ANSWER:
+            raise Unreachable(f"{method} {path}: the answer is too long")
+        return data
+
+
+def _said(error: urllib.error.HTTPError) -> str:
+    """The problem's own sentence, else the status."""
+    try:
+        found = parse_json(error.read(65_536), limit=65_536)
+    except (CryptoError, OSError):
+        found = None
+    detail = found.get("detail") if isinstance(found, dict) else None
+    return f"{error.code} {detail or error.reason}"
+
+
+def _object(data: bytes | None, path: str) -> dict[str, Any]:
+    if data is None:
+        raise Unreachable(f"the site has no `{path}`")
+    try:
+        found = json.loads(data) if data else {}
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise Unreachable(f"`{path}` isn't a json object")
+    return found

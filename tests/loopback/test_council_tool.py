@@ -1,0 +1,243 @@
+"""The council's tool from its command line, against a site that serves a world: sync, verify, cosign, share, commit."""
+
+import json
+import os
+import shutil
+import stat
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from council import __main__ as cli
+from council.home import Home
+from crypto.checkpoint import Checkpoint, open_checkpoint
+from crypto.cosignature import cosigner, find_cosignature
+from crypto.draw import epoch_commitment
+from crypto.merkle import leaf_hash, root_of
+from crypto.signed_note import SignedNote, VerifierKey
+from policy import log_entry as le
+from policy.epoch_statement import CouncilCommitment
+from tests.peers.fake_site import serving
+from tests.peers.log_world import EPOCHS, KEYS, ORIGIN, Host, write_log
+
+LOG_KEY = str(VerifierKey(ORIGIN, KEYS["log"].verify_key))
+AHEAD = ["2026-W17", "2026-W18"]
+
+
+@pytest.fixture
+def site(tmp_path):
+    host = Host(5, legs=6, agents=8)
+    world = host.run()
+    folder = tmp_path / "site"
+    world.write(folder)
+    told = [{"epoch": name, "origin": ORIGIN, "state": "revealed"} for name in EPOCHS[:2]]
+    told += [{"epoch": EPOCHS[2], "origin": ORIGIN, "state": "opened"}]
+    told += [{"epoch": name, "origin": ORIGIN, "state": "none"} for name in AHEAD]
+    with serving(folder, world, told) as running:
+        yield running
+
+
+class Tool:
+    """Runs commands in a folder."""
+
+    def __init__(self, home, now):
+        self.home, self.now = home, now
+
+    def __call__(self, *arguments):
+        return cli.main(["--home", str(self.home), "--lang", "en", *map(str, arguments)], lambda: self.now)
+
+
+@pytest.fixture
+def council(tmp_path, site):
+    """In a folder that is set up."""
+    key = tmp_path / "council.sign"
+    key.write_bytes(KEYS["council"].to_openssh())
+    run = Tool(tmp_path / "home", site.world.now)
+    (tmp_path / "employer.pub").write_text(f"{KEYS['employer'].verify_key} employer\n")
+    told = ("--anchor", f"employer={tmp_path / 'employer.pub'}")
+    assert run("init", "--url", site.url, "--key", key, "--log-key", LOG_KEY, *told) == 0
+    return run
+
+
+def test_sync_copies_everything_and_verify_finds_nothing(council, site, capsys):
+    assert council("sync") == 0
+    for path in (site.folder / "log").rglob("*"):
+        if path.is_file() and path.name != "vkey":
+            assert (council.home / "mirror" / ORIGIN / path.relative_to(site.folder / "log")).read_bytes() == (
+                path.read_bytes()
+            )
+    capsys.readouterr()
+    assert council("verify", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["findings"] == []
+    assert told["logs"][0]["epochs"][EPOCHS[0]]["state"] == "revealed"
+    assert set(told["missing"]) == {"cdr", "manifests", "seen"}
+
+
+def test_cosign_keeps_and_hands_over_a_cosignature_that_verifies(council, site):
+    council("sync")
+    assert council("cosign") == 0
+    (handed,) = site.handed_to("/log/cosignatures")
+    checkpoint, note = open_checkpoint(handed["note"].encode(), ORIGIN, KEYS["log"].verify_key)
+    witness = cosigner("hamburg/council", KEYS["council"].verify_key)
+    assert find_cosignature(note, witness)[1] == int(site.world.now.timestamp())
+    assert checkpoint.size == len(site.world.leaves)
+    (kept,) = (council.home / "seen").iterdir()
+    assert kept.read_text() == handed["note"]
+
+
+def test_commitments_ahead_are_signed_and_their_shares_stay_here(council, site):
+    assert council("open-epoch", "--ahead", 13) == 0
+    assert [path for _, path, _ in site.handed] == [f"/v1/epochs/{name}/commitment" for name in AHEAD]
+    for name, body in zip(AHEAD, site.handed_to("/commitment"), strict=True):
+        path = council.home / "shares" / ORIGIN.replace("/", "_") / name
+        share = bytes.fromhex(path.read_text().strip())
+        assert epoch_commitment("council", ORIGIN, name, share).hex() == body["c"]
+        said = CouncilCommitment(ORIGIN, name, body["c"])
+        assert said.signed_by(body["csig"], [KEYS["council"].verify_key])
+        if os.name == "posix":
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    again = site.handed_to("/commitment")
+    council("open-epoch", "--ahead", 13)
+    assert [body["c"] for body in site.handed_to("/commitment")[2:]] == [body["c"] for body in again]
+
+
+def test_a_share_is_handed_over_only_after_the_cosignature(council, site):
+    home = Home.open(council.home)
+    path = home._share_path(ORIGIN, EPOCHS[2])
+    path.parent.mkdir(parents=True)
+    path.write_text(site.world.shares[EPOCHS[2], "council"].hex())
+    site.epochs[2]["state"] = "committed"
+    council("sync")
+    assert council("share") == 0
+    assert site.handed_to("/share") == []  # nothing cosigned yet
+    council("cosign")
+    assert council("share") == 0
+    assert site.handed_to(f"/epochs/{EPOCHS[2]}/share") == [{"share": path.read_text()}]
+
+
+def test_a_share_stays_here_when_the_log_holds_another_commitment(council, site):
+    Home.open(council.home).draw_share(ORIGIN, EPOCHS[2])
+    site.epochs[2]["state"] = "committed"
+    council("sync")
+    council("cosign")
+    assert council("share") == 0
+    assert site.handed_to("/share") == []
+
+
+def test_weekly_does_all_of_it_and_writes_a_page(council, site, capsys):
+    assert council("weekly") == 0
+    assert len(site.handed_to("/log/cosignatures")) == 1
+    assert len(site.handed_to("/commitment")) == 2
+    page = council.home / "reports" / f"{site.world.now:%Y-%m-%d}.html"
+    assert 'class="light"' in page.read_text()
+    assert str(page) in capsys.readouterr().out
+
+
+def test_watch_does_it_again_without_a_page(council, site):
+    assert council("watch", "--every", 0, "--rounds", 2) == 0
+    assert len(site.handed_to("/log/cosignatures")) == 2
+    assert not (council.home / "reports").exists()
+
+
+def _rewritten(site, leaves):
+    """The site serves another history, signed by its own key."""
+    shutil.rmtree(site.folder / "log/tile")
+    hashes = [leaf_hash(leaf) for leaf in leaves]
+    note = bytes(Checkpoint(ORIGIN, len(leaves), root_of(hashes)).signed(KEYS["log"]))
+    write_log(site.folder / "log", leaves, hashes, note)
+
+
+@pytest.mark.parametrize("kind", ["fork", "rollback", "rewritten and longer"])
+def test_another_history_is_kept_as_evidence_and_nothing_is_cosigned(council, site, kind):
+    council("sync")
+    before = (council.home / "mirror" / ORIGIN / "checkpoint").read_bytes()
+    leaves = list(site.world.leaves)
+    if kind == "rollback":
+        leaves = leaves[:-3]
+    else:
+        leaves[-1] = le.encode(le.X(EPOCHS[2], "unknown"))
+        leaves += [leaves[-1]] * (9 if kind == "rewritten and longer" else 0)
+    _rewritten(site, leaves)
+    assert council("weekly") == 1
+    assert site.handed == []
+    (evidence,) = (council.home / "evidence").iterdir()
+    kept, new = (SignedNote.parse((evidence / f"checkpoint.{name}").read_bytes()) for name in ("kept", "new"))
+    assert kept.text != new.text
+    for note in (kept, new):
+        note.check(VerifierKey(ORIGIN, KEYS["log"].verify_key))
+    assert (council.home / "mirror" / ORIGIN / "checkpoint").read_bytes() == before
+    assert council("verify") == 0  # the copy itself is sound
+
+
+def test_a_log_that_has_grown_is_taken_on(council, site):
+    council("sync")
+    more = [le.encode(le.X(EPOCHS[2], "unknown"))] * 300
+    _rewritten(site, [*site.world.leaves, *more])
+    assert council("sync") == 0
+    assert council("verify") == 0
+    partials = [path.name for path in (council.home / "mirror" / ORIGIN).rglob("*.p/*")]
+    assert len(partials) == 3
+
+
+def test_findings_keep_the_council_from_cosigning(council, site, capsys):
+    leaves = [*site.world.leaves, b"garbage"]
+    _rewritten(site, leaves)
+    council("sync")
+    assert council("cosign") == 1
+    assert site.handed == []
+    assert f"entry {len(leaves) - 1}" in capsys.readouterr().out
+
+
+def test_a_copy_is_made_from_a_folder_without_a_network(council, site):
+    site.shutdown()
+    assert council("sync", "--from", site.folder / "log") == 0
+    assert council("verify") == 0
+
+
+def test_verify_needs_no_folder_of_its_own(tmp_path, site, capsys):
+    folder = site.folder
+    given = ["--acts", folder / "acts", "--roster", folder / "rosters", "--manifests", folder / "manifests"]
+    given += ["--cdr", folder / "cdr.csv", "--openings", folder / "openings", "--zone", "UTC", "--json"]
+    assert Tool(tmp_path / "none", site.world.now)("verify", "--log", folder / "log", *given) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["calls"]["matched"] == told["calls"]["rows"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["verify", "--log", "nowhere"], "no log in"),
+        (["cosign"], "fairtap-council init"),
+        (["verify", "--log", "SITE", "--key", "x"], "name+hash+base64"),
+        (["verify", "--log", "SITE", "--acts", "nowhere"], "no such file or folder"),
+        (["open-epoch", "--ahead", "99"], "at most 13"),
+    ],
+)
+def test_wrong_use_is_one_line_and_code_two(tmp_path, site, capsys, arguments, said):
+    shown = [str(site.folder / "log") if one == "SITE" else one for one in arguments]
+    assert Tool(tmp_path / "none", site.world.now)(*shown) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_a_strangers_key_is_refused_by_the_site(council, site, tmp_path, capsys):
+    (tmp_path / "council.sign").write_bytes(KEYS["stranger"].to_openssh())
+    assert council("sync") == 2
+    assert "not the council's key" in capsys.readouterr().err
+
+
+def test_plain_http_goes_nowhere_but_here(council, tmp_path, capsys):
+    home = Home.open(council.home)
+    Home(home.path, type(home.settings)(**{**_settings(home), "url": "http://site.example"})).save()
+    assert council("sync") == 2
+    assert "https" in capsys.readouterr().err
+
+
+def _settings(home):
+    return {name: getattr(home.settings, name) for name in home.settings.__slots__}
+
+
+def test_the_clock_is_the_machines():
+    assert abs(cli.utc_now() - datetime.now(UTC)) < timedelta(seconds=5)
