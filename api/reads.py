@@ -163,6 +163,10 @@ class SiteReads(Protocol):
         """Every act, oldest first."""
         ...
 
+    async def act_files(self) -> Sequence[dict[str, object]]:
+        """Every act as `policy.act_file` writes it, oldest first."""
+        ...
+
     async def recordings(self, agent: str, before: str, limit: int) -> Sequence[RecordingRow]:
         """An agent's own recordings, newest first, from behind the id `before` (empty: from the newest)."""
         ...

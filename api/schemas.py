@@ -334,6 +334,24 @@ class ActList(BaseModel):
     acts: list[ActOut]
 
 
+class ActFile(BaseModel):
+    """One act as `policy.act_file` writes it."""
+
+    act: str
+    """Canonical JSON, as signed."""
+    signatures: dict[str, str]
+    at: str
+    document: str | None
+    """The agreement that it carried, as canonical JSON."""
+    session: str | None
+
+
+class ActFiles(BaseModel):
+    """The chain of acts in full, oldest first."""
+
+    acts: list[ActFile]
+
+
 class ActDraft(Body):
     """An act to be made: its type and body, as `fairtap agreement` writes them."""
 

@@ -28,6 +28,7 @@ from api.reads import (
 from crypto.errors import CryptoError
 from gateway.clock import Clock
 from gateway.config import Config
+from policy.act_file import act_fields
 from policy.acts import parse_act
 from policy.agreement.schema import Agreement
 from policy.chain import Posted, fold
@@ -121,6 +122,11 @@ class SiteFolder:
         """Every act, oldest first."""
         _, posts = await self._chain()
         return [_act_row(posted) for posted in posts]
+
+    async def act_files(self) -> Sequence[dict[str, object]]:
+        """Every act with its bytes and signatures, oldest first."""
+        _, posts = await self._chain()
+        return await asyncio.to_thread(lambda: [act_fields(posted) for posted in posts])
 
     async def recordings(self, agent: str, before: str, limit: int) -> Sequence[RecordingRow]:
         """Newest first."""

@@ -73,6 +73,12 @@ async def acts_so_far(parts: Parts) -> ActList:
     return ActList.model_validate({"acts": [asdict(one) for one in await parts.site.acts()]})
 
 
+@router.get("/acts", dependencies=[Depends(need("acts:carry"))])
+async def act_files(parts: Parts) -> ActFiles:
+    """Every act as it was signed, oldest first, for whoever folds the chain alone: bytes, signatures, documents."""
+    return ActFiles.model_validate({"acts": await parts.site.act_files()})
+
+
 @router.post("/acts", status_code=201, dependencies=[Depends(need("acts:carry"))])
 async def post_act(body: SignedAct, parts: Parts, request: Request) -> Done:
     """A signed act. Whoever carries it: the gateway verifies the parties' signatures."""

@@ -65,6 +65,7 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("POST", "/v1/agreements/check"): set(Role) - MACHINES,
     ("POST", "/v1/agreements/dry-run"): set(Role) - MACHINES,
     ("GET", "/v1/agreements"): set(Role) - MACHINES,
+    ("GET", "/v1/acts"): {Role.COUNCIL, Role.EMPLOYER, Role.DPO, Role.ADMIN},
     ("POST", "/v1/acts"): {Role.COUNCIL, Role.EMPLOYER, Role.DPO, Role.ADMIN},
     ("POST", "/v1/acts/draft"): {Role.COUNCIL, Role.EMPLOYER, Role.DPO, Role.ADMIN},
     ("GET", "/v1/agreements/{agreement}/rates/draft"): {Role.COUNCIL, Role.EMPLOYER, Role.DPO, Role.ADMIN},
@@ -321,6 +322,7 @@ async def test_a_party_lowers_and_suspends_by_its_own_hand_only(api: RunningApi)
         drafted = await http.get("/v1/agreements/bv-nord/rates/draft", params={"rates": "sample/team-a/regular=2"})
         assert drafted.status_code == 200
         assert (await http.get("/v1/agreements")).json() == {"acts": []}
+        assert (await http.get("/v1/acts")).json() == {"acts": []}
     async with await client_of(api, Role.EMPLOYER) as http:
         assert (await http.post("/v1/agreements/bv-nord/suspend")).status_code == 200
     assert api.gateway.of(PostAct) == [PostAct(act, {"council": "-"})]

@@ -61,6 +61,9 @@ class SiteInMemory:
     async def acts(self) -> Sequence[ActRow]:
         return []
 
+    async def act_files(self) -> Sequence[dict[str, object]]:
+        return []
+
     async def recordings(self, agent: str, before: str, limit: int) -> Sequence[RecordingRow]:
         own = [row for row in self.recorded if row.agent == agent]
         start = next((i + 1 for i, row in enumerate(own) if row.id == before), 0)
