@@ -16,6 +16,7 @@ from api.errors import Problem
 from api.roles import Principal, Role
 from api.schemas import (
     ActDraft,
+    ActFiles,
     ActList,
     AgreementOut,
     CheckResult,
