@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Annotated
 
 import typer
@@ -10,9 +12,10 @@ import typer
 from api.commands.saying import AsJson, ConfigFile, ask, tell
 from api.errors import CommandError
 from api.home import find_home
+from api.supervisor import child_environment
 from gateway.control.protocol import CallLadder, Explain, FindCall
 
-__all__ = ["explain", "find", "ladder"]
+__all__ = ["explain", "find", "ladder", "testcall"]
 
 CallId = Annotated[str, typer.Option("--call-id", help="As in the SIP message.")]
 
@@ -40,6 +43,21 @@ def ladder(call: str, config: ConfigFile = None, as_json: AsJson = False) -> Non
     if answer["missed"]:
         lines.append(f"and {answer['missed']} more that weren't kept")
     tell(as_json, answer, *lines)
+
+
+def testcall(
+    config: ConfigFile = None,
+    caller: Annotated[str | None, typer.Option(help="An own address among the caller side's peers.")] = None,
+    phone: Annotated[str | None, typer.Option(help="The same for the agent side.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Place a call through the running gateway, both ends ours, and say what was heard; nobody is recorded."""
+    words = ["--config", str(find_home(config).file), *(["--json"] if as_json else [])]
+    for option, value in (("--caller", caller), ("--phone", phone)):
+        words += [option, value] if value else []
+    # a phone is no part of the API: it is a program of its own
+    ended = subprocess.run([sys.executable, "-m", "demo.testcall", *words], env=child_environment(), check=False)
+    raise typer.Exit(ended.returncode)
 
 
 def _said(value: object) -> str:

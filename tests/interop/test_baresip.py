@@ -1,11 +1,14 @@
 """Two baresips call each other through the gateway, on UDP and TCP: sound, hold, ends; one is recorded."""
 
 import asyncio
+import json
+import sys
 
 import numpy as np
 import pytest
 import pytest_asyncio
 
+from api.supervisor import child_environment
 from demo.correlate import tone_db
 from demo.g711 import RATE
 from demo.tones import tone
@@ -125,3 +128,15 @@ async def drawn(site, desk, phone):
         await call.bye()
         await phone.event("CALL_CLOSED")
     raise AssertionError(f"none of {MOST_TRIES} calls was drawn")
+
+
+async def test_a_test_call_says_what_was_heard(site):
+    words = ("-m", "api.cli", "testcall", "--config", str(site.folder / "fairtap.toml"), "--json")
+    made = await asyncio.create_subprocess_exec(
+        sys.executable, *words, stdout=asyncio.subprocess.PIPE, env=child_environment()
+    )
+    out, _ = await asyncio.wait_for(made.communicate(), 30)
+    said = json.loads(out)
+    assert made.returncode == 0 and said["ok"], said
+    assert min(said["caller_hears_db"], said["agent_hears_db"]) > -13
+    await site.quiet()
