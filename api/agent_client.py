@@ -21,10 +21,12 @@ from crypto.x25519 import Identity
 from gateway.clock import Clock
 from policy.statements import (
     CALL_CONSENT_NAMESPACE,
+    CALLER_CONSENT_NAMESPACE,
     CONSENT_NAMESPACE,
     ENROLMENT_NAMESPACE,
     SEAT_NAMESPACE,
     CallConsent,
+    CallerConsent,
     ConsentStatement,
     Enrolment,
     SeatClaim,
@@ -109,10 +111,10 @@ class AgentClient:
         """The agreement in force, with the texts a yes is given to."""
         return await self._call("GET", "/agreements/current")
 
-    async def claim_seat(self, extension: str) -> dict[str, Any]:
-        """Claim an extension for as long as this client is signed in."""
+    async def claim_seat(self, extension: str, place: str = "site") -> dict[str, Any]:
+        """Claim an extension, on `site` or at `home`, for as long as this client is signed in."""
         me = await self.me()
-        claim = SeatClaim(me["id"], extension, me["session"], me["seat_seq"] + 1)
+        claim = SeatClaim(me["id"], extension, me["session"], me["seat_seq"] + 1, place)
         return await self._call("PUT", "/agents/me/seat", {"statement": self._sign(SEAT_NAMESPACE, claim.canonical())})
 
     async def say_yes(self, purpose: Purpose, language: str = "en", home_office: bool = False) -> dict[str, Any]:
@@ -179,6 +181,13 @@ class AgentClient:
     async def _yes_in_call(self, call: str, purpose: Purpose) -> dict[str, str]:
         said = CallConsent((await self.me())["id"], call, purpose, "yes")
         return self._sign(CALL_CONSENT_NAMESPACE, said.canonical())
+
+    async def caller_agreed(self, call: str, purpose: Purpose, language: str = "en") -> dict[str, Any]:
+        """The caller said yes, to the agent in person."""
+        said = CallerConsent((await self.me())["id"], call, purpose, language)
+        statement = self._sign(CALLER_CONSENT_NAMESPACE, said.canonical())
+        body = {"purpose": purpose.value, "statement": statement}
+        return await self._call("POST", f"/agents/me/calls/{call}/caller-agreed", body)
 
     async def pause(self, call: str) -> dict[str, Any]:
         """Pause the recording, as for card data."""

@@ -49,6 +49,12 @@ class AgentRow:
     """Purpose to `yes`, `no` or `unset`."""
     consent_seqs: Mapping[str, int] = field(default_factory=dict)
     """Purpose to the number of its newest answer; the next one is higher."""
+    ask_again_at: Mapping[str, str] = field(default_factory=dict)
+    """Purpose that was refused to the instant from which the page may ask again."""
+    enrolments: int = 0
+    """How often keys were bound: each time after the first set every answer to unset."""
+    enrolled_from: str | None = None
+    """When the keys of now were bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,8 @@ class AgreementInForce:
     """Number of the act that put it into force."""
     home_office_separate: bool
     consents: Sequence[ConsentText]
+    channels: Sequence[str] = ()
+    """By which a caller's yes may come: `dtmf`, `agent_key`, `ivr:NAME`."""
     rates: Mapping[str, str] = field(default_factory=dict)
     """Percent by rule, as acts have left them."""
     suspended: bool = False

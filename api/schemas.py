@@ -104,6 +104,9 @@ class AgentLine(BaseModel):
     site: str
     enabled: bool
     enrolled: bool
+    enrolments: int | None = Field(
+        description="for council and DPO: how often keys were bound, which resets every answer; null for others"
+    )
 
 
 class AgentPage(BaseModel):
@@ -137,6 +140,9 @@ class Me(BaseModel):
     blackout: bool
     consents: dict[str, str]
     consent_seqs: dict[str, int]
+    ask_again_at: dict[str, str] = Field(description="purpose refused → when the page may ask again by itself")
+    enrolments: int = Field(description="how often keys were bound; each time after the first reset every answer")
+    enrolled_from: str | None
     bundle: str | None
 
 
@@ -193,6 +199,13 @@ class InCallAnswer(Body):
     purpose: PurposeName
     answer: Literal["yes", "no"]
     statement: SignedStatement | None = None
+
+
+class CallerYes(Body):
+    """The agent's own signed word that the caller said yes to this purpose."""
+
+    purpose: PurposeName
+    statement: SignedStatement
 
 
 # --- what machines say about a call -------------------------------------------------------------------------------
@@ -267,6 +280,7 @@ class AgreementOut(BaseModel):
     start: str
     end: str
     home_office_separate: bool
+    channels: list[str] = Field(description="by which a caller's yes may come")
     document: str
     consents: list[ConsentTextOut]
     rates: dict[str, str]

@@ -32,7 +32,7 @@ from policy.act_file import act_fields
 from policy.acts import parse_act
 from policy.agreement.schema import Agreement
 from policy.chain import Posted, fold
-from policy.consent import standing_answer
+from policy.consent import ask_again_at, standing_answer
 from policy.draw_rules import rules
 from policy.errors import PolicyError
 from policy.month import Month
@@ -109,6 +109,11 @@ class SiteFolder:
             extension=None if seat is None else seat.extension,
             consents={purpose.value: _answer(one, agreements) for purpose, one in standing.items()},
             consent_seqs={purpose.value: one.seq for purpose, one in standing.items()},
+            ask_again_at={
+                purpose.value: until
+                for purpose, one in standing.items()
+                if (until := _instant(ask_again_at(one.answer, one.at))) is not None
+            },
         )
 
     async def agreement(self) -> AgreementInForce | None:
@@ -202,7 +207,7 @@ def _line(agent: Agent, **more: Any) -> AgentRow:
     return AgentRow(
         id=agent.id, name=agent.name, group=agent.group, site=agent.site, enabled=not agent.disabled,
         recipient=agent.recipient, signing_key=agent.signing_key, seat_seq=agent.seat_seq, blackout=agent.blackout,
-        **more,
+        enrolments=agent.key_seq, enrolled_from=_instant(agent.enrolled_from), **more,
     )  # fmt: skip
 
 
@@ -226,6 +231,7 @@ def _in_force(term: Term, posts: list[Posted], state: State, now: datetime) -> A
         end=agreement.validity.end.isoformat(),
         seq=term.seq,
         home_office_separate=agreement.consent.agent.home_office_separate,
+        channels=agreement.consent.caller.channels,
         consents=[_text(agreement, purpose) for purpose in agreement.purposes],
         rates={rule: percent_text(ppm) for rule, ppm in rates_of(agreement).items()},
         suspended=state.suspended(now),

@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from crypto.jcs import canonical
@@ -19,6 +20,8 @@ from policy.errors import StatementError
 from policy.statements import LANGUAGES, SHA256, Fields
 from policy.terms import ConsentState, Purpose
 
+ASK_AGAIN: Final = timedelta(days=180)
+"""How long nobody asks an agent again who said no (R-018); opening the question themselves is always possible."""
 RECEIPT_NAMESPACE: Final = "fairtap-receipt@v1"
 _FIELDS = (
     "v jti leg purpose outcome channel transport detector prompt_id prompt_sha256 language prompt_end answered_at"
@@ -135,6 +138,11 @@ def standing_answer(
     if answer is ConsentState.YES and text_sha256 not in current_texts:
         return StandingAnswer(ConsentState.UNSET, home_office)
     return StandingAnswer(answer, home_office)
+
+
+def ask_again_at(answer: ConsentState, at: datetime | None) -> datetime | None:
+    """Until when a page leaves an agent alone who answered so at `at`; `None`: it may ask."""
+    return at + ASK_AGAIN if answer is ConsentState.NO and at is not None else None
 
 
 def nothing_said() -> dict[Purpose, PerCallAnswer]:

@@ -20,6 +20,7 @@ from policy.terms import Purpose
 CONSENT_NAMESPACE: Final = "fairtap-consent@v1"
 SEAT_NAMESPACE: Final = "fairtap-seat@v1"
 CALL_CONSENT_NAMESPACE: Final = "fairtap-call-consent@v1"
+CALLER_CONSENT_NAMESPACE: Final = "fairtap-caller-consent@v1"
 ENROLMENT_NAMESPACE: Final = "fairtap-enrol@v1"
 MAX_STATEMENT: Final = 4_096
 MAX_SEQ: Final = 2**53 - 1
@@ -96,6 +97,31 @@ class CallConsent:
 
 
 @dataclass(frozen=True, slots=True)
+class CallerConsent:
+    """An agent's word that the caller said yes to one purpose in one running call; there is no such word for a no."""
+
+    agent: str
+    call: str
+    purpose: Purpose
+    language: str
+    """In which the agent asked."""
+
+    def canonical(self) -> bytes:
+        """The bytes to sign under `CALLER_CONSENT_NAMESPACE`."""
+        return canonical(
+            {
+                "v": 1,
+                "type": "caller_consent",
+                "agent": self.agent,
+                "call": self.call,
+                "purpose": self.purpose.value,
+                "answer": "yes",
+                "language": self.language,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class SeatClaim:
     """An agent's claim that the phone with this extension is theirs, for one sign-in."""
 
@@ -103,9 +129,12 @@ class SeatClaim:
     extension: str
     session: str
     seq: int
+    place: str | None = None
+    """`site` or `home`; `None`: the claim doesn't say, and the roster's word stands."""
 
     def canonical(self) -> bytes:
         """The bytes to sign under `SEAT_NAMESPACE`."""
+        where = {} if self.place is None else {"place": self.place}
         return canonical(
             {
                 "v": 1,
@@ -114,6 +143,7 @@ class SeatClaim:
                 "extension": self.extension,
                 "session": self.session,
                 "seq": self.seq,
+                **where,
             }
         )
 
@@ -162,15 +192,29 @@ def parse_call_consent(data: bytes) -> CallConsent:
     )
 
 
+def parse_caller_consent(data: bytes) -> CallerConsent:
+    """Read an agent's word about a caller's yes; raises `StatementError`, and nothing else."""
+    fields = Fields.read(data, "v type agent call purpose answer language")
+    fields.tagged("caller_consent")
+    fields.one_of("answer", ("yes",))
+    return CallerConsent(
+        agent=fields.text("agent", AGENT_ID),
+        call=fields.text("call", CALL_REF),
+        purpose=Purpose(fields.one_of("purpose", [purpose.value for purpose in Purpose])),
+        language=fields.one_of("language", LANGUAGES),
+    )
+
+
 def parse_seat(data: bytes) -> SeatClaim:
     """Read a seat claim; raises `StatementError`, and nothing else."""
-    fields = Fields.read(data, "v type agent extension session seq")
+    fields = Fields.read(data, "v type agent extension session seq", optional="place")
     fields.tagged("seat")
     return SeatClaim(
         agent=fields.text("agent", AGENT_ID),
         extension=fields.text("extension", EXTENSION),
         session=fields.text("session", SESSION),
         seq=fields.integer("seq", 1),
+        place=fields.one_of("place", ("site", "home")) if fields.has("place") else None,
     )
 
 
@@ -192,12 +236,14 @@ class Fields:
         self._values = values
 
     @classmethod
-    def read(cls, data: bytes, names: str, limit: int = MAX_STATEMENT) -> Fields:
-        """Canonical JSON whose fields are exactly `names` (separated by spaces)."""
+    def read(cls, data: bytes, names: str, limit: int = MAX_STATEMENT, optional: str = "") -> Fields:
+        """Canonical JSON whose fields are exactly `names` (separated by spaces), and perhaps `optional` ones."""
         try:
             parsed = parse(data, limit=limit)
         except CryptoError as error:
             raise StatementError(str(error)) from None
+        if isinstance(parsed, dict):
+            names = " ".join((names, *(name for name in optional.split() if name in parsed)))
         return cls._exact(parsed, names)
 
     @classmethod
@@ -214,6 +260,10 @@ class Fields:
     def mapping(self, name: str, names: str) -> Fields:
         """An object with exactly these fields."""
         return self._exact(self._values[name], names)
+
+    def has(self, name: str) -> bool:
+        """Whether an optional field is there."""
+        return name in self._values
 
     def text(self, name: str, pattern: re.Pattern[str]) -> str:
         """A text of that form."""

@@ -20,6 +20,7 @@ from api.routes.session import give
 from api.schemas import (
     Ack,
     Blackout,
+    CallerYes,
     CallRef,
     ConsentAnswer,
     Done,
@@ -34,6 +35,7 @@ from api.schemas import (
 )
 from gateway.control.protocol import (
     Acknowledge,
+    CallerAgreed,
     CallerRefused,
     ClaimSeat,
     ConsentInCall,
@@ -58,6 +60,7 @@ async def me(row: OwnRow, who: Who, parts: Parts) -> Me:
         id=row.id, name=row.name, group=row.group, site=row.site, role=who.role, session=who.ref,
         recipient=row.recipient, signing_key=row.signing_key, extension=row.extension, seat_seq=row.seat_seq,
         blackout=row.blackout, consents=dict(row.consents), consent_seqs=dict(row.consent_seqs),
+        ask_again_at=dict(row.ask_again_at), enrolments=row.enrolments, enrolled_from=row.enrolled_from,
         bundle=None if bundle is None else base64.b64encode(bundle).decode(),
     )  # fmt: skip
 
@@ -138,6 +141,13 @@ async def caller_refused(call: CallRef, agent: AgentId, parts: Parts) -> Done:
 async def request_record(call: CallRef, body: RecordRequest, agent: AgentId, parts: Parts) -> Done:
     """Record this call for the caller, or for oneself: entered, then the caller is asked. The press is a signed yes."""
     return Done(**await parts.control.request(RequestRecord(agent, call, body.lane, _signed(body.statement))))
+
+
+@router.post("/calls/{call}/caller-agreed")
+async def caller_agreed(call: CallRef, body: CallerYes, agent: AgentId, parts: Parts) -> Done:
+    """The caller told the agent yes: signed by the agent's key, where the agreement takes that."""
+    said = CallerAgreed(agent, call, body.purpose, _signed(body.statement))
+    return Done(**await parts.control.request(said))
 
 
 @router.post("/calls/{call}/consent")

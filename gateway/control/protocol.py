@@ -145,6 +145,17 @@ class CallerRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class CallerAgreed:
+    """The caller told the agent yes: signed by the agent (`fairtap-caller-consent@v1`), where that is agreed."""
+
+    agent: str
+    call: str
+    purpose: str
+    statement: Signed
+    kind: Literal["caller_agreed"] = "caller_agreed"
+
+
+@dataclass(frozen=True, slots=True)
 class ConsentInCall:
     """The agent's own answer for this call: a yes needs `{call, purpose, answer}` signed (`fairtap-consent@v1`)."""
 
@@ -396,6 +407,7 @@ Command = (
     | SetBlackout
     | StopRecording
     | CallerRefused
+    | CallerAgreed
     | ConsentInCall
     | RequestRecord
     | AgentOnCall

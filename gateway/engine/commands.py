@@ -33,10 +33,12 @@ from policy.errors import ActError, PolicyError, StaleAct
 from policy.messages import say
 from policy.statements import (
     CALL_CONSENT_NAMESPACE,
+    CALLER_CONSENT_NAMESPACE,
     CONSENT_NAMESPACE,
     ENROLMENT_NAMESPACE,
     SEAT_NAMESPACE,
     parse_call_consent,
+    parse_caller_consent,
     parse_consent,
     parse_enrolment,
     parse_seat,
@@ -70,6 +72,7 @@ class Commands:
             p.SetBlackout: self._set_blackout,
             p.StopRecording: self._stop,
             p.CallerRefused: self._caller_refused,
+            p.CallerAgreed: self._caller_agreed,
             p.ConsentInCall: self._consent_in_call,
             p.RequestRecord: self._request_record,
             p.AddAgents: self._add_agents,
@@ -201,6 +204,16 @@ class Commands:
         live, leg = self._leg_of(command.call, command.agent)
         leg.caller_refused()
         self._engine.reconsider(live)
+        return {"state": leg.stage.value}
+
+    async def _caller_agreed(self, command: p.CallerAgreed) -> Answer:
+        live, leg = self._leg_of(command.call, command.agent)
+        said = parse_caller_consent(self._signed(command.agent, command.statement, CALLER_CONSENT_NAMESPACE))
+        self._own(said.agent, command.agent)
+        if (said.call, said.purpose.value) != (command.call, command.purpose):
+            raise Refused("statement_differs", "the signed statement says something else", 422)
+        self._engine.hearsay.agent_told_yes(live, leg, said.purpose, said.language)
+        await live.worked()
         return {"state": leg.stage.value}
 
     async def _consent_in_call(self, command: p.ConsentInCall) -> Answer:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from gateway.call.effects import Effect, WriteReceipt
+from gateway.call.leg import Leg
 from gateway.call.model import Asked, Lease, Private, SipCallId
 from gateway.clock import Clock
 from gateway.engine.errors import Refused
@@ -17,6 +18,7 @@ from gateway.engine.live_call import LiveCall
 from gateway.engine.site import Site
 from policy.consent import ivr_prompt
 from policy.decision import Purpose
+from policy.intersection import combined
 
 __all__ = ["Calls", "Hearsay", "Spoken"]
 
@@ -122,6 +124,18 @@ class Hearsay:
         asked = Asked(channel, prompt.language, prompt)
         ended, answered = ((at - wallclock).total_seconds() + now for at in (spoken.prompt_end, spoken.answered_at))
         self._calls.apply(live, [WriteReceipt(live.call.ref, purpose, "yes", asked, ended, answered)])
+
+    def agent_told_yes(self, live: LiveCall, leg: Leg, purpose: Purpose, language: str) -> None:
+        """The leg's agent signed that the caller said yes; raises `Refused` unless every agreement takes that."""
+        said = live.call.said
+        agreements = self._calls.site.about(leg.agent, live.call.new.queue)
+        if not agreements or "agent_key" not in combined(agreements).channels:
+            raise Refused("channel_not_agreed", "the agreement doesn't take a caller's yes from the agent", 409)
+        if said.refused(purpose):
+            raise Refused("no_is_final", "the caller said no to this purpose in this call", 409)
+        if purpose not in said.proven:
+            asked, now = Asked("agent_key", language, None), self._calls.clock.now()
+            self._calls.apply(live, [WriteReceipt(live.call.ref, purpose, "yes", asked, None, now)])
 
     def _refuse(self, live: LiveCall, purposes: tuple[Purpose, ...], channel: str | None) -> None:
         live.call.said.refuse(purposes, channel)

@@ -24,7 +24,7 @@ from policy.terms import ConsentState
 from storage.consents import StandingConsent
 from storage.roster import Agent, AgentKey, Seat
 
-__all__ = ["proven_agent", "proven_answer", "proven_seat"]
+__all__ = ["proven_agent", "proven_answer", "proven_seat", "seated_at_home"]
 
 T = TypeVar("T")
 
@@ -44,6 +44,12 @@ def proven_seat(line: Agent, seat: Seat | None) -> Seat | None:
         return None
     same = (said.agent, said.extension, said.session, said.seq) == (line.id, seat.extension, seat.session, seat.seq)
     return seat if same else None
+
+
+def seated_at_home(line: Agent, seat: Seat | None) -> bool:
+    """Whether the agent sits at home: as the claim of a proven seat says, else as the roster has it."""
+    said = parse_seat(seat.statement.encode()) if seat is not None else None
+    return line.home_office if said is None or said.place is None else said.place == "home"
 
 
 def proven_answer(line: Agent, kept: StandingConsent) -> StandingConsent:

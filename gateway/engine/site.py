@@ -13,7 +13,7 @@ from crypto.errors import CryptoError
 from gateway.call.model import Circumstances, NewCall, Private
 from gateway.clock import Clock, ClockWatch
 from gateway.config import InternalNumbers
-from gateway.engine.proofs import proven_agent, proven_answer, proven_seat
+from gateway.engine.proofs import proven_agent, proven_answer, proven_seat, seated_at_home
 from gateway.engine.protected import ProtectedParties
 from gateway.media.plane import Quorum
 from policy.agreement.schema import Agreement, Prompt
@@ -62,6 +62,8 @@ class Site:
     agreements: tuple[Agreement, ...] = ()
     """Those that bind now, at the rates of now."""
     agents: dict[str, Agent] = field(default_factory=dict)
+    at_home: dict[str, bool] = field(default_factory=dict)
+    """By agent: whether they work at home now."""
     seats: dict[str, Seat] = field(default_factory=dict)
     """By extension."""
     standing: dict[str, dict[Purpose, StandingConsent]] = field(default_factory=dict)
@@ -128,6 +130,7 @@ class Site:
         answers = await self.consents.standing(agent)
         self.standing[agent] = {purpose: proven_answer(line, one) for purpose, one in answers.items()}
         seat = proven_seat(line, await self.roster.seat(agent, self.clock.wallclock()))
+        self.at_home[agent] = seated_at_home(line, seat)
         others = {one.extension: one for one in self.seats.values() if one.agent != agent}
         self.seats = others if seat is None else others | {seat.extension: seat}
 
@@ -224,7 +227,7 @@ class Site:
                 said.statement is not None and said.statement.text_sha256 in texts.get(purpose, ())
                 for purpose, said in self.standing.get(line.id, {}).items()
             ),
-            home_office=line.home_office,
+            home_office=self.at_home.get(line.id),
             agent_standing={
                 purpose: standing_answer(
                     said.answer,

@@ -51,6 +51,7 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("POST", "/v1/agents/me/live/ack"): {Role.AGENT},
     ("POST", "/v1/agents/me/calls/{call}/stop"): {Role.AGENT},
     ("POST", "/v1/agents/me/calls/{call}/caller-refused"): {Role.AGENT},
+    ("POST", "/v1/agents/me/calls/{call}/caller-agreed"): {Role.AGENT},
     ("POST", "/v1/agents/me/calls/{call}/consent"): {Role.AGENT},
     ("POST", "/v1/agents/me/calls/{call}/request-record"): {Role.AGENT},
     ("POST", "/v1/agents/me/calls/{call}/read-code"): {Role.AGENT},
@@ -97,6 +98,7 @@ BODIES: dict[str, Any] = {
     "/v1/calls/{call}/consent": {"purpose": "coaching", "answer": "no"},
     "/v1/ivrs": {"name": "front"},
     "/v1/recordings/{recording}/hold": {"reason": "case 7", "until": "2026-04-01T00:00:00Z"},
+    "/v1/agents/me/calls/{call}/caller-agreed": {"purpose": "coaching", "statement": STATEMENT},
     "/v1/agents/me/calls/{call}/consent": {"purpose": "coaching", "answer": "yes", "statement": STATEMENT},
     "/v1/agents/me/calls/{call}/request-record": {"lane": "agent_request", "statement": STATEMENT},
     "/v1/agreements/check": {"document": "x"},
@@ -338,7 +340,8 @@ async def test_disabling_and_the_roster_say_names_only(api: RunningApi) -> None:
     agent = api.site.add("Ada", recipient="age1x", consents={"coaching": "yes"}, extension="4711")
     async with await client_of(api, Role.ADMIN) as http:
         line = (await http.get("/v1/agents")).json()["items"][0]
-        assert set(line) == {"id", "name", "group", "site", "enabled", "enrolled"}
+        assert set(line) == {"id", "name", "group", "site", "enabled", "enrolled", "enrolments"}
+        assert line["enrolments"] is None
         assert (await http.delete(f"/v1/agents/{agent}")).status_code == 204
         assert (await http.get("/v1/calls")).json() == {
             "items": [{"call": "c1", "since": "2026-03-02T09:00:00Z", "queue": "q"}]

@@ -91,13 +91,17 @@ async def test_an_agents_line_holds_seat_and_answers_as_they_count(site: SiteFol
     for purpose, text in ((Purpose.COACHING, shown), (Purpose.DISPUTE, "00" * 32)):
         said = Statement("{}", "-", text, "en", 7)
         await consents.set(agent, purpose, ConsentState.YES, now, statement=said)
+    await consents.set(agent, Purpose.PROCESS_QUALITY, ConsentState.NO, datetime(2026, 3, 1, 9, tzinfo=UTC))
     await enacted(written, document, AT)
     row = await site.agent(agent)
     assert row is not None
     assert (row.extension, row.seat_seq) == ("4711", 3)
     # a yes to a text that isn't today's doesn't count
-    assert row.consents == {"coaching": "yes", "process_quality": "unset", "dispute": "unset"}
-    assert row.consent_seqs == {"coaching": 7, "process_quality": 0, "dispute": 7}
+    assert row.consents == {"coaching": "yes", "process_quality": "no", "dispute": "unset"}
+    assert row.consent_seqs == {"coaching": 7, "process_quality": 1, "dispute": 7}
+    # 180 days after the no, and never after anything else
+    assert row.ask_again_at == {"process_quality": "2026-08-28T09:00:00.000Z"}
+    assert (row.enrolments, row.enrolled_from) == (0, None)
     found = await site.agreement()
     assert found is not None and (found.digest, found.seq) == (agreement.digest, 1)
     coaching = next(one for one in found.consents if one.purpose == "coaching")

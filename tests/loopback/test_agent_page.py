@@ -21,6 +21,7 @@ from crypto.ssh_key import VerifyKey
 from crypto.x25519 import Recipient
 from gateway.control.protocol import (
     Acknowledge,
+    CallerAgreed,
     CallerRefused,
     ClaimSeat,
     Enrol,
@@ -32,13 +33,16 @@ from gateway.control.protocol import (
 )
 from gateway.events import Heartbeat, LightState, RecordingsChanged
 from policy.statements import (
+    CALLER_CONSENT_NAMESPACE,
     CONSENT_NAMESPACE,
     ENROLMENT_NAMESPACE,
     SEAT_NAMESPACE,
+    CallerConsent,
     parse_consent,
     parse_enrolment,
     parse_seat,
 )
+from policy.terms import Purpose
 from tests.peers.api_server import RunningApi, running_api
 from tests.peers.chromium import SMALL_TARGETS, browser_page, needs, picture
 
@@ -135,6 +139,12 @@ async def test_from_the_code_to_a_stopped_and_a_played_recording(api: RunningApi
     await _state(page, "asking")
     assert (await api.gateway.wait_for(Acknowledge)).nonce == asked.nonce
     await picture(page, "asking")
+    await page.click("#agreed")
+    told = await api.gateway.wait_for(CallerAgreed)
+    key = VerifyKey.parse(api.site.rows[agent].signing_key or "")
+    sshsig.verify(key, CALLER_CONSENT_NAMESPACE, told.statement.document.encode(), told.statement.signature)
+    said = CallerConsent(agent, "call-1", Purpose.COACHING, "en")
+    assert said.canonical() == told.statement.document.encode()
     lit = api.gateway.light(
         agent, "recording_both", lane="sample", purpose="coaching", keep_until="2026-03-16T09:00:00Z"
     )
@@ -156,6 +166,14 @@ async def test_from_the_code_to_a_stopped_and_a_played_recording(api: RunningApi
     api.gateway.light(agent, "off", why="WITHDRAWN_BY_AGENT")
     await _state(page, "off")
     assert "you stopped it" in await page.text_content("#facts")
+
+    # who said no is left alone until the time is over, unless they open the question
+    for until, is_open in (("2126-01-01T00:00:00Z", False), ("2026-01-01T00:00:00Z", True)):
+        api.site.change(agent, consents={"coaching": "no"}, ask_again_at={"coaching": until})
+        await page.reload()
+        await page.wait_for_selector("#consents:has-text('now: No')")
+        assert await page.is_visible("#consents button:has-text('Yes')") is is_open
+        assert await page.is_visible("#consents details > summary")
 
     _record(api, agent)
     await page.reload()

@@ -100,8 +100,8 @@ class House:
             at=self.at,
         )
 
-    async def sit(self, agent: AgentId, extension: str, seq: int = 1) -> None:
-        said = SeatClaim(agent, extension, "session-1", seq).canonical()
+    async def sit(self, agent: AgentId, extension: str, seq: int = 1, place: str | None = None) -> None:
+        said = SeatClaim(agent, extension, "session-1", seq, place).canonical()
         await self.folder.roster.claim(
             agent,
             extension=extension,

@@ -42,7 +42,7 @@ class SiteInMemory:
         hashes = {language: text_sha256(text) for language, text in texts.items()}
         self.in_force = AgreementInForce(
             "ab" * 32, "id: test\n", {"en": "Test"}, 1, True, "2026-03-01T00:00:00Z", "2026-09-01T00:00:00Z", 1, False,
-            [ConsentText("coaching", texts, hashes)],
+            [ConsentText("coaching", texts, hashes)], channels=("dtmf", "agent_key"),
         )  # fmt: skip
         return self.in_force
 

@@ -6,7 +6,7 @@ import { ApiProblem, call, signOut } from "./parts/http.js";
 import { Light, holdAwake } from "./parts/light.js";
 import { Recordings } from "./parts/recordings.js";
 import { statement } from "./parts/sshsig.js";
-import { at, onSubmit, tellProblem, word } from "./parts/words.js";
+import { at, language, onSubmit, tellProblem, when, word } from "./parts/words.js";
 
 let keys = null;
 let me = null;
@@ -15,13 +15,22 @@ async function readMe() {
   me = await call("GET", "/agents/me");
   at("who").textContent = me.name;
   at("blackout").checked = me.blackout;
+  at("keys-since").textContent = me.enrolled_from ? word("seat.keys", { when: when(me.enrolled_from), times: me.enrolments }) : "";
   at("seat-now").textContent = me.extension ? word("seat.at", { extension: me.extension }) : word("seat.none");
   return me;
 }
 
 const recordings = new Recordings(() => keys);
 const consents = new Consents(readMe, () => keys);
-const light = new Light(() => recordings.load());
+const light = new Light(() => recordings.load(), callerAgreed);
+
+/** The caller told the agent yes: the agent's own signed word. */
+async function callerAgreed(leg) {
+  if (!keys) throw new ApiProblem("locked", 0, word("seat.locked"));
+  const said = { v: 1, type: "caller_consent", agent: me.id, call: leg.call, purpose: leg.purpose, answer: "yes", language };
+  const signed = await statement(keys.seed, "fairtap-caller-consent@v1", said);
+  await call("POST", `/agents/me/calls/${leg.call}/caller-agreed`, { purpose: leg.purpose, statement: signed });
+}
 
 onSubmit(at("unlock-form"), async () => {
   await readMe();
@@ -48,7 +57,8 @@ onSubmit(at("unlock-form"), async () => {
 onSubmit(at("seat-form"), async () => {
   const extension = at("extension").value.trim();
   await readMe();
-  const claim = { v: 1, type: "seat", agent: me.id, extension, session: me.session, seq: me.seat_seq + 1 };
+  const claim = { v: 1, type: "seat", agent: me.id, extension, session: me.session, seq: me.seat_seq + 1,
+    place: at("at-home").checked ? "home" : "site" };
   await call("PUT", "/agents/me/seat", { statement: await statement(keys.seed, "fairtap-seat@v1", claim) });
   await readMe();
   at("seat-now").textContent = word("seat.at", { extension });

@@ -128,9 +128,8 @@ class Vetting:
         return [self._let_go() for _ in range(len(self._held))]
 
     def clear(self) -> None:
-        """Forget all audio, the meter's too: what is judged just now is let go when that is over."""
+        """Forget all audio."""
         self._held.clear()
-        self._meter = LeakMeter()
         self.reference.clear()
 
     def judge(self, stretches: list[Stretch]) -> tuple[Verdict, int]:

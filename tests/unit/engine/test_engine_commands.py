@@ -1,5 +1,8 @@
 """What the control port gets out of the engine: nothing of one leg for anybody but its agent, no statement twice."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from crypto.ssh_key import SigningKey
@@ -9,7 +12,7 @@ from gateway.control import protocol as p
 from gateway.engine.commands import Commands
 from gateway.engine.errors import Refused
 from policy.decision import Purpose, Side
-from policy.statements import CALL_CONSENT_NAMESPACE, CallConsent
+from policy.statements import CALL_CONSENT_NAMESPACE, CALLER_CONSENT_NAMESPACE, CallConsent, CallerConsent
 
 
 @pytest.fixture
@@ -158,3 +161,30 @@ async def test_a_pause_by_api_has_to_be_agreed_and_a_resume_never(bench, command
         await commands.command(p.PauseCall(live.call.ref, "pbx", True))
     assert refused.value.refusal.code == "pause_not_agreed"
     assert await commands.command(p.PauseCall(live.call.ref, "pbx", False)) == {"paused": False}
+
+
+# --- the agent's word about the caller -------------------------------------------------------------------------------
+
+
+async def told(bench, commands, live, **more: Any) -> dict:
+    key = SigningKey.generate()
+    object.__setattr__(bench.site.agents[bench.agent], "signing_key", key.verify_key.line())
+    said = CallerConsent(bench.agent, live.call.ref, Purpose.COACHING, "de")
+    document = replace(said, **more).canonical()
+    signed = p.Signed(document.decode(), sign(key, CALLER_CONSENT_NAMESPACE, document))
+    return await commands.command(p.CallerAgreed(bench.agent, live.call.ref, "coaching", signed))
+
+
+async def test_the_agents_signed_word_is_durable_before_it_is_answered(bench, commands):
+    live = await bench.answered()
+    await told(bench, commands, live)
+    assert len(await bench.site.consents.receipts(call_ref=live.call.ref)) == 1
+
+
+@pytest.mark.parametrize("more", [{"call": "0" * 16}, {"purpose": Purpose.DISPUTE}, {"agent": "another"}])
+async def test_a_word_about_another_call_purpose_or_by_another_agent_is_none(bench, commands, more):
+    live = await bench.answered()
+    with pytest.raises(Refused) as refused:
+        await told(bench, commands, live, **more)
+    assert refused.value.refusal.code == "statement_differs"
+    assert await bench.site.consents.receipts(call_ref=live.call.ref) == []

@@ -8,6 +8,7 @@ from gateway.call.model import DialogTag, Private, SdpMessage, SipCallId
 from gateway.call.stage import Stage
 from gateway.engine.errors import Refused
 from gateway.engine.hearsay import Spoken
+from gateway.events import LightState
 from gateway.media.plane import Stop
 from policy.consent import parse_receipt
 from policy.decision import Purpose, Side
@@ -184,6 +185,60 @@ async def test_only_the_callers_own_phone_can_refuse_in_its_description(bench, p
     said = SdpMessage(party, None if party is Side.CALLER else DialogTag("uas"), "offer" if means else "answer", body)
     await bench.engine.answer(SipCallId("call-1"), said)
     assert live.call.said.refused(COACHING) is means
+
+
+# --- the agent's word ------------------------------------------------------------------------------------------------
+
+
+async def test_the_agents_word_leaves_a_receipt_without_a_prompt_and_only_the_notice_to_us(bench):
+    bench.enact(consent__caller__channels=["agent_key"])
+    live = await offered(bench)
+    await stands(bench)
+    assert bench.stage(live) is Stage.IDLE and live.call.leg.indicator.state is LightState.ASKING
+    bench.engine.hearsay.agent_told_yes(live, live.call.leg, COACHING, "nb")
+    await bench.engine.finished()
+    assert bench.stage(live) is Stage.NOTICING
+    (kept,) = await bench.site.consents.receipts(call_ref=live.call.ref)
+    receipt, _ = parse_receipt(kept.document)
+    assert (receipt.channel, receipt.language, receipt.detector) == ("agent_key", "nb", "agent_key")
+    assert (receipt.prompt_id, receipt.prompt_sha256, receipt.prompt_end) == (None, None, None)
+
+
+async def test_the_agents_word_ends_the_question(bench):
+    live = await offered(bench)
+    await stands(bench)
+    assert bench.stage(live) is Stage.PROMPTING
+    bench.engine.hearsay.agent_told_yes(live, live.call.leg, COACHING, "de")
+    await bench.engine.finished()
+    assert bench.stage(live) is Stage.NOTICING
+    assert [order.play for order in bench.worker.orders if order.kind == "stop_play"] == ["ask", "ask-agent"]
+
+
+async def test_the_agents_word_counts_only_where_it_is_agreed(bench):
+    bench.enact(consent__caller__channels=["dtmf", "ivr:front"])
+    live = await offered(bench)
+    await stands(bench)
+    with pytest.raises(Refused) as refused:
+        bench.engine.hearsay.agent_told_yes(live, live.call.leg, COACHING, "de")
+    assert refused.value.refusal.code == "channel_not_agreed"
+
+
+async def test_the_agents_word_is_worth_nothing_against_the_callers_no(bench):
+    live = await offered(bench)
+    await stands(bench)
+    bench.engine.hearsay.caller_refused(SipCallId("call-1"))
+    with pytest.raises(Refused) as refused:
+        bench.engine.hearsay.agent_told_yes(live, live.call.leg, COACHING, "de")
+    assert refused.value.refusal.code == "no_is_final"
+
+
+async def test_a_light_that_asks_the_agent_goes_out_when_nothing_is_to_ask_any_more(bench):
+    bench.enact(consent__caller__channels=["agent_key"])
+    live = await offered(bench)
+    await stands(bench)
+    live.call.leg.paused_by_call = True
+    bench.engine.reconsider(live)
+    assert live.call.leg.indicator.state is LightState.OFF
 
 
 # --- who is on it ----------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from policy.evaluate import evaluate
 from policy.state import State, Term
 from policy.texts import consent_text
 from storage.acts import Anchor
-from storage.tables import acts
+from storage.tables import acts, agents
 from tests.peers.enacted import ANCHORS, DEMO, KEYS, House
 from tests.unit.policy.green import agreement, edited
 
@@ -405,3 +405,15 @@ async def test_a_storage_that_failed_is_told(house):
     agent = await house.hire("200")
     house.site.storage_available = False
     assert facts(house, agent).storage_available is False
+
+
+@pytest.mark.parametrize(
+    ("roster", "place", "home"), [(False, "home", True), (True, "site", False), (True, None, True)]
+)
+async def test_where_an_agent_sits_their_own_claim_says(house, roster, place, home):
+    agent = await house.hire("200")
+    row = agents.update().where(agents.c.id == agent).values(home_office=roster)
+    await house.folder.database.write(lambda connection: connection.execute(row).rowcount)
+    await house.sit(agent, "200", seq=2, place=place)
+    await house.site.load_agent(agent)
+    assert facts(house, agent).home_office is home

@@ -9,7 +9,16 @@ from crypto.x25519 import Identity
 from policy.consent import Receipt, nothing_said, parse_receipt, receipt_digest, standing_answer
 from policy.decision import PerCallAnswer, StandingAnswer
 from policy.errors import StatementError
-from policy.statements import ConsentStatement, Enrolment, SeatClaim, parse_consent, parse_enrolment, parse_seat
+from policy.statements import (
+    CallerConsent,
+    ConsentStatement,
+    Enrolment,
+    SeatClaim,
+    parse_caller_consent,
+    parse_consent,
+    parse_enrolment,
+    parse_seat,
+)
 from policy.terms import ConsentState, Purpose
 
 SHA = "ab" * 32
@@ -17,6 +26,8 @@ AT = "2026-03-04T09:30:00Z"
 RECIPIENT = str(Identity.generate().recipient)
 CONSENT = ConsentStatement("a17", Purpose.COACHING, "yes", SHA, "de", False, 3, AT)
 SEAT = SeatClaim("a17", "4711", "s" * 22, 9)
+HOME = SeatClaim("a17", "4711", "s" * 22, 9, "home")
+CALLER = CallerConsent("a17", "0f" * 8, Purpose.COACHING, "nb")
 ENROLMENT = Enrolment("a17", RECIPIENT, AT)
 RECEIPT = Receipt(
     jti="j1",
@@ -49,12 +60,22 @@ def test_seat_s_bytes():
     )
 
 
+def test_a_seat_claim_may_say_where():
+    assert parse_seat(HOME.canonical()) == HOME and parse_seat(SEAT.canonical()).place is None
+
+
 def test_enrolment_s_bytes():
     assert ENROLMENT.canonical() == f'{{"agent":"a17","from":"{AT}","recipient":"{RECIPIENT}"}}'.encode()
 
 
 @pytest.mark.parametrize(
-    ("statement", "parse"), [(CONSENT, parse_consent), (SEAT, parse_seat), (ENROLMENT, parse_enrolment)]
+    ("statement", "parse"),
+    [
+        (CONSENT, parse_consent),
+        (SEAT, parse_seat),
+        (CALLER, parse_caller_consent),
+        (ENROLMENT, parse_enrolment),
+    ],
 )
 class TestEveryStatement:
     def test_prints_back(self, statement, parse):
@@ -102,6 +123,10 @@ def canonical_bytes(fields):
         (parse_seat, SEAT, {"extension": "47 11"}),
         (parse_seat, SEAT, {"extension": "4711\n"}),
         (parse_seat, SEAT, {"session": "short"}),
+        (parse_seat, HOME, {"place": "beach"}),
+        (parse_seat, HOME, {"place": None}),
+        (parse_caller_consent, CALLER, {"answer": "no"}),
+        (parse_caller_consent, CALLER, {"call": "1"}),
         (parse_enrolment, ENROLMENT, {"recipient": RECIPIENT[:-1] + ("q" if RECIPIENT[-1] != "q" else "p")}),
         (parse_enrolment, ENROLMENT, {"recipient": RECIPIENT.upper()}),
         (parse_enrolment, ENROLMENT, {"recipient": "age1" + "q" * 58}),

@@ -18,6 +18,9 @@ export class Consents {
         if (error.code === "no-agreement") return null;
         throw error;
       });
+      at("agreed").hidden = !agreement?.channels.includes("agent_key");
+      // nobody else asks: no prompt is played where keys are no agreed answer
+      at("agreed").dataset.alone = agreement && !agreement.channels.includes("dtmf") ? "yes" : "";
       const none = make("p", { textContent: word("consent.none") });
       at("consents").replaceChildren(...(agreement ? agreement.consents.map((one) => this.form(one, me, agreement)) : [none]));
     } catch (error) {
@@ -34,14 +37,17 @@ export class Consents {
     const home = make("input", { type: "checkbox" });
     const yes = make("button", { type: "button", textContent: word("consent.say_yes"), disabled: !this.keys() });
     const no = make("button", { type: "button", textContent: word("consent.say_no") });
-    text.open = answer === "unset";
+    // who said no is left alone for a while: the question stays shut until the agent opens it
+    const alone = me.ask_again_at[one.purpose];
+    text.open = answer === "unset" || (answer === "no" && (!alone || Date.parse(alone) <= Date.now()));
     yes.addEventListener("click", () => this.answer(one, "yes", home.checked));
     no.addEventListener("click", () => this.answer(one, "no", false));
     form.append(now, text);
     if (agreement.home_office_separate) {
-      form.append(make("label", { className: "check" }, home, make("span", { textContent: word("consent.home") })));
+      text.append(make("label", { className: "check" }, home, make("span", { textContent: word("consent.home") })));
     }
-    form.append(make("div", { className: "acts" }, yes, no));
+    text.append(make("div", { className: "acts" }, yes));
+    form.append(make("div", { className: "acts" }, no));
     return form;
   }
 

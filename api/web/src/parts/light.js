@@ -10,8 +10,8 @@ const STRONGEST = ["recording_both", "recording_agent", "paused", "asking", "off
 const ACKNOWLEDGED = new Set(["recording_both", "recording_agent", "paused", "asking"]);
 
 export class Light {
-  /** `onRecordings` is called when the list of recordings changed. */
-  constructor(onRecordings) {
+  /** `onRecordings` is called when the list of recordings changed, `onAgreed` when the caller told the agent yes. */
+  constructor(onRecordings, onAgreed) {
     this.legs = new Map();
     this.code = null;
     this.page = null;
@@ -20,7 +20,9 @@ export class Light {
     this.said = null;
     this.testing = 0;
     this.onRecordings = onRecordings;
+    this.onAgreed = onAgreed;
     at("stop").addEventListener("click", () => this.act("stop"));
+    at("agreed").addEventListener("click", () => this.agreed());
     at("refused").addEventListener("click", () => this.act("caller-refused"));
     at("pause").addEventListener("click", () => this.pause());
     at("test").addEventListener("click", () => this.test());
@@ -129,12 +131,14 @@ export class Light {
     const leg = this.strongest();
     const state = this.sure ? (leg?.state ?? "off") : "unknown";
     this.paint(state);
-    at("note").textContent = state === "unknown" ? word("light.unknown_note") : state === "off" ? word("light.off_note") : "";
+    at("note").textContent = state === "unknown" ? word("light.unknown_note") : state === "off" ? word("light.off_note")
+      : state === "asking" && at("agreed").dataset.alone ? word("light.ask_them") : "";
     this.facts(this.sure ? leg : null, state);
     this.others(leg);
     const live = ["recording_both", "recording_agent", "paused"].includes(state);
     at("stop").disabled = !(live || state === "asking" || (state === "unknown" && leg));
     at("refused").disabled = at("stop").disabled;
+    at("agreed").disabled = state !== "asking";
     at("pause").disabled = !live;
     at("record-code").hidden = !this.code;
     at("read-code").disabled = !this.code || !this.legs.has(this.code.call);
@@ -182,6 +186,17 @@ export class Light {
     try {
       await call("POST", `/agents/me/calls/${leg.call}/${verb}`);
       at("note").textContent = word("light.stopped");
+    } catch (error) {
+      tellProblem(error);
+    }
+  }
+
+  async agreed() {
+    const leg = this.strongest();
+    if (!leg) return;
+    tellProblem(null);
+    try {
+      await this.onAgreed(leg);
     } catch (error) {
       tellProblem(error);
     }
