@@ -14,7 +14,20 @@ from starlette.types import ASGIApp
 from api import problems
 from api.problems import ProblemBody
 from api.repeats import Repeats
-from api.routes import agents, agreements, calls, council, ivrs, me, operations, pages, recordings, records, session
+from api.routes import (
+    agents,
+    agreements,
+    calls,
+    council,
+    ivrs,
+    log,
+    me,
+    operations,
+    pages,
+    recordings,
+    records,
+    session,
+)
 from api.services import Services
 from api.shield import RequestCounters, Shield, allowed_hosts
 
@@ -49,7 +62,7 @@ def create_app(services: Services) -> ASGIApp:
     app.state.services = services
     problems.install(app)
     # `me` first: `/agents/me` would else be read as `/agents/{agent}`
-    for area in (session, me, agents, calls, ivrs, agreements, council, recordings, records):
+    for area in (session, log, me, agents, calls, ivrs, agreements, council, recordings, records):
         app.include_router(area.router, prefix="/v1", responses=_PROBLEMS)
     app.include_router(operations.router)
     app.include_router(pages.router)

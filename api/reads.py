@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from crypto.tlog_tiles import Tile
 from policy.agreement.schema import StatisticsTerms
 from policy.month import Month
 from policy.statistics import Statistics
@@ -189,6 +190,14 @@ class SiteReads(Protocol):
 
     async def statistics(self, month: Month | None) -> MonthStatistics:
         """A month's, or the newest one's; raises `Problem` where nothing can be told."""
+        ...
+
+    async def log_checkpoint(self, origin: str) -> bytes | None:
+        """The newest checkpoint of a log, as signed."""
+        ...
+
+    async def log_tile(self, origin: str, tile: Tile) -> bytes | None:
+        """A published tile or bundle, exactly this wide."""
         ...
 
     async def ready(self) -> bool:

@@ -32,7 +32,16 @@ TOKEN_ROLES: Final = (Role.ADMIN, Role.PBX)
 
 ROLE_SCOPES: Final[dict[Role, frozenset[str]]] = {
     Role.AGENT: frozenset(
-        {"me:read", "me:act", "agreements:read", "recordings:read", "recordings:hold", "calls:explain", "calls:pause"},
+        {
+            "me:read",
+            "me:act",
+            "agreements:read",
+            "recordings:read",
+            "recordings:hold",
+            "calls:explain",
+            "calls:pause",
+            "log:check",
+        },
     ),
     Role.ENROLLING: frozenset({"me:read", "me:enrol", "agreements:read"}),
     Role.COUNCIL: frozenset(
@@ -46,6 +55,8 @@ ROLE_SCOPES: Final[dict[Role, frozenset[str]]] = {
             "calls:explain",
             "statistics:read",
             "quorum:read",
+            "log:check",
+            "log:read",
         },
     ),
     Role.EMPLOYER: frozenset({"agreements:read", "acts:carry", "agreements:suspend", "statistics:read"}),
@@ -59,6 +70,8 @@ ROLE_SCOPES: Final[dict[Role, frozenset[str]]] = {
             "statistics:read",
             "quorum:read",
             "recordings:hold",
+            "log:check",
+            "log:read",
         },
     ),
     Role.ADMIN: frozenset(

@@ -6,7 +6,7 @@ The gateway makes the data folder; while it hasn't, everything reads as `site-un
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
@@ -26,6 +26,7 @@ from api.reads import (
     SideRow,
 )
 from crypto.errors import CryptoError
+from crypto.tlog_tiles import Tile
 from gateway.clock import Clock
 from gateway.config import Config
 from policy.act_file import act_fields
@@ -45,7 +46,8 @@ from storage.acts import Acts
 from storage.blobs import Kind, LocalBlobs
 from storage.consents import Consents, StandingConsent
 from storage.database import Database, Work
-from storage.errors import AgentUnknown, StorageError
+from storage.errors import AgentUnknown, LogEntryUnknown, StorageError
+from storage.log.files import LocalLogFiles
 from storage.names import SegmentKey
 from storage.recordings import State as RecordingState
 from storage.roster import Agent, Roster
@@ -70,6 +72,7 @@ class SiteFolder:
         folder = config.site.data_dir.absolute()
         self._blobs = LocalBlobs(folder)
         self._vault = LocalVault(folder)
+        self._log = LocalLogFiles(folder)
         self._folded: tuple[int, State] | None = None
         self._figures = MonthFigures(config.site.name, clock)
 
@@ -162,6 +165,14 @@ class SiteFolder:
     async def statistics(self, month: Month | None) -> MonthStatistics:
         """Only what the policy lets out."""
         return await self._figures.of(await self._open(), month)
+
+    async def log_checkpoint(self, origin: str) -> bytes | None:
+        """Published files only: entries that wait are the gateway's."""
+        return await asyncio.to_thread(_published, lambda: self._log.checkpoint(origin))
+
+    async def log_tile(self, origin: str, tile: Tile) -> bytes | None:
+        """As it lies there."""
+        return await asyncio.to_thread(_published, lambda: self._log.tile(origin, tile))
 
     async def ready(self) -> bool:
         """Whether the database answers."""
@@ -295,6 +306,15 @@ def _with_sides(connection: Connection, rows: Iterable[Row[Any]]) -> list[Record
         )
         for row in rows
     ]  # fmt: skip
+
+
+def _published(read: Callable[[], bytes]) -> bytes | None:
+    try:
+        return read()
+    except LogEntryUnknown:
+        return None
+    except StorageError:
+        raise Problem("site-unavailable", 503, "the log can't be read now", {"Retry-After": "1"}) from None
 
 
 def _instant(at: datetime | None) -> str | None:

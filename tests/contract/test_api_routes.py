@@ -82,6 +82,8 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("GET", "/v1/recordings/{recording}/sides/{side}/{seg}.manifest.json"): {Role.AGENT},
     ("GET", "/v1/recordings/{recording}/sides/{side}/{seg}.manifest.sig"): {Role.AGENT},
     ("GET", "/v1/statistics"): {Role.COUNCIL, Role.EMPLOYER, Role.DPO},
+    ("GET", "/v1/log/{site}/fairtap/{block}/checkpoint"): {Role.AGENT, Role.COUNCIL, Role.DPO},
+    ("GET", "/v1/log/{site}/fairtap/{block}/tile/{path}"): {Role.AGENT, Role.COUNCIL, Role.DPO},
     ("GET", "/v1/status"): {Role.ADMIN},
     ("GET", "/v1/session"): set(Role),
 }
@@ -142,6 +144,7 @@ async def client_of(api: RunningApi, role: Role, agent: str | None = None) -> ht
 def filled(path: str) -> str:
     values = {"agent": HEX, "recording": HEX, "call": "call-1", "purpose": "coaching", "side": "agent", "seg": "1"}
     values |= {"agreement": "bv-nord", "code": "0"}
+    values |= {"site": "hamburg", "block": "2026-40", "path": "0/000"}
     return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], path)
 
 

@@ -14,6 +14,7 @@ from api.reads import (
     ObjectKind,
     RecordingRow,
 )
+from crypto.tlog_tiles import Tile
 from policy.month import Month
 from policy.texts import text_sha256
 
@@ -27,6 +28,7 @@ class SiteInMemory:
         self.in_force: AgreementInForce | None = None
         self.recorded: list[RecordingRow] = []
         self.objects: dict[tuple[str, str, int, str], bytes] = {}
+        self.log: dict[str, bytes] = {}
         self.months: dict[str, MonthStatistics] = {}
 
     def add(self, name: str, **more: object) -> str:
@@ -81,6 +83,12 @@ class SiteInMemory:
         if found is None:
             raise Problem("month-not-told", 404, "not told")
         return found
+
+    async def log_checkpoint(self, origin: str) -> bytes | None:
+        return self.log.get(f"{origin}/checkpoint")
+
+    async def log_tile(self, origin: str, tile: Tile) -> bytes | None:
+        return self.log.get(f"{origin}/{tile.path}")
 
     async def ready(self) -> bool:
         return True

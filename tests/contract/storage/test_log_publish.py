@@ -6,7 +6,7 @@ import os
 import shutil
 
 import pytest
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, update
 
 from crypto.checkpoint import open_checkpoint
 from crypto.merkle import verify_consistency
@@ -14,48 +14,18 @@ from crypto.tlog_tiles import Tile
 from policy.log_entry import Day, encode
 from storage.errors import BlobExists, LogBroken, LogClosed, LogEntryUnknown, StorageUnavailable
 from storage.log import wal
-from storage.log.files import LocalLogFiles
 from storage.log.publish import Publisher
-from storage.log.reader import MAX_ENTRIES, LogReader
+from storage.log.reader import MAX_ENTRIES
 from storage.tables import log_wal, logs
-from tests.peers.log_check import leftovers, naive_root, personal, whole_log
+from tests.peers.log_check import leftovers, naive_root, personal
+from tests.peers.log_house import LogHouse
 from tests.peers.log_samples import SAMPLES
 from tests.peers.stored import EPOCH, ORIGIN
 
 
-class House:
-    """One log with its writer and reader."""
-
-    def __init__(self, folder):
-        self.database, self.root, self.key = folder.database, folder.root, folder.key
-        self.files = LocalLogFiles(folder.root)
-        self.publisher = Publisher(folder.database, self.files, folder.key)
-        self.reader = LogReader(folder.database, self.files, folder.key.verify_key)
-        self.folder = folder.root / "log" / ORIGIN
-
-    async def grow(self, to, leaves=()):
-        """Entries (days, or these) up to this index, put in at once, past the one-by-one verb."""
-        await self.database.write(lambda connection: self._grow(connection, to, leaves))
-
-    def _grow(self, connection, to, leaves):
-        wal.open_log(connection, ORIGIN)
-        size = wal.known_logs(connection)[ORIGIN]
-        rows = [
-            {"origin": ORIGIN, "idx": i, "leaf": leaves[i] if leaves else encode(Day(EPOCH, i))}
-            for i in range(size, to)
-        ]
-        if rows:
-            connection.execute(insert(log_wal), rows)
-            connection.execute(update(logs).where(logs.c.origin == ORIGIN).values(size=to))
-
-    def whole(self):
-        """Everything that is published, checked."""
-        return whole_log(self.folder, ORIGIN, self.key.verify_key)
-
-
 @pytest.fixture
 def house(local):
-    return House(local)
+    return LogHouse(local)
 
 
 async def test_roots_at_the_edges_of_tiles_are_the_naive_ones(house):
@@ -76,11 +46,11 @@ async def test_roots_at_the_edges_of_tiles_are_the_naive_ones(house):
 
 
 async def test_the_same_over_each_database(folder):
-    house = House(folder)
+    house = LogHouse(folder)
     await house.grow(3)
     await house.publisher.publish(ORIGIN)
     for entry in SAMPLES:
-        await house.database.write(lambda connection, entry=entry: wal.append(connection, ORIGIN, entry))
+        await house.append(entry)
     await house.publisher.publish_all()
     leaves = house.whole()
     assert leaves[3:] == [encode(entry) for entry in SAMPLES]
