@@ -188,13 +188,11 @@ class EngineBench:
         site, at = self.site, self.clock.wallclock()
         await site.load_agent(self.agent)
         self.enact()
+        self.say_yes()
         site.sounds = {prompt.id: prompt.sha256 for prompt in site.agreements[0].consent.prompts}
         site.asks = dict.fromkeys(site.sounds, Purpose.COACHING)
         for number in range(8):
             site.agents[f"colleague-{number}"] = site.agents[self.agent]
-        said = {p: Statement("{}", "signature", min(site.texts[p]), "de", 1) for p in Purpose}
-        yes = {p: StandingConsent(p, ConsentState.YES, 1, False, said[p], at) for p in Purpose}
-        site.standing[self.agent] = yes
         row = site.agents[self.agent]
         object.__setattr__(row, "recipient", str(Identity.generate().recipient))
         site.seats[EXTENSION] = Seat(row.id, EXTENSION, "session-1", 1, at, at.replace(year=at.year + 1), "{}", "s")
@@ -203,6 +201,13 @@ class EngineBench:
         """Put the example into force, with `a__b=value` edits."""
         found = agreement(**({"demo": "yes"} | edits))
         self.site.enact(State((), terms=(Term(found, 1, found.validity.start, found.validity.end),)))
+
+    def say_yes(self) -> None:
+        """The agent's standing yes to every purpose, to the texts in force."""
+        at, texts = self.clock.wallclock(), self.site.texts
+        said = {p: Statement("{}", "signature", min(texts[p]), "de", 1) for p in Purpose}
+        yes = {p: StandingConsent(p, ConsentState.YES, 1, False, said[p], at) for p in Purpose}
+        self.site.standing[self.agent] = yes
 
     async def close(self) -> None:
         await self.engine.finished()

@@ -98,6 +98,28 @@ def _rows(calls: int, voices: Voices) -> Iterable[str]:
         yield f"| {name} | {' | '.join(cells)} |"
 
 
+def _short(calls: int, voices: Voices) -> Iterable[str]:
+    """Segments that end soon: the caller talks all the time, the agent listens."""
+    lengths = (1, 2, 3, 5)
+    yield f"| leak | {' | '.join(f'{length} s' for length in lengths)} |"
+    yield "|---" * (len(lengths) + 1) + "|"
+    for level in (*LEVELS[:3], None):
+        shares = [measured(Room(level, "silence", seconds=length), calls, voices)[0] for length in lengths]
+        talking = [measured(Room(level, "double talk", seconds=length), calls, voices)[0] for length in lengths]
+        cells = [f"{share:.0%}, both talking {other:.0%}" for share, other in zip(shares, talking, strict=True)]
+        yield f"| {f'{level:.0f} dB' if level is not None else 'none: false alarms'} | {' | '.join(cells)} |"
+
+
+def _late(calls: int, voices: Voices) -> str:
+    """What comes later than it is looked for."""
+    found = {
+        delay: measured(Room(-20.0, "silence", delay_ms=delay), calls, voices)[0] for delay in (240, 260, 300, 400)
+    }
+    return "a leak of -20 dB that comes " + ", ".join(
+        f"{delay} ms later: {share:.0%}" for delay, share in found.items()
+    )
+
+
 def _false_alarms(hours: float, voices: Voices) -> str:
     dice, minutes, alarms, highest = np.random.default_rng(2), 0, 0, 0.0
     while minutes < hours * 60:
@@ -120,6 +142,9 @@ def main() -> int:
     voices = spoken()
     for row in _rows(calls, voices):
         print(row, flush=True)
+    for row in _short(calls, voices):
+        print(row, flush=True)
+    print(_late(calls // 5, voices))
     print(_cost(voices))
     print(_false_alarms(calls / 20, voices))
     return 0

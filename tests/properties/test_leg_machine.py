@@ -13,10 +13,11 @@ from gateway.call.effects import DiscardRecording, Effect, LeaveLeg, PlaneOrder,
 from gateway.call.stage import Stage
 from gateway.events import Heartbeat, LegLight, LightState
 from gateway.media.plane import Record, RecordingId, Stop
+from policy.agreement.schema import Agreement
 from policy.decision import ConsentState, Decision, Outcome, Purpose, Reason, Side
 from policy.evaluate import evaluate
 from tests.peers.leg_bench import AGENT, CALLER, LINE, TICK_S, LegBench
-from tests.unit.policy.green import agreement, example
+from tests.unit.policy.green import agreement, example, per_leg
 
 Key = tuple[RecordingId, int]
 PAGES = ("page-1", "page-2")
@@ -26,6 +27,7 @@ SPOILERS: list[tuple[str, object]] = [
     ("suspended", True), ("storage_available", False), ("seat_bound", False), ("blackout", True),
     ("clock_trusted", False), ("protected_party", None), ("key_available", False),
 ]  # fmt: skip
+BOTH_SHOWN, ALONE_SHOWN = LightState.RECORDING_BOTH, LightState.RECORDING_AGENT
 STOP_ONLY = agreement(consent__withdrawal_effect="stop_only")
 
 
@@ -40,6 +42,9 @@ class Monitor:
     shown_by: dict[str, float] = field(default_factory=dict)
     """Pages that acknowledged the present light's own event, and the newest publication each has acknowledged."""
     tapped: Key | None = None
+    alone: bool = False
+    """The open tap takes the agent's side only."""
+    leaked: bool = False
     over: bool = False
     left: int = 0
 
@@ -70,6 +75,7 @@ ENDINGS = [
     lambda machine: machine.site_changes(),
     lambda machine: machine.worker_is_lost(),
     lambda machine: machine.a_write_fails(),
+    lambda machine: machine.a_leak_is_found(),
     lambda machine: machine.call_ends(),
 ]
 
@@ -86,9 +92,11 @@ class LegMachine(RuleBasedStateMachine):
         self.open_pages = {PAGES[0]}
         self.withdrawn = False
 
-    @initialize(stop_only=st.booleans(), way=st.sampled_from(WAYS))
-    def begin(self, stop_only: bool, way: str) -> None:
-        self.bench = LegBench(STOP_ONLY if stop_only else example())
+    @initialize(under=st.sampled_from([example(), STOP_ONLY, per_leg()]), way=st.sampled_from(WAYS), says=st.booleans())
+    def begin(self, under: Agreement, way: str, says: bool) -> None:
+        """`says`: the caller says yes; a no leads on where the agent's side may be kept alone."""
+        self.bench = LegBench(under)
+        self.bench.one_sided = frozenset({"ask-de-1"})
         self.max_age = self.bench.agreements[0].indicator.ack_max_age_ms / 1000
         self.seen = 0
         self.bench.armed()
@@ -97,7 +105,7 @@ class LegMachine(RuleBasedStateMachine):
             if step == "listening":
                 self.playings_end(True)
             elif step == "agreed":
-                self.press("1", 100)
+                self.press("1" if says or under is not per_leg() else "9", 100)
             elif step == "lit":
                 self.receipt_is_durable()
                 self.playings_end(True)
@@ -133,8 +141,7 @@ class LegMachine(RuleBasedStateMachine):
                 assert not monitor.over, "closed is final"
                 assert monitor.tapped is None
                 assert key in monitor.durable, "the decision is durable"
-                assert monitor.receipts, "the yes is proven"
-                assert monitor.light is not None and monitor.light.state is LightState.RECORDING_BOTH
+                self.audit_sides(order)
                 assert self.open_pages & monitor.shown_by.keys(), "an open page showed this very light"
                 assert monitor.age(now) <= self.max_age + 0.001
                 assert order.opened_at == now
@@ -159,6 +166,20 @@ class LegMachine(RuleBasedStateMachine):
                 if hasattr(effect, "event"):
                     monitor.event(effect.event, now)
                     self.events.append(effect.event)
+
+    def audit_sides(self, order: Record) -> None:
+        """Both after a proven yes; else, where that was agreed, the agent's alone, compared with the caller's."""
+        monitor = self.monitor
+        assert monitor.light is not None
+        monitor.alone = [side.side for side in order.sides] == ["agent"]
+        if monitor.alone:
+            assert self.bench.agreements == (per_leg(),) and not monitor.leaked
+            assert monitor.light.state is ALONE_SHOWN
+            assert order.sides[0].vetted_against == CALLER
+        else:
+            assert monitor.receipts, "the yes is proven"
+            assert monitor.light.state is BOTH_SHOWN
+            assert [side.vetted_against for side in order.sides] == [None, None]
 
     def now_decided(self) -> Decision:
         bench = self.bench
@@ -314,6 +335,16 @@ class LegMachine(RuleBasedStateMachine):
             self.receipt = None
             self.worker_is_lost()
         self.audit()
+
+    def a_leak_is_found(self) -> None:
+        """Which a worker tells of the agent's side alone."""
+        recording = self.bench.leg.recording
+        if recording is not None and self.monitor.alone:
+            self.monitor.leaked = True
+            self.bench.leg.leaked(recording)
+            self.look()
+            assert self.monitor.tapped is None
+            assert self.bench.leg.discarded or self.bench.leg.left
 
     def call_ends(self) -> None:
         self.bench.leave()

@@ -128,8 +128,9 @@ class Vetting:
         return [self._let_go() for _ in range(len(self._held))]
 
     def clear(self) -> None:
-        """Forget all audio."""
+        """Forget all audio, the meter's too: what is judged just now is let go when that is over."""
         self._held.clear()
+        self._meter = LeakMeter()
         self.reference.clear()
 
     def judge(self, stretches: list[Stretch]) -> tuple[Verdict, int]:

@@ -7,6 +7,8 @@ from typing import Any, cast
 import numpy as np
 import pyrage  # type: ignore[import-untyped]  # ships no types
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.media.plane import (
     LEAK,
@@ -24,6 +26,7 @@ from gateway.media.plane import (
     SegmentSealed,
     Stop,
 )
+from gateway.media.recording.intake import Intake
 from gateway.media.recording.recorder import Recorder
 from gateway.media.recording.session import Surroundings
 from gateway.media.recording.vetting import KEPT, Reference, Vetting
@@ -326,3 +329,43 @@ def test_a_reference_gives_each_sample_its_place_and_forgets():
     reference.listen(11.0 + 2 * KEPT / RATE)
     reference.forget_old()
     assert reference.read(10 * RATE, 12 * RATE).max() < 10
+
+
+packets = st.one_of(
+    st.binary(max_size=40),
+    st.builds(
+        build,
+        st.sampled_from([0, 8, 8, 8, 9, 13, 101]),
+        st.integers(0, 2**16 - 1),
+        st.integers(0, 2**32 - 1),
+        st.sampled_from([1, 2]),
+        st.sampled_from([b"", b"\x55" * 160, bytes(range(160)), b"\xff" * 4, b"\x00" * 3000]),
+    ),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(0, 30), st.lists(packets, max_size=12), st.lists(packets, max_size=12)), max_size=6)
+)
+def test_whatever_comes_nothing_fails_and_little_is_held(steps):
+    reference, own = Reference(0.0, dict(STATIC_LAW)), Intake(0.0, dict(STATIC_LAW), lambda law, arrival: None)
+    vetting, now, held, gone = Vetting(reference), 0.0, 0, 0
+    for pause, heard, said in steps:
+        now += pause
+        for packet in heard:
+            reference.tap(now, memoryview(packet))
+        for packet in said:
+            own.tap(now, memoryview(packet))
+        own.drain(now)
+        reference.listen(now)
+        pieces = own.timeline.take(now) if own.timeline is not None else []
+        held += sum(len(piece) if isinstance(piece, bytes) else piece for piece in pieces)
+        _, cleared = vetting.judge(vetting.hold(pieces, own.law))
+        gone += sum(len(piece) if isinstance(piece, bytes) else piece for piece in vetting.release(cleared))
+        reference.forget_old()
+        assert gone == min(cleared, held)
+        assert sum(len(samples) for _, samples in reference._kept) <= KEPT + 64 * RATE
+    vetting.finish([])
+    gone += sum(len(piece) if isinstance(piece, bytes) else piece for piece in vetting.release_all())
+    assert gone == held
