@@ -467,8 +467,8 @@ class RecordFound(BaseModel):
     sides: list[RecordSide]
 
 
-class RecordErased(BaseModel):
-    """When the caller's side is erased."""
+class SideErased(BaseModel):
+    """When the side that its own person wants gone is erased."""
 
     erase_at: str
 

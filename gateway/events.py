@@ -84,8 +84,8 @@ class RecordCode:
 
     agent: str
     call: str
-    code: str = field(repr=False)
-    """20 digits."""
+    code: str | None = field(repr=False)
+    """20 digits; None: what it found is destroyed."""
     kind: Literal["record_code"] = "record_code"
 
 

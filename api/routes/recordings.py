@@ -16,8 +16,8 @@ from api.deps import Parts, need
 from api.errors import Problem
 from api.reads import ObjectKind, RecordingRow
 from api.roles import Principal, Role
-from api.schemas import AccessList, Done, HexId, Hold, RecordingOut, RecordingPage, Side
-from gateway.control.protocol import FetchTogether, HoldRecording, LiftHold, RecordingAccesses
+from api.schemas import AccessList, Done, HexId, Hold, RecordingOut, RecordingPage, Side, SideErased
+from gateway.control.protocol import EraseOwnSide, FetchTogether, HoldRecording, LiftHold, RecordingAccesses
 
 router = APIRouter(prefix="/recordings", tags=["recordings"])
 Reader = Annotated[Principal, Depends(need("recordings:read"))]
@@ -58,6 +58,14 @@ async def age_file(recording: HexId, side: Side, seg: Segment, who: Fetcher, par
 async def quorum_object(recording: HexId, side: Side, seg: Segment, who: Together, parts: Parts) -> Response:
     """The file key, for the council to open first and the data-protection officer then; neither can alone."""
     return await _together(recording, side, seg, "quorum", who, parts)
+
+
+@router.delete("/{recording}/sides/{side}", status_code=202)
+async def erase_side(recording: HexId, side: Side, who: Reader, parts: Parts) -> SideErased:
+    """The agent takes their own side back: it is erased after a day, unless a hold stood earlier."""
+    if side != "agent":
+        raise Problem("not-your-side", 403, "each erases their own side only; the other one is the caller's")
+    return SideErased.model_validate(await parts.control.request(EraseOwnSide(who.agent or "", recording)))
 
 
 @router.get("/{recording}/accesses")

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Request
 from api.deps import Parts, client_address
 from api.errors import Problem
 from api.repeats import keeps_secret
-from api.schemas import RecordAsked, RecordErased, RecordFound
+from api.schemas import RecordAsked, RecordFound, SideErased
 from gateway.control.protocol import EraseByCode, FindRecord
 from policy.record_code import parse_code
 
@@ -49,9 +49,9 @@ async def by_body(body: RecordAsked, parts: Parts, _: Counted) -> RecordFound:
 
 
 @router.post("/erasure", status_code=202)
-async def erase(body: RecordAsked, parts: Parts, _: Counted) -> RecordErased:
+async def erase(body: RecordAsked, parts: Parts, _: Counted) -> SideErased:
     """The caller wants the caller's side gone: it is after a day, unless a hold stood earlier."""
-    return RecordErased(**await parts.control.request(EraseByCode(_digits(body.code))))
+    return SideErased(**await parts.control.request(EraseByCode(_digits(body.code))))
 
 
 async def _found(code: str, parts: Parts) -> RecordFound:

@@ -249,6 +249,15 @@ class EraseByCode:
 
 
 @dataclass(frozen=True, slots=True)
+class EraseOwnSide:
+    """An agent takes their own side of a kept recording back, without any key; answered with `{"erase_at": …}`."""
+
+    agent: str
+    recording: str
+    kind: Literal["erase_own_side"] = "erase_own_side"
+
+
+@dataclass(frozen=True, slots=True)
 class FetchTogether:
     """Council or officer fetch their part of a recording: durable in its list of accesses before this is answered."""
 
@@ -416,6 +425,7 @@ Command = (
     | ReadCode
     | FindRecord
     | EraseByCode
+    | EraseOwnSide
     | FetchTogether
     | RecordingAccesses
     | HoldRecording

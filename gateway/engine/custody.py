@@ -156,6 +156,7 @@ class Custody:
             await self.recordings.begin(begin, wallclock)
             if decision.lane is Lane.CUSTOMER_REQUEST:
                 live.record_code = await self.codes.issue(effect.recording, wallclock)
+                live.coded = effect.recording
         await self._decisions.write(
             DecisionRow(
                 call_ref=effect.call,

@@ -165,6 +165,13 @@ class DurableWork:
         if agent is not None and code is not None and self._lights.show_code(agent, live.call.ref, code):
             self._bus.publish(RecordCode(agent, live.call.ref, code))
 
+    def _hide_code(self, live: LiveCall, recording: str) -> None:
+        """The recording that it finds is being destroyed."""
+        if live.agent is not None and live.coded == recording:
+            live.record_code, live.coded = None, None
+            if self._lights.show_code(live.agent, live.call.ref, None):
+                self._bus.publish(RecordCode(live.agent, live.call.ref, None))
+
     async def write_stop(self, live: LiveCall, effect: WriteStop) -> None:
         """That a segment was stopped."""
         try:
@@ -174,6 +181,7 @@ class DurableWork:
 
     async def discard(self, live: LiveCall, effect: DiscardRecording) -> None:
         """Intent durable, keys dropped, files destroyed. An intent that can't be written doesn't keep the tap open."""
+        self._hide_code(live, effect.recording)
         try:
             await self._custody.intend_discard(effect.recording, self._clock.wallclock())
         except StorageError as error:

@@ -38,10 +38,12 @@ class Lights:
         self._of(agent).legs.pop(call, None)
         self._of(agent).codes.pop(call, None)
 
-    def show_code(self, agent: str, call: str, code: str) -> bool:
-        """Let every page of the agent show a call's record code; False: they do already."""
+    def show_code(self, agent: str, call: str, code: str | None) -> bool:
+        """Let every page of the agent show a call's record code, or none; False: they do already."""
         codes = self._of(agent).codes
-        shown, codes[call] = codes.get(call), code
+        shown = codes.pop(call, None)
+        if code is not None:
+            codes[call] = code
         return shown != code
 
     def pages(self, agent: str) -> int:

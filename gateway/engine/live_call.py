@@ -47,6 +47,8 @@ class LiveCall:
     """Something of it was recorded, and its agent can read so."""
     record_code: str | None = field(default=None, repr=False)
     """Of a recording that was asked for: in memory only, for the agent's page and the caller's ear."""
+    coded: RecordingId | None = None
+    """The recording that `record_code` finds."""
     leaked: set[RecordingId] = field(default_factory=set)
     """Recordings that were destroyed because the caller may be heard on the agent's side."""
     interrupted: bool = False

@@ -40,6 +40,7 @@ class RecordCommands:
             p.ReadCode: self._read_code,
             p.FindRecord: self._find,
             p.EraseByCode: self._erase_by_code,
+            p.EraseOwnSide: self._erase_own,
             p.FetchTogether: self._fetch_together,
             p.RecordingAccesses: self._seen,
             p.HoldRecording: self._hold,
@@ -86,6 +87,11 @@ class RecordCommands:
         if not any(part.key.side == Side.CALLER and part.state in _SHOWN for part in recording.segments):
             raise Refused("side_empty", "nothing was kept of this side", 409)
         asked = await self._erasures.request(recording.id, Side.CALLER.value, self._engine.clock.wallclock())
+        return {"erase_at": _erase_at(asked)}
+
+    async def _erase_own(self, command: p.EraseOwnSide) -> Answer:
+        await self._own(command.recording, command.agent)
+        asked = await self._erasures.request(command.recording, Side.AGENT.value, self._engine.clock.wallclock())
         return {"erase_at": _erase_at(asked)}
 
     async def _by_code(self, code: str) -> Recording:

@@ -11,7 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.roles import Role
-from gateway.control.protocol import EraseByCode, FetchTogether, FindRecord, HoldRecording, LiftHold, Refusal
+from gateway.control.protocol import (
+    EraseByCode,
+    EraseOwnSide,
+    FetchTogether,
+    FindRecord,
+    HoldRecording,
+    LiftHold,
+    Refusal,
+)
 from gateway.engine.record_commands import UNKNOWN
 from policy.record_code import RANDOM, code_of, print_code
 from tests.peers.api_server import RunningApi, running_api
@@ -137,6 +145,16 @@ async def test_an_agent_has_no_way_to_a_quorum_object(api: RunningApi) -> None:
     async with await signed_in(api, Role.AGENT) as http:
         assert (await http.get(f"/v1/recordings/{HEX}/sides/caller/1.quorum")).status_code == 403
     assert api.gateway.of(FetchTogether) == []
+
+
+async def test_an_agent_takes_back_the_own_side_and_no_other(api: RunningApi) -> None:
+    api.gateway.answers["erase_own_side"] = {"erase_at": "2026-04-07T09:00:00Z"}
+    async with await signed_in(api, Role.AGENT) as http:
+        own = await http.delete(f"/v1/recordings/{HEX}/sides/agent")
+        other = await http.delete(f"/v1/recordings/{HEX}/sides/caller")
+    assert (own.status_code, own.json()) == (202, {"erase_at": "2026-04-07T09:00:00Z"})
+    assert (other.status_code, other.json()["type"]) == (403, "urn:fairtap:problem:not-your-side")
+    assert [one.recording for one in api.gateway.of(EraseOwnSide)] == [HEX]
 
 
 async def test_agent_and_officer_hold_each_by_their_own_name(api: RunningApi) -> None:

@@ -77,6 +77,7 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("GET", "/v1/recordings/{recording}/sides/{side}/{seg}.age"): {Role.AGENT, Role.COUNCIL, Role.DPO},
     ("GET", "/v1/recordings/{recording}/sides/{side}/{seg}.quorum"): {Role.COUNCIL, Role.DPO},
     ("GET", "/v1/recordings/{recording}/accesses"): {Role.AGENT},
+    ("DELETE", "/v1/recordings/{recording}/sides/{side}"): {Role.AGENT},
     ("POST", "/v1/recordings/{recording}/hold"): {Role.AGENT, Role.DPO},
     ("DELETE", "/v1/recordings/{recording}/hold"): {Role.AGENT, Role.DPO},
     ("GET", "/v1/recordings/{recording}/sides/{side}/{seg}.manifest.json"): {Role.AGENT},
@@ -121,7 +122,7 @@ async def api(tmp_path: Path) -> AsyncIterator[RunningApi]:
             "calls": [{"call": "c1", "since": "2026-03-02T09:00:00Z", "queue": "q"}]
         }
         running.gateway.answers["recording_accesses"] = {"accesses": []}
-        for kind in ("find_record", "erase_by_code"):
+        for kind in ("find_record", "erase_by_code", "erase_own_side"):
             running.gateway.answers[kind] = Refusal("record_unknown", "no record has this code", 404)
         yield running
 

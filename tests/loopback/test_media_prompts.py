@@ -76,6 +76,24 @@ async def test_a_prompt_replaces_the_agent_and_the_numbers_stay_continuous(house
     assert len(house.agent.heard) == 40
 
 
+async def test_a_sequence_is_heard_as_one_sound_without_a_gap(house):
+    catalogue = Catalogue()
+    sounds = ("digit-de-7", "pause-200", "digit-de-0")
+    await house.talk(b"", SILENT * 5)
+    house.gateway.order(play(sounds[0], then=sounds[1:]))
+    ended = await house.gateway.report(PlayEnded)
+    assert ended.complete
+    await house.caller.until(lambda: len(house.caller.payloads) > len(catalogue.sequence(sounds)) // 160)
+    heard, whole = b"".join(house.caller.payloads[5:]), encode("PCMA", catalogue.sequence(sounds))
+    assert heard.startswith(whole)
+
+
+async def test_a_sequence_with_a_sound_that_isn_t_there_is_told_without_saying_which(house, caplog):
+    house.gateway.order(play("digit-de-7", then=("digit-de-8", "digit-de-99")))
+    assert not (await house.gateway.report(PlayEnded)).complete
+    assert "not played" in caplog.text and "digit" not in caplog.text
+
+
 async def test_a_tone_beneath_is_mixed_into_what_passes(house):
     house.gateway.order(play(mode="beneath", gain_db=-12.0))
     await house.obeyed()

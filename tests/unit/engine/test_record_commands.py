@@ -12,7 +12,7 @@ from gateway.control import protocol as p
 from gateway.engine.commands import Commands
 from gateway.engine.errors import Refused
 from gateway.events import RecordCode
-from gateway.media.plane import Play
+from gateway.media.plane import Discarded, Play
 from policy.record_code import print_code
 from policy.terms import Lane, Purpose, Side
 from storage.erasures import Erasures
@@ -101,6 +101,12 @@ async def test_a_hold_is_told_and_moves_the_erasure_to_its_end(bench, commands, 
     assert await refused(commands, p.LiftHold("dpo", None, REC)) == ("no_hold", 404)
 
 
+async def test_an_agent_takes_the_own_side_back_and_the_caller_s_stays(bench, commands, code):
+    answer = await commands.command(p.EraseOwnSide(bench.agent, REC))
+    found = await commands.command(p.FindRecord(code))
+    assert [side["erase_at"] for side in found["sides"]] == [answer["erase_at"], None]
+
+
 # --- holds of agents -------------------------------------------------------------------------------------------------
 
 
@@ -108,6 +114,7 @@ async def test_an_agent_holds_own_recordings_only(bench, commands, code):
     until = (bench.clock.wallclock() + timedelta(days=30)).isoformat()
     await commands.command(p.HoldRecording("agent", bench.agent, REC, "my defence", until))
     for stranger in (
+        p.EraseOwnSide("colleague-1", REC),
         p.HoldRecording("agent", "colleague-1", REC, "curiosity", until),
         p.LiftHold("agent", "colleague-1", REC),
         p.RecordingAccesses("colleague-1", REC),
@@ -201,3 +208,19 @@ async def test_a_code_is_shown_once_to_the_agent_and_again_to_a_page_that_opens_
     assert answer["snapshot"]["record_codes"] == {live.call.ref: code}
     bench.engine.hang_up(live.call.new.call_id)
     assert (await commands.command(p.PageOpened(bench.agent, "last")))["snapshot"]["record_codes"] == {}
+
+
+async def test_a_code_goes_from_the_page_with_the_recording_that_it_finds(bench, commands):
+    live = await bench.lit()
+    live.record_code = live.coded = "01234567890123456789"
+    bench.acknowledge(live)
+    await bench.engine.finished()
+    live.coded = live.call.leg.recording
+    subscription = bench.bus.subscribe()
+    await commands.command(p.CallerRefused(bench.agent, live.call.ref))
+    bench.worker.told(0, Discarded(live.call.ref, live.coded))
+    await bench.engine.finished()
+    subscription.end()
+    assert [event.code async for event in subscription if isinstance(event, RecordCode)] == [None]
+    assert live.record_code is None
+    assert (await commands.command(p.PageOpened(bench.agent, "later")))["snapshot"]["record_codes"] == {}

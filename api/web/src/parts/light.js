@@ -76,10 +76,11 @@ export class Light {
     this.acknowledge(data);
   }
 
-  /** The newest record code stays to be read out, also after the call, until another one comes. */
+  /** The newest record code stays to be read out, also after the call, until another one comes or it finds nothing. */
   showCode(data) {
-    this.code = data;
-    at("code-digits").textContent = printCode(data.code);
+    if (data.code) this.code = data;
+    else if (this.code?.call === data.call) this.code = null;
+    at("code-digits").textContent = this.code ? printCode(this.code.code) : "";
     this.show();
   }
 

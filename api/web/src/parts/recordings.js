@@ -49,7 +49,52 @@ export class Recordings {
       textContent: word("recordings.save", { side: word(`side.${side.side}`), seg: side.seg }),
     })));
     row.append(play, status, make("ul", {}, ...links));
+    if (item.purpose === "dispute") row.append(this.accesses(item));
+    if (sealed.some((side) => side.side === "agent")) row.append(this.takeBack(item, status));
     return row;
+  }
+
+  /** Who else fetched something of it, asked for when it is opened. */
+  accesses(item) {
+    const list = make("ul");
+    const place = make("details", {}, make("summary", { textContent: word("accesses.title") }), list);
+    place.addEventListener("toggle", async () => {
+      if (!place.open) return;
+      try {
+        const { accesses } = await call("GET", `/recordings/${item.id}/accesses`);
+        const lines = accesses.map((one) => word("accesses.line", {
+          when: when(one.at), role: word(`role.${one.role}`), what: word(`accesses.${one.what}`),
+          side: word(`side.${one.side}`), seg: one.seg,
+        }));
+        list.replaceChildren(...(lines.length ? lines : [word("accesses.none")]).map((textContent) => make("li", { textContent })));
+      } catch (error) {
+        tellProblem(error);
+      }
+    });
+    return place;
+  }
+
+  /** Two presses: what the first one means, then the doing. */
+  takeBack(item, status) {
+    const button = make("button", { type: "button", textContent: word("recordings.erase") });
+    let sure = false;
+    button.addEventListener("click", async () => {
+      if (!sure) {
+        sure = true;
+        status.textContent = word("recordings.erase_lead");
+        button.textContent = word("recordings.erase_yes");
+        return;
+      }
+      button.disabled = true;
+      try {
+        const asked = await call("DELETE", `/recordings/${item.id}/sides/agent`);
+        status.textContent = word("recordings.erase_told", { when: when(asked.erase_at) });
+      } catch (error) {
+        button.disabled = false;
+        tellProblem(error);
+      }
+    });
+    return button;
   }
 
   async play(item, sides, button, status) {
