@@ -57,14 +57,15 @@ class Erasures:
     async def request(self, recording: str, side: str, at: datetime) -> Erasure:
         """Note that a side's own person wants it gone; asked again, the first request counts. RecordingUnknown."""
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> Erasure:
             _expect(connection, recording)
-            if connection.execute(select(erasures).where(*_of(recording, side))).first() is None:
+            asked = select(erasures).where(*_of(recording, side))
+            if connection.execute(asked).first() is None:
                 row = {"recording": recording, "side": side, "requested_at": at, "due_at": at + ERASE_SIDE_AFTER}
                 connection.execute(insert(erasures).values(**row))
+            return _erasure(connection, connection.execute(asked).one(), at)
 
-        await self._database.write(work)
-        return next(one for one in await self.pending(recording, at) if one.side == side)
+        return await self._database.write(work)
 
     async def pending(self, recording: str, at: datetime) -> list[Erasure]:
         """What is asked for and not done yet, by side."""
@@ -100,18 +101,26 @@ class Erasures:
                 tell(connection, LogErase, erasure.recording, side=erasure.side)
 
         await self._database.write(work)
+        await self._recordings.erase_empty(erasure.recording)
         return True
 
     # --- holds --------------------------------------------------------------------------------------------------------
 
     async def hold(self, new: Hold) -> None:
-        """Put a hold, or change one's own that stands. Raises HoldError without reason or end, RecordingUnknown."""
+        """Put a hold, or change one's own that stands. Raises HoldError without reason or near end, RecordingUnknown.
+
+        An agent's ends 90 days after the retention at the latest, however often it is renewed: the other side is a
+        caller's.
+        """
         if not 0 < len(new.reason.strip()) <= MAX_REASON or not new.set_at < new.until <= new.set_at + MAX_HOLD:
             terms = f"a reason of 1 to {MAX_REASON} characters, and its end within {MAX_HOLD.days} days"
             raise HoldError(f"a hold needs {terms}")
 
         def work(connection: Connection) -> None:
             _expect(connection, new.recording)
+            last = select(recordings.c.erase_at).where(recordings.c.id == new.recording)
+            if new.by == "agent" and new.until > connection.execute(last).scalar_one() + MAX_HOLD:
+                raise HoldError(f"an agent's hold ends {MAX_HOLD.days} days after the retention at the latest")
             where = (holds.c.recording == new.recording, holds.c.by == new.by)
             standing = select(holds.c.set_at).where(*where, holds.c.until > new.set_at)
             since = connection.execute(standing).scalar_one_or_none()

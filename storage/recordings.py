@@ -170,9 +170,9 @@ class Recordings:
             await self.database.write(work)
 
     async def erase_side(self, recording: str, side: str) -> None:
-        """Erase one side in all segments, files first; a recording of which nothing is left goes as a whole.
+        """Erase one side in all segments, files first; harmless when repeated.
 
-        Harmless when repeated. Raises RecordingUnknown, and RecordingState while its leg goes on.
+        Raises RecordingUnknown, and RecordingState while its leg goes on.
         """
         async with self.lock(recording):
             found = await self.get(recording)
@@ -185,6 +185,9 @@ class Recordings:
             gone = update(segments).where(*where, segments.c.state == SegmentState.SEALED.value)
             gone = gone.values(state=SegmentState.ERASED.value)
             await self.database.write(lambda connection: connection.execute(gone).rowcount)
+
+    async def erase_empty(self, recording: str) -> None:
+        """Erase the rest of a recording that has no side left. Raises RecordingUnknown."""
         left = (await self.get(recording)).segments
         if not any(part.state is SegmentState.SEALED for part in left):
             await self.erase(recording)

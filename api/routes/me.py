@@ -165,6 +165,12 @@ async def read_code(call: CallRef, agent: AgentId, parts: Parts) -> Done:
     return Done(**await parts.control.request(ReadCode(agent, call)))
 
 
+@router.delete("/calls/{call}/read-code", status_code=204)
+async def stop_reading(call: CallRef, agent: AgentId, parts: Parts) -> None:
+    """Stop reading it: the caller hears the agent again."""
+    await parts.control.request(ReadCode(agent, call, on=False))
+
+
 def _signed(statement: SignedStatement) -> Signed:
     return Signed(statement.document, statement.signature)
 

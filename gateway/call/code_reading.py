@@ -8,13 +8,14 @@ from itertools import chain, repeat
 
 from gateway.call.asking import AGENT_GAIN_DB
 from gateway.call.model import Line
-from gateway.media.plane import Play
+from gateway.media.plane import Play, StopPlay
 from policy.record_code import GROUP
 
-__all__ = ["READING", "reading"]
+__all__ = ["READING", "hush", "reading"]
 
 READING = "record-code"
 """Reference of the playing to the caller."""
+_TO_AGENT = "record-code-agent"
 _BETWEEN_DIGITS = "pause-200"
 _BETWEEN_GROUPS = "pause-900"
 
@@ -26,10 +27,15 @@ def reading(line: Line, code: str, language: str) -> tuple[Play, Play]:
         READING, line.caller_flow, sounds[0], "instead", line.codec, line.payload_type, line.ptime_ms, then=sounds[1:]
     )
     to_agent = Play(
-        f"{READING}-agent", line.agent_flow, sounds[0], "beneath", line.codec, line.payload_type, line.ptime_ms,
+        _TO_AGENT, line.agent_flow, sounds[0], "beneath", line.codec, line.payload_type, line.ptime_ms,
         AGENT_GAIN_DB, sounds[1:],
     )  # fmt: skip
     return to_caller, to_agent
+
+
+def hush(line: Line) -> tuple[StopPlay, StopPlay]:
+    """End a reading, wherever it is."""
+    return StopPlay(READING, line.caller_flow), StopPlay(_TO_AGENT, line.agent_flow)
 
 
 def _sounds(code: str, language: str) -> Iterator[str]:

@@ -222,10 +222,11 @@ class PauseCall:
 
 @dataclass(frozen=True, slots=True)
 class ReadCode:
-    """Read the call's record code to the caller, digit by digit, twice."""
+    """Read the call's record code to the caller, digit by digit, twice; or stop reading it."""
 
     agent: str
     call: str
+    on: bool = True
     kind: Literal["read_code"] = "read_code"
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import structlog
 
+from gateway.call.code_reading import hush
 from gateway.call.effects import DiscardRecording, Effect, LeaveLeg, WriteDecision, WriteReceipt, WriteStop
 from gateway.call.leg import Leg
 from gateway.call.model import Circumstances
@@ -169,6 +170,9 @@ class DurableWork:
         """The recording that it finds is being destroyed."""
         if live.agent is not None and live.coded == recording:
             live.record_code, live.coded = None, None
+            line = live.call.negotiation.line()
+            for stop in hush(line) if line is not None else ():
+                self._deciding.order(live, stop)
             if self._lights.show_code(live.agent, live.call.ref, None):
                 self._bus.publish(RecordCode(live.agent, live.call.ref, None))
 

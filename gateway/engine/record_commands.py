@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
-from gateway.call.code_reading import reading
+from gateway.call.code_reading import hush, reading
 from gateway.call.stage import Stage
 from gateway.control import protocol as p
 from gateway.engine.engine import Engine, format_time
@@ -18,6 +18,7 @@ from policy.terms import Purpose, Side
 from storage.accesses import Access, Accesses
 from storage.erasures import Erasure, Erasures, Hold
 from storage.errors import HoldError, RecordingUnknown
+from storage.names import SegmentKey
 from storage.recordings import GOING, Recording, SegmentState
 
 __all__ = ["RecordCommands"]
@@ -55,7 +56,11 @@ class RecordCommands:
         if live is None or leg is None or leg.agent != command.agent:
             raise Refused("call_unknown", "no such running call of yours", 404)
         line = live.call.negotiation.line()
-        if live.record_code is None or leg.stage not in (Stage.OPEN, Stage.PAUSED):
+        if not command.on:
+            for stop in hush(line) if line is not None else ():
+                self._engine.order(live, stop)
+            return {}
+        if live.record_code is None or leg.stage is not Stage.OPEN:
             raise Refused("no_record_code", "this call has no record code to read", 409)
         now, wallclock = self._engine.clock.now(), self._engine.clock.wallclock()
         prompts = self._engine.gather(live, leg, now, wallclock).prompts
@@ -111,6 +116,9 @@ class RecordCommands:
 
     async def _fetch_together(self, command: p.FetchTogether) -> Answer:
         recording = await self._standing(command.recording)
+        key = SegmentKey(recording.id, command.seg, command.side)
+        if not any(part.key == key and part.state is SegmentState.SEALED for part in recording.segments):
+            raise Refused("recording_unknown", "there is no such segment, or it was erased", 404)
         if not _together(self._engine.site.agreements, recording.purpose):
             raise Refused("role_not_named", "the agreement lets nobody but the agent open this recording", 403)
         access = Access(

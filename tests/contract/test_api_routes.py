@@ -55,6 +55,7 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("POST", "/v1/agents/me/calls/{call}/consent"): {Role.AGENT},
     ("POST", "/v1/agents/me/calls/{call}/request-record"): {Role.AGENT},
     ("POST", "/v1/agents/me/calls/{call}/read-code"): {Role.AGENT},
+    ("DELETE", "/v1/agents/me/calls/{call}/read-code"): {Role.AGENT},
     ("GET", "/v1/calls"): {Role.ADMIN, Role.PBX},
     ("GET", "/v1/calls/{call}/explain"): {Role.AGENT, Role.ADMIN, Role.COUNCIL},
     ("POST", "/v1/calls/{call}/agent"): {Role.PBX},

@@ -133,6 +133,9 @@ async def test_the_agent_sees_the_code_and_has_it_read(api: RunningApi) -> None:
         await picture(page, "agent-code")
         await page.click("#read-code")
         assert await api.gateway.wait_for(ReadCode) == ReadCode(agent, "call-1")
+        await page.click("#read-code[aria-pressed=true]")
+        assert await api.gateway.wait_for(ReadCode, 2) == ReadCode(agent, "call-1", on=False)
+        await page.wait_for_selector("#read-code[aria-pressed=false]")
         api.gateway.light(agent, "off", connected=False)
         await page.wait_for_selector("#read-code[disabled]")
         assert await page.is_visible("#code-digits"), "it can still be told after the call"

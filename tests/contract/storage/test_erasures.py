@@ -3,17 +3,21 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from crypto import age
 from policy.retention import ERASE_SIDE_AFTER, MAX_HOLD
+from storage.accesses import Access, Accesses
 from storage.blobs import Kind
 from storage.consents import Consents
 from storage.erasures import Erasures, Hold
 from storage.errors import HoldError, RecordingUnknown
+from storage.log.wal import known_logs, open_log
 from storage.names import SegmentKey
 from storage.recordings import SegmentState, State
 from storage.recovery import rebuild
 from storage.retention import erase_due
+from storage.tables import log_openings
 from storage.vault import Secret
 from tests.peers.stored import AT, SIDES, begin, open_side
 
@@ -139,6 +143,16 @@ async def test_retention_waits_for_a_hold_and_not_longer(folder, erasures, ident
     assert await erasures.holds(REC, AT) == []
 
 
+async def test_an_agents_holds_end_whatever_is_renewed_and_an_officers_are_cases(local, erasures, identity):
+    await record(local, identity)
+    over = AT + timedelta(days=14)
+    late = over - HOUR + MAX_HOLD - HOUR
+    await erasures.hold(Hold(REC, "agent", "my defence", over - HOUR, over + MAX_HOLD - HOUR))
+    with pytest.raises(HoldError):
+        await erasures.hold(Hold(REC, "agent", "my defence", late, over + MAX_HOLD + HOUR))
+    await erasures.hold(Hold(REC, "dpo", "case 7", late, over + MAX_HOLD + HOUR))
+
+
 @pytest.mark.parametrize(
     ("reason", "lasts"),
     [("", HOUR), (" \n", HOUR), ("x" * 501, HOUR), ("case", MAX_HOLD + HOUR), ("case", timedelta(0)), ("case", -HOUR)],
@@ -157,3 +171,23 @@ async def test_what_is_gone_can_be_neither_held_nor_asked_for(local, erasures, i
             await erasures.request(recording, "caller", AT)
         with pytest.raises(RecordingUnknown):
             await erasures.hold(Hold(recording, "dpo", "case", AT, AT + HOUR))
+
+
+async def test_the_log_holds_a_commitment_of_each_and_only_the_agent_its_opening(local, erasures, identity):
+    block = "hamburg/fairtap/2026-14"
+    await local.database.write(lambda connection: open_log(connection, block))
+    size = (await local.database.read(known_logs))[block]
+    await record(local, identity)
+    await erasures.hold(Hold(REC, "dpo", "case 7", AT - HOUR, AT + HOUR))
+    await erasures.lift(REC, "dpo")
+    for what in ("quorum", "age"):
+        await Accesses(local.database).add(Access(REC, AT, "council", what, "dispute", "agent", 1))
+    for side in SIDES:
+        await erasures.request(REC, side.value, AT)
+    assert len((await run(local, DUE)).sides) == 2
+    rows = await local.database.read(
+        lambda connection: connection.execute(select(log_openings).where(log_openings.c.idx >= size)).all()
+    )
+    assert [row.kind for row in rows if row.kind != "call"] == ["hold", "unhold", "quorum", "access", "erase", "erase"]
+    assert len({row.agent for row in rows}) == 1
+    assert all(REC.encode() in bytes(row.told) for row in rows if row.kind != "call")

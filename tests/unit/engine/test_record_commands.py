@@ -12,7 +12,7 @@ from gateway.control import protocol as p
 from gateway.engine.commands import Commands
 from gateway.engine.errors import Refused
 from gateway.events import RecordCode
-from gateway.media.plane import Discarded, Play
+from gateway.media.plane import Discarded, Play, StopPlay
 from policy.record_code import print_code
 from policy.terms import Lane, Purpose, Side
 from storage.erasures import Erasures
@@ -154,8 +154,20 @@ async def test_without_a_line_for_the_quorum_nobody_fetches_anything(bench, comm
 
 
 async def test_a_recording_of_another_purpose_is_nobodys_but_the_agents(bench, commands, code):
-    await begin(bench.folder, "5" * 32, Identity.generate())
-    assert await refused(commands, p.FetchTogether("council", "5" * 32, "agent", 1, "age")) == ("role_not_named", 403)
+    identity, other = Identity.generate(), "5" * 32
+    await begin(bench.folder, other, identity)
+    worker = await open_side(bench.folder, SegmentKey(other, 1, "agent"), identity)
+    await bench.folder.recordings.seal(other, 1, "agent", worker.finish(), "normal")
+    assert await refused(commands, p.FetchTogether("council", other, "agent", 1, "age")) == ("role_not_named", 403)
+
+
+async def test_what_is_not_there_is_no_access(bench, commands, code):
+    for gone in (
+        p.FetchTogether("council", REC, "agent", 2, "age"),
+        p.FetchTogether("dpo", "5" * 32, "agent", 1, "age"),
+    ):
+        assert await refused(commands, gone) == ("recording_unknown", 404)
+    assert (await commands.command(p.RecordingAccesses(bench.agent, REC)))["accesses"] == []
 
 
 async def test_what_cannot_be_noted_is_not_handed_out(bench, commands, code):
@@ -182,6 +194,24 @@ async def test_a_code_is_read_to_the_caller_twice_digit_by_digit_and_to_the_agen
     digits = "".join(sound[-1] for sound in caller.then if sound.startswith("digit-"))
     assert digits == live.record_code * 2
     assert {sound.split("-")[1] for sound in caller.then if sound.startswith("digit-")} == {"de"}
+
+
+async def test_reading_stops_on_the_agent_s_word_and_with_the_recording(bench, commands):
+    live = await bench.opened()
+    live.record_code, live.coded = "01234567890123456789", live.call.leg.recording
+    await commands.command(p.ReadCode(bench.agent, live.call.ref, on=False))
+    assert stopped(bench) == [READING, f"{READING}-agent"]
+    await commands.command(p.ReadCode(bench.agent, live.call.ref))
+    await commands.command(p.CallerRefused(bench.agent, live.call.ref))
+    bench.worker.told(0, Discarded(live.call.ref, live.call.leg.recording))
+    await bench.engine.finished()
+    assert stopped(bench) == [READING, f"{READING}-agent"] * 2
+    assert await refused(commands, p.ReadCode(bench.agent, live.call.ref)) == ("no_record_code", 409)
+
+
+def stopped(bench) -> list[str]:
+    orders = [order for order in bench.worker.orders if isinstance(order, StopPlay)]
+    return [order.play for order in orders if order.play.startswith(READING)]
 
 
 async def test_a_code_is_read_only_where_there_is_one_in_ones_own_call_and_somebody_hears_it(bench, commands):

@@ -30,6 +30,7 @@ COMMANDS = (
     p.RequestRecord("a", "c", "customer_request", SIGNED),
     p.PauseCall("c", "agent:a", False),
     p.ReadCode("a", "c"),
+    p.ReadCode("a", "c", False),
     p.FindRecord("1234 5678 9012 3456 7890"),
     p.EraseByCode("12345678901234567890"),
     p.EraseOwnSide("a", "r"),

@@ -6,6 +6,7 @@ import { call } from "./http.js";
 import { at, known, make, tellProblem, when, word } from "./words.js";
 
 const SILENCE_MS = 4000;
+const READING_MS = 45000;
 const STRONGEST = ["recording_both", "recording_agent", "paused", "asking", "off"];
 const ACKNOWLEDGED = new Set(["recording_both", "recording_agent", "paused", "asking"]);
 
@@ -84,14 +85,25 @@ export class Light {
     this.show();
   }
 
+  /** Read the code to the caller; pressed again meanwhile, stop: so long the caller doesn't hear the agent. */
   async readCode() {
+    const stop = at("read-code").getAttribute("aria-pressed") === "true";
     tellProblem(null);
     try {
-      await call("POST", `/agents/me/calls/${this.code.call}/read-code`);
-      at("note").textContent = word("code.reading");
+      await call(stop ? "DELETE" : "POST", `/agents/me/calls/${this.code.call}/read-code`);
+      this.reading(!stop);
     } catch (error) {
+      this.reading(false);
       tellProblem(error);
     }
+  }
+
+  reading(on) {
+    clearTimeout(this.hushed);
+    at("read-code").setAttribute("aria-pressed", String(on));
+    at("read-code").textContent = word(on ? "code.stop" : "code.read");
+    at("code-note").textContent = on ? word("code.reading") : "";
+    if (on) this.hushed = setTimeout(() => this.reading(false), READING_MS);
   }
 
   heartbeat(data) {
