@@ -96,6 +96,8 @@ class LeaveLeg:
     recording: RecordingId | None
     answer: CallerAnswer | None = None
     """The caller's last word on the purpose the leg was drawn for: counted, never kept with the leg."""
+    last: bool = True
+    """Of the leg's: what became of it is known with this one."""
     begun: tuple[RecordingId, ...] = ()
     """Every recording of this entry that has a row: each is closed before the `out`."""
 

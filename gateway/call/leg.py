@@ -57,7 +57,7 @@ from policy.decision import (
 )
 from policy.evaluate import evaluate, evaluate_lane
 from policy.intersection import Terms
-from policy.terms import ASKED_LANES, Lane, WithdrawalEffect
+from policy.terms import Lane, WithdrawalEffect
 
 __all__ = ["Leg", "LegError"]
 
@@ -106,8 +106,10 @@ class Leg:
     per_call: dict[Purpose, PerCallAnswer] = field(default_factory=dict)
     unbound: bool = False
     """The PBX said that another extension is on this leg than the one that was claimed."""
+    wish: Wish | None = None
+    """Whose way it is on; None: the draw's."""
     wishes: list[Wish] = field(default_factory=list)
-    """All that are in the books, the newest last."""
+    """All that are in the books."""
     earlier: list[Part] = field(default_factory=list)
     """Ways that are over."""
     _wishing: Lane | None = None
@@ -209,7 +211,7 @@ class Leg:
 
     def facts(self, gathered: Facts, now: float) -> Facts:
         """The gathered facts with the leg's own laid over them."""
-        entry, wished = self.entry, self.wishes[-1].lane if self.wishes else None
+        entry, wished = self.entry, self.wish.lane if self.wish is not None else None
         return replace(
             gathered,
             rule=entry.rule if entry else None,
@@ -295,7 +297,8 @@ class Leg:
     def wished(self, wish: Wish) -> list[Effect]:
         """It is in the books, with the agent's own yes for its purpose."""
         self._wishing = None
-        self.wishes = [*(one for one in self.wishes if one != wish), wish]
+        if wish not in self.wishes:
+            self.wishes.append(wish)
         if self.left:
             return list(leavings(self.call, (wish.entry,), ()))
         self.answer_in_call(wish.purpose, ConsentState.YES)
@@ -312,18 +315,18 @@ class Leg:
         elif self.stage is not Stage.IDLE:
             yield from self._wind_up(Stage.IDLE, (), now, wallclock)
         self.earlier.append(self._part())
-        self.lane, self.recording, self.seg, self.opened = wish.lane, None, 0, 0
+        self.wish, self.lane, self.recording, self.seg, self.opened = wish, wish.lane, None, 0, 0
         self.discarded, self.ended_by, self._notice_played, self._prompt = False, (), False, None
 
     @property
     def _entry(self) -> int | None:
         """Of the way it is on."""
-        if self.lane in ASKED_LANES:
-            return self.wishes[-1].entry
+        if self.wish is not None:
+            return self.wish.entry
         return self.entry.entry if self.entry is not None else None
 
     def _part(self) -> Part:
-        rule = self.entry.rule if self.entry is not None and self.lane not in ASKED_LANES else None
+        rule = self.entry.rule if self.entry is not None and self.wish is None else None
         return Part(
             entry=self._entry,
             recording=self.recording,
@@ -639,10 +642,14 @@ class Leg:
         if self.indicator.shown is not None:
             why = self.ended_by[0].value if self.ended_by else None
             effects.append(Publish(self.indicator.show(LightState.OFF, now, wallclock, why=why, connected=False)))
-        drawn = [self.entry.entry] if self.entry is not None else []
-        entries = dict.fromkeys([*drawn, *(wish.entry for wish in self.wishes)])
-        effects.extend(leavings(self.call, entries, (*self.earlier, self._part())))
+        effects.extend(leavings(self.call, self.entries, (*self.earlier, self._part())))
         return effects
+
+    @property
+    def entries(self) -> tuple[int, ...]:
+        """All that wait for their `out`: the draw's, and those of wishes."""
+        drawn = (self.entry.entry,) if self.entry is not None else ()
+        return (*drawn, *(wish.entry for wish in self.wishes))
 
     def told_reasons(self) -> tuple[Reason, ...]:
         """Why the leg isn't (or no longer) recorded, as its agent may know it."""

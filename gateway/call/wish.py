@@ -5,7 +5,7 @@ that the leg is on, as long as its lane comes first in the order of lanes, and b
 decision. What was recorded until then is kept. When the leg ends, every entry of it gets its one `out`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.call.effects import LeaveLeg
@@ -51,12 +51,12 @@ def goes_first(lane: Lane, other: Lane | None) -> bool:
     return other is None or _ORDER[lane] < _ORDER[other]
 
 
-def leavings(call: CallRef, entries: Iterable[int], parts: Sequence[Part]) -> Iterator[LeaveLeg]:
+def leavings(call: CallRef, entries: Sequence[int], parts: Sequence[Part]) -> Iterator[LeaveLeg]:
     """The single `out` of each entry of a leg: what was opened counts, else what was tried last."""
     for entry in entries:
         mine = [part for part in parts if part.entry == entry]
         if not mine:
-            yield LeaveLeg(call, entry, "not_recorded", (), None)
+            yield LeaveLeg(call, entry, "not_recorded", (), None, last=entry == entries[-1])
             continue
         last = next((part for part in mine if part.opened), mine[-1])
         yield LeaveLeg(
@@ -66,5 +66,6 @@ def leavings(call: CallRef, entries: Iterable[int], parts: Sequence[Part]) -> It
             tuple(reason.value for reason in last.reasons),
             last.recording if last.opened else None,
             last.answer,
+            entry == entries[-1],
             tuple(part.recording for part in mine if part.recording is not None),
         )

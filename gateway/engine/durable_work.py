@@ -208,9 +208,10 @@ class DurableWork:
             told = "interrupted"
         elif told.startswith("recorded") and not stored:
             told, reasons = "not_recorded", (Reason.NO_MEDIA.value,)
-        if told != "not_recorded" or not live.told:
-            self.remember(live, told, reasons, effect.recording)
-        live.told = live.told or told != "not_recorded"
+        if live.told is None or told != "not_recorded":
+            live.told = (told, reasons, effect.recording)
+        if effect.last:
+            self.remember(live, *live.told)
         booked = live.booked(effect.entry)
         if booked is None:
             return

@@ -218,7 +218,7 @@ class Engine:
             self.lights.forget(live.agent, call.ref)
         elif call.needs_lease and call.answered_dialog is not None:
             self._enter_x(live)
-        if call.leg is None or call.leg.entry is None:
+        if call.leg is None or not call.leg.entries:
             self._durable.remember(live, "not_recorded", self.reasons(live))
         self.bus.publish(CallEnded(call.ref))
 

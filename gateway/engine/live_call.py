@@ -43,8 +43,8 @@ class LiveCall:
     """Digest of the agent's own signed yes in this call, by purpose."""
     entry_of: dict[RecordingId, int] = field(default_factory=dict)
     """The entry that each recording of the leg is under."""
-    told: bool = False
-    """Something of it was recorded, and its agent can read so."""
+    told: tuple[str, tuple[str, ...], str | None] | None = None
+    """What became of the leg, as far as it is durable: word, reasons, recording."""
     record_code: str | None = field(default=None, repr=False)
     """Of a recording that was asked for: in memory only, for the agent's page and the caller's ear."""
     coded: RecordingId | None = None

@@ -11,12 +11,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from gateway.call.effects import DiscardRecording, Effect, LeaveLeg, PlaneOrder, WriteDecision, WriteReceipt
 from gateway.call.stage import Stage
+from gateway.call.wish import Wish
 from gateway.events import Heartbeat, LegLight, LightState
-from gateway.media.plane import Record, RecordingId, Stop
+from gateway.media.plane import Play, Record, RecordingId, Stop
 from policy.agreement.schema import Agreement
 from policy.decision import ConsentState, Decision, Outcome, Purpose, Reason, Side
 from policy.evaluate import evaluate
-from tests.peers.leg_bench import AGENT, CALLER, LINE, TICK_S, LegBench
+from policy.terms import Lane
+from tests.peers.leg_bench import AGENT, CALLER, ENTRY, LINE, TICK_S, LegBench
 from tests.unit.policy.green import agreement, example, per_leg
 
 Key = tuple[RecordingId, int]
@@ -28,6 +30,7 @@ SPOILERS: list[tuple[str, object]] = [
     ("clock_trusted", False), ("protected_party", None), ("key_available", False),
 ]  # fmt: skip
 BOTH_SHOWN, ALONE_SHOWN = LightState.RECORDING_BOTH, LightState.RECORDING_AGENT
+LANES = {Lane.CUSTOMER_REQUEST: Purpose.DISPUTE, Lane.AGENT_REQUEST: Purpose.COACHING}
 STOP_ONLY = agreement(consent__withdrawal_effect="stop_only")
 
 
@@ -46,7 +49,13 @@ class Monitor:
     """The open tap takes the agent's side only."""
     leaked: bool = False
     over: bool = False
-    left: int = 0
+    entered: dict[int, Lane] = field(default_factory=lambda: {ENTRY.entry: Lane.SAMPLE})
+    """Every durable entry, and what it is for."""
+    left: list[int] = field(default_factory=list)
+    meant: dict[RecordingId, tuple[int, Lane | None, Purpose | None]] = field(default_factory=dict)
+    """Entry, lane and purpose of each recording."""
+    recorded: list[RecordingId] = field(default_factory=list)
+    discarded: set[RecordingId] = field(default_factory=set)
 
     def event(self, event: LegLight | Heartbeat, now: float) -> None:
         if isinstance(event, LegLight):
@@ -64,7 +73,7 @@ class Monitor:
         return now - max(self.shown_by.values(), default=float("-inf"))
 
 
-WAYS = ["armed", "listening", "agreed", "lit", "lit", "lit", "opened", "opened"]
+WAYS = ["armed", "listening", "agreed", "lit", "lit", "lit", "opened", "opened", "asked", "wished", "wished"]
 ENDINGS = [
     lambda machine: machine.line_is_lost(),
     lambda machine: machine.withdrawn_by_agent(),
@@ -86,7 +95,9 @@ class LegMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.monitor = Monitor()
-        self.receipt: WriteReceipt | None = None
+        self.receipts: list[WriteReceipt] = []
+        self.wish: Wish | None = None
+        self.stop_only = False
         self.decision: WriteDecision | None = None
         self.events: list[LegLight | Heartbeat] = []
         self.open_pages = {PAGES[0]}
@@ -95,13 +106,13 @@ class LegMachine(RuleBasedStateMachine):
     @initialize(under=st.sampled_from([example(), STOP_ONLY, per_leg()]), way=st.sampled_from(WAYS), says=st.booleans())
     def begin(self, under: Agreement, way: str, says: bool) -> None:
         """`says`: the caller says yes; a no leads on where the agent's side may be kept alone."""
-        self.bench = LegBench(under)
+        self.bench, self.stop_only = LegBench(under), under is STOP_ONLY
         self.bench.one_sided = frozenset({"ask-de-1"})
         self.max_age = self.bench.agreements[0].indicator.ack_max_age_ms / 1000
         self.seen = 0
         self.bench.armed()
         self.look()
-        for step in ("armed", "listening", "agreed", "lit", "opened"):
+        for step in ("armed", "listening", "agreed", "lit", "opened", "asked", "wished"):
             if step == "listening":
                 self.playings_end(True)
             elif step == "agreed":
@@ -113,6 +124,11 @@ class LegMachine(RuleBasedStateMachine):
             elif step == "opened":
                 self.acknowledge(0, PAGES[0])
                 self.decision_is_durable()
+            elif step == "asked":
+                self.something_is_asked_for(Lane.CUSTOMER_REQUEST)
+            elif step == "wished":
+                self.wish_is_written(True)
+                self.the_wish_goes_its_way("1")
             if step == way:
                 return
 
@@ -141,7 +157,11 @@ class LegMachine(RuleBasedStateMachine):
                 assert not monitor.over, "closed is final"
                 assert monitor.tapped is None
                 assert key in monitor.durable, "the decision is durable"
-                self.audit_sides(order)
+                entry, lane, purpose = monitor.meant[order.recording]
+                assert monitor.entered[entry] is lane, "its own entry is durable"
+                assert (order.quorum is not None) == (lane is Lane.CUSTOMER_REQUEST)
+                assert (monitor.light and (monitor.light.lane, monitor.light.purpose)) == (lane, purpose)
+                self.audit_sides(order, purpose)
                 assert self.open_pages & monitor.shown_by.keys(), "an open page showed this very light"
                 assert monitor.age(now) <= self.max_age + 0.001
                 assert order.opened_at == now
@@ -149,25 +169,32 @@ class LegMachine(RuleBasedStateMachine):
                 assert self.bench.line is not None and self.bench.line.flowing
                 monitor.durable.discard(key)  # for one opening only
                 monitor.tapped = key
+                monitor.recorded.append(order.recording)
             case PlaneOrder(Stop() as order):
                 assert monitor.tapped == (order.recording, order.seg)
                 monitor.tapped = None
-            case DiscardRecording():
+            case PlaneOrder(Play()):
+                assert not monitor.over, "nobody is asked or told anything after a stop"
+            case DiscardRecording(recording=recording):
                 assert monitor.tapped is None
+                assert recording not in monitor.discarded
+                monitor.discarded.add(recording)
             case WriteReceipt(outcome="yes"):
-                self.receipt = effect
+                self.receipts.append(effect)
             case WriteDecision():
                 assert self.decision is None, "one at a time"
                 assert effect.decision.outcome is Outcome.RECORD
                 self.decision = effect
-            case LeaveLeg():
-                monitor.left += 1
+                meant = (effect.entry, effect.decision.lane, effect.decision.purpose)
+                assert monitor.meant.setdefault(effect.recording, meant) == meant, "one lane, one purpose"
+            case LeaveLeg(entry=entry):
+                monitor.left.append(entry)
             case _:
                 if hasattr(effect, "event"):
                     monitor.event(effect.event, now)
                     self.events.append(effect.event)
 
-    def audit_sides(self, order: Record) -> None:
+    def audit_sides(self, order: Record, purpose: Purpose | None) -> None:
         """Both after a proven yes; else, where that was agreed, the agent's alone, compared with the caller's."""
         monitor = self.monitor
         assert monitor.light is not None
@@ -177,7 +204,7 @@ class LegMachine(RuleBasedStateMachine):
             assert monitor.light.state is ALONE_SHOWN
             assert order.sides[0].vetted_against == CALLER
         else:
-            assert monitor.receipts, "the yes is proven"
+            assert purpose in monitor.receipts, "the yes to this very purpose is proven"
             assert monitor.light.state is BOTH_SHOWN
             assert [side.vetted_against for side in order.sides] == [None, None]
 
@@ -204,13 +231,13 @@ class LegMachine(RuleBasedStateMachine):
                 self.decision_is_durable()
             self.check_open(TICK_S)
 
-    @precondition(lambda self: self.receipt is not None)
+    @precondition(lambda self: self.receipts)
     @rule()
     def receipt_is_durable(self) -> None:
-        if self.receipt is None:
+        if not self.receipts:
             return
-        self.monitor.receipts.add(self.receipt.purpose)
-        receipt, self.receipt = self.receipt, None
+        receipt = self.receipts.pop(0)
+        self.monitor.receipts.add(receipt.purpose)
         self.bench.take(self.bench.leg.receipt_written(receipt.purpose, receipt.asked, self.bench.now))
         self.look()
 
@@ -233,7 +260,8 @@ class LegMachine(RuleBasedStateMachine):
 
     @rule(complete=st.booleans())
     def playings_end(self, complete: bool) -> None:
-        for play in ("ask", "ask-agent", "tone", "notice", "tone-end"):
+        turn = f"-{len(self.bench.leg.earlier) + 1}" if self.bench.leg.earlier else ""
+        for play in ("ask", "notice", f"ask{turn}", f"ask{turn}-agent", f"tone{turn}", f"notice{turn}", "tone-end"):
             self.bench.played(play, complete)
             self.audit()
 
@@ -293,6 +321,43 @@ class LegMachine(RuleBasedStateMachine):
             ENDINGS[which](self)
             self.look()
 
+    @precondition(lambda self: self.wish is None)
+    @rule(lane=st.sampled_from(list(LANES)))
+    def something_is_asked_for(self, lane: Lane) -> None:
+        """The agent presses; the wish is on its way into the books, unless it is refused."""
+        leg = self.bench.leg
+        if leg.refuses(lane) is None:
+            entries = {lane: entry for entry, lane in self.monitor.entered.items()}
+            self.wish = Wish(lane, LANES[lane], entries.get(lane, 100 + len(entries)))
+            leg.wishing(lane)
+            self.look()
+
+    @precondition(lambda self: self.wish is not None)
+    @rule(disk=st.booleans())
+    def wish_is_written(self, disk: bool) -> None:
+        """Or it isn't."""
+        wish, self.wish = self.wish, None
+        if wish is None or not disk:
+            self.bench.leg.wishing(None)
+        else:
+            self.monitor.entered[wish.entry] = wish.lane
+            self.bench.take(self.bench.leg.wished(wish))
+            self.audit()
+        self.look()
+
+    @precondition(lambda self: any(wish.entry in self.monitor.entered for wish in self.bench.leg.wishes))
+    @rule(press=st.sampled_from("119"))
+    def the_wish_goes_its_way(self, press: str) -> None:
+        """Everybody does their part, so that many ways are walked to their end."""
+        self.playings_end(True)
+        self.press(press, 100)
+        while self.receipts:
+            self.receipt_is_durable()
+        self.playings_end(True)
+        for page in sorted(self.open_pages):
+            self.acknowledge(0, page)
+        self.decision_is_durable()
+
     @rule()
     def site_recovers(self) -> None:
         self.bench.changes = {}
@@ -302,18 +367,19 @@ class LegMachine(RuleBasedStateMachine):
         self.bench.line = None
 
     def withdrawn_by_agent(self) -> None:
-        self.withdrawn = True
+        self.withdrawn = self.withdrawn or not self.bench.leg.left
         self.bench.leg.withdraw(Side.AGENT)
 
     def withdrawn_by_code(self) -> None:
         self.press("*9", 100)
 
     def caller_refused(self) -> None:
-        self.withdrawn = True
+        self.withdrawn = self.withdrawn or not self.bench.leg.left
         self.bench.leg.caller_refused()
 
     def agent_says_no(self) -> None:
-        self.bench.leg.answer_in_call(Purpose.COACHING, ConsentState.NO)
+        for purpose in (Purpose.COACHING, Purpose.DISPUTE):
+            self.bench.leg.answer_in_call(purpose, ConsentState.NO)
 
     def transferred(self) -> None:
         self.bench.leg.party_changed = True
@@ -331,8 +397,8 @@ class LegMachine(RuleBasedStateMachine):
         if self.decision is not None:
             self.decision = None
             self.bench.decision_failed()
-        elif self.receipt is not None:
-            self.receipt = None
+        elif self.receipts:
+            self.receipts.pop()
             self.worker_is_lost()
         self.audit()
 
@@ -359,9 +425,12 @@ class LegMachine(RuleBasedStateMachine):
             return
         leg, monitor = self.bench.leg, self.monitor
         assert (leg.stage is Stage.OPEN and not leg.left) == (monitor.tapped is not None)
-        monitor.over = monitor.over or leg.stage is Stage.CLOSED or leg.left
-        assert monitor.left <= 1
+        monitor.over = monitor.over or leg.left or (leg.stage is Stage.CLOSED and leg.opened > 0)
         assert not (self.withdrawn and monitor.tapped)
+        if leg.left:
+            assert sorted(monitor.left) == sorted(monitor.entered), "each entry has its one `out`"
+        if self.withdrawn and not self.stop_only:
+            assert monitor.discarded == set(monitor.recorded), "a withdrawal is for the whole call"
         self.check_open(0.0)
 
     def check_open(self, slack: float) -> None:

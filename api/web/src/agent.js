@@ -3,6 +3,7 @@
 import { open } from "./parts/bundle.js";
 import { Consents } from "./parts/consents.js";
 import { ApiProblem, call, signOut } from "./parts/http.js";
+import { InCall } from "./parts/in_call.js";
 import { Light, holdAwake } from "./parts/light.js";
 import { Recordings } from "./parts/recordings.js";
 import { statement } from "./parts/sshsig.js";
@@ -22,7 +23,8 @@ async function readMe() {
 
 const recordings = new Recordings(() => keys);
 const consents = new Consents(readMe, () => keys);
-const light = new Light(() => recordings.load(), callerAgreed);
+const inCall = new InCall(readMe, () => keys);
+const light = new Light(() => recordings.load(), callerAgreed, (leg) => inCall.show(leg));
 
 /** The caller told the agent yes: the agent's own signed word. */
 async function callerAgreed(leg) {
@@ -51,7 +53,7 @@ onSubmit(at("unlock-form"), async () => {
   at("extension").value = me.extension ?? "";
   at("extension").focus();
   recordings.refresh();
-  await consents.load();
+  await Promise.all([consents.load(), inCall.load()]);
 });
 
 onSubmit(at("seat-form"), async () => {
@@ -82,4 +84,5 @@ at("sign-out").addEventListener("click", () => {
 
 holdAwake();
 consents.load();
+inCall.load();
 recordings.load();

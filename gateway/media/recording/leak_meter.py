@@ -40,8 +40,6 @@ FEW_LIMIT: Final = 6.0
 """Score of a leak in three windows."""
 ALONE: Final = 12.0
 """The unclipped correlation of one window that is a leak where there are too few to sum up."""
-SHORTEST: Final = 5 * RATE
-"""A shorter segment with speech of the caller's in it isn't judged clean: pausing often mustn't blind us."""
 SPEECH: Final = 64.0
 """Root mean square of 32 ms (-54 dBFS) from which the caller's side isn't silence."""
 MUTED: Final = 12.0
@@ -63,8 +61,6 @@ class Verdict(StrEnum):
     SILENT = "silent"
     """No window had speech of the caller's in it: nothing can have leaked."""
     CLEAN = "clean"
-    BRIEF = "brief"
-    """The caller spoke, and the segment ended before that could be judged."""
     LEAK = "leak"
     """Final."""
 
@@ -118,7 +114,6 @@ class LeakMeter:
     def finish(self) -> Verdict:
         """The segment ends here: judge what is left, however short it is."""
         left = len(self._microphone)
-        brief = self._start + left < SHORTEST
         self._heard = np.pad(self._heard, (0, _NEEDED))
         self._microphone = np.pad(self._microphone, (0, _NEEDED))
         while left > self._overlap:
@@ -127,7 +122,7 @@ class LeakMeter:
             left -= HOP
         if self._windows < FEW and (self.score >= FEW_LIMIT or self._strongest >= ALONE):
             self._leaked = True
-        return Verdict.BRIEF if brief and self.verdict is Verdict.CLEAN else self.verdict
+        return self.verdict
 
     def _advance(self, samples: int) -> None:
         self._start += samples
@@ -162,8 +157,7 @@ def _correlation(heard: Floats, microphone: Floats) -> Floats:
     near = _whitened(_levelled(microphone) * _TAPER)
     far = _whitened(_levelled(heard))
     found = np.fft.irfft(np.conj(near) * far * _BAND, _FFT)[2 * MAX_DELAY :: -1]
-    # the median by hand: the first call of numpy's own would import for some milliseconds, beside the relay
-    spread = np.partition(np.abs(found), MAX_DELAY)[MAX_DELAY] / 0.6745
+    spread = np.median(np.abs(found)) / 0.6745
     return np.asarray(found / spread) if spread > 0 else np.zeros(2 * MAX_DELAY + 1)
 
 

@@ -146,6 +146,21 @@ def test_a_recording_that_runs_ends_cleanly_and_is_kept():
     assert not any(isinstance(effect, DiscardRecording) for effect in bench.effects)
 
 
+def test_a_record_for_the_agent_gives_way_to_one_for_the_caller():
+    bench = WishBench().undrawn()
+    bench.wish(FOR_SELF)
+    bench.say_yes("-2")
+    assert bench.leg.refuses(Lane.AGENT_REQUEST) == "already_asked_for"
+    bench.wish(FOR_CALLER)
+    bench.say_yes("-3")
+    assert bench.decided == [
+        (FOR_SELF.entry, Lane.AGENT_REQUEST, Purpose.COACHING),
+        (FOR_CALLER.entry, Lane.CUSTOMER_REQUEST, Purpose.DISPUTE),
+    ]
+    bench.leave()
+    assert bench.leavings == [(FOR_SELF.entry, "recorded", True), (FOR_CALLER.entry, "recorded", True)]
+
+
 def test_the_recording_before_is_kept_when_the_caller_says_no_to_the_next():
     bench = WishBench().opened()
     bench.wish()

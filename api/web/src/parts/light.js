@@ -11,8 +11,12 @@ const STRONGEST = ["recording_both", "recording_agent", "paused", "asking", "off
 const ACKNOWLEDGED = new Set(["recording_both", "recording_agent", "paused", "asking"]);
 
 export class Light {
-  /** `onRecordings` is called when the list of recordings changed, `onAgreed` when the caller told the agent yes. */
-  constructor(onRecordings, onAgreed) {
+  /**
+   * `onRecordings` is called when the list of recordings changed, `onAgreed` when the caller told the agent yes,
+   * `onLeg` with the call that is on, or null.
+   */
+  constructor(onRecordings, onAgreed, onLeg) {
+    this.onLeg = onLeg;
     this.legs = new Map();
     this.code = null;
     this.page = null;
@@ -148,6 +152,7 @@ export class Light {
       : state === "asking" && at("agreed").dataset.alone ? word("light.ask_them") : "";
     this.facts(this.sure ? leg : null, state);
     this.others(leg);
+    this.onLeg(this.sure ? leg : null);
     const live = ["recording_both", "recording_agent", "paused"].includes(state);
     at("stop").disabled = !(live || state === "asking" || (state === "unknown" && leg));
     at("refused").disabled = at("stop").disabled;

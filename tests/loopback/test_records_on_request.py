@@ -1,0 +1,124 @@
+"""A running site where nobody is drawn: what both want recorded is recorded, and opened by its agent."""
+
+import asyncio
+
+import numpy as np
+import pytest
+import pytest_asyncio
+
+from api.agent_client import ClientProblem
+from crypto import quorum
+from crypto.x25519 import Identity, parse_identities
+from demo.talk import THINK_S
+from gateway.media.prompts.sounds import Catalogue
+from gateway.rtp.g711 import RATE
+from policy.terms import Lane, Purpose
+from tests.peers.running_site import RunningSite, Talk, until
+
+pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
+PROMPTS = {Lane.CUSTOMER_REQUEST: "ask-dispute-en-1", Lane.AGENT_REQUEST: "ask-en-1"}
+KEYS = 'consent_key: "1", refuse_key: "9", withdraw_code: "*9"'
+
+
+def asked_for(document: str) -> str:
+    """The demo's agreement with both lanes that can be asked for, and 1 % in place of its rates."""
+    sound = Catalogue().sounds[PROMPTS[Lane.CUSTOMER_REQUEST]]
+    prompt = f'  prompts: [{{id: {sound.id}, language: en, sha256: "{sound.sha256}", {KEYS}}}, {{'
+    wish = "  customer_request: {purpose: dispute, per_agent: {P1W: 2}}\n  agent_request: {purpose: coaching}\n"
+    grounds = '  dispute: {legal_basis: "Art. 6(1)(a)", necessity: "a record", milder_means: ["a letter"]}\n'
+    for old, new in (
+        ("  prompts: [{", prompt),
+        ("consent:\n", f"{wish}consent:\n"),
+        ("prohibited:", f"{grounds}prohibited:"),
+        ("evaluations:", "  - {role: quorum, purposes: [dispute], members: [dpo, council]}\nevaluations:"),
+        ("purposes: [coaching], release", "purposes: [coaching, dispute], release"),
+        ("coaching: P14D", "coaching: P14D, dispute: P90D"),
+        ('percent: "50"', 'percent: "0.0001"'),
+        ('percent: "20"', 'percent: "0.0001"'),
+    ):
+        assert old in document, old
+        document = document.replace(old, new, 1)
+    return document
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def site(tmp_path_factory):
+    async with RunningSite(tmp_path_factory.mktemp("asked"), desks=1, agreed=asked_for) as running:
+        yield running
+
+
+async def requested(site: RunningSite, lane: Lane, key: str) -> Talk:
+    """A call in which the agent pressed, and the caller heard the question out and pressed `key`."""
+    desk = site.desks[0]
+    talk = await site.call(desk)
+    await desk.light("off")
+    answer = await desk.client.request_record(talk.ref, lane)
+    assert answer["lane"] == lane.value
+    async with asyncio.timeout(30):
+        await talk.caller.hears(Catalogue().samples(PROMPTS[lane])[-RATE:])
+        await asyncio.sleep(THINK_S)
+        talk.caller.press(key, ms=120)
+    return talk
+
+
+@pytest.mark.parametrize("lane", PROMPTS)
+async def test_what_both_want_is_recorded_and_its_agent_opens_it(site, lane):
+    desk = site.desks[0]
+    talk = await requested(site, lane, "1")
+    async with asyncio.timeout(20):
+        await desk.light("recording_both")
+    await site.tapped(desk, talk.ref)
+    spoken = Catalogue().samples("notice-nb-1")
+    for end in (talk.caller, talk.agent):
+        end.play(spoken)
+    await asyncio.sleep(1.5)
+    await talk.hang_up()
+    told = await site.outcome(desk, talk.ref)
+    assert (told["outcome"], told["reasons"], told["drawn"]) == ("recorded", [], False)
+    left, right = await site.opened(desk, talk.ref)
+    assert all(np.abs(side.astype(float)).max() > 500 for side in (left, right)), "both are heard"
+    recording = next(one for one in await desk.client.recordings() if one["call"] == talk.ref)
+    assert recording["lane"] == lane.value
+    vault = sorted(path.suffix for path in (site.data / "vault").rglob(f"{recording['id']}/*"))
+    assert vault.count(".quorum") == (2 if lane is Lane.CUSTOMER_REQUEST else 0)
+    if lane is Lane.CUSTOMER_REQUEST:
+        _open_together(site, recording["id"])
+
+
+def _open_together(site: RunningSite, recording: str) -> None:
+    """Council and data-protection officer, each with their own key."""
+    (place,) = (site.data / "vault").glob(f"*/{recording}")
+    keys = {role: _identity(site, role) for role in ("council", "dpo")}
+    inner = quorum.open_outer((place / "caller-1.quorum").read_bytes(), [keys["council"]])
+    assert len(quorum.open_inner(inner, [keys["dpo"]], (place / "caller-1.header").read_bytes())) == 16
+
+
+def _identity(site: RunningSite, role: str) -> Identity:
+    return parse_identities((site.folder / "keys" / f"{role}.key").read_text())[0]
+
+
+async def test_a_caller_who_says_no_is_not_recorded_and_the_call_goes_on(site):
+    desk = site.desks[0]
+    talk = await requested(site, Lane.CUSTOMER_REQUEST, "9")
+
+    async def refused() -> bool:
+        said = await site.explained(desk, talk.ref)
+        return said is not None and said["reasons"] == ["CALLER_REFUSED"]
+
+    await until(refused)
+    with pytest.raises(ClientProblem) as problem:
+        await desk.client.request_record(talk.ref)
+    assert problem.value.code == "caller-refused"
+    await desk.client.answer_in_call(talk.ref, Purpose.COACHING, "no")
+    await talk.hang_up()
+    assert (await site.outcome(desk, talk.ref))["outcome"] == "not_recorded"
+    assert not [one for one in await desk.client.recordings() if one["call"] == talk.ref]
+
+
+async def test_the_third_of_a_week_is_refused_before_anybody_is_asked(site):
+    desk = site.desks[0]
+    talk = await site.call(desk)
+    with pytest.raises(ClientProblem) as problem:
+        await desk.client.request_record(talk.ref)
+    assert (problem.value.code, problem.value.status) == ("agent-cap", 409)
+    await talk.hang_up()
