@@ -31,7 +31,7 @@ MOST_LEGS: Final = 2_000
 """Of one agent in a week."""
 MOST_WEEKLY: Final = 400_000
 """Legs of all rules together in a week."""
-DRAWS: Final = 3_000_000
+DRAWS: Final = 1_500_000
 """All rules' simulated legs together, about."""
 MOST_WEEKS: Final = 400
 _DAYS, _DAY_MINUTES = 5, 480

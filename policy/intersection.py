@@ -37,8 +37,6 @@ class Terms:
     pause_triggers: frozenset[str]
     """Any that one names: a pause protects."""
     pause_max: Period
-    quorum: frozenset[str]
-    """Who must open together: whoever one of them names."""
 
     def keep_until(self, purpose: Purpose, started: datetime) -> datetime:
         """When a recording that starts at `started` must be gone: the shortest period of all."""
@@ -69,7 +67,6 @@ def combined(agreements: Sequence[Agreement]) -> Terms:
         withdrawal_effect=WithdrawalEffect.DISCARD_CALL if discards else WithdrawalEffect.STOP_ONLY,
         pause_triggers=frozenset(trigger for one in agreements for trigger in one.pause.triggers),
         pause_max=min((one.pause.max for one in agreements), key=lambda period: period.longest_seconds),
-        quorum=frozenset(member for one in agreements for line in one.access for member in line.members),
     )
 
 

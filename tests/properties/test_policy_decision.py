@@ -245,7 +245,9 @@ TIGHTER_FACTS: dict[str, Any] = {
     **dict.fromkeys(("suspended", "evaluation_overdue", "epoch_dark", "log_unwitnessed", "blackout", "paused"), True),
     **dict.fromkeys(("seat_bound", "key_available", "agent_informed", "party_known", "media_supported"), False),
     **dict.fromkeys(("protected_party", "party_internal", "media_encrypted", "no_media", "campaign_full"), True),
-    **dict.fromkeys(("ceiling_ok", "caps_ok", "wish_caps_ok", "drawn", "caller_notice_played", "leak_ok"), False),
+    **dict.fromkeys(
+        ("ceiling_ok", "caps_ok", "wish_caps_ok", "drawn", "caller_notice_played", "leak_ok", "quorum_ready"), False
+    ),
     **dict.fromkeys(("withdrawn_by_agent", "withdrawn_by_caller"), True),
     "agreements": (),
     "group_size": 0,

@@ -38,7 +38,6 @@ def test_what_two_agreements_leave():
     assert both.ack_max_age_ms == 2000 and both.ends_at == other().validity.end < example().validity.end
     assert both.withdrawal_effect is WithdrawalEffect.DISCARD_CALL
     assert both.pause_triggers == {"dtmf", "api"} and both.pause_max.text == "PT5M"
-    assert both.quorum == {"dpo", "council"}
     assert both.keep_until(Purpose.COACHING, NOW) == NOW + timedelta(days=7)
     assert both.keep_until(Purpose.PROCESS_QUALITY, NOW) == NOW + timedelta(days=14)
 
