@@ -70,11 +70,17 @@ class ActsCheck:
         """The first of a role is the party's; a later one follows it, and an act brought it."""
         before = self.anchors.get(entry.role)
         pinned = self.pinned.get(entry.role)
-        if before is None and pinned is not None and pinned != entry.key:
-            self.findings.at(Code.ANCHOR_DIFFERS, index, role=entry.role)
+        brought = self._promised.get(entry.role) == entry.key
+        if before is None and not brought:
+            # A further key of the council would let whoever holds it promise the council's part of the draw.
+            unknown = pinned is None and party_of(entry.role) == "council" and bool(self.pinned)
+            if unknown or pinned not in (None, entry.key):
+                self.findings.at(Code.ANCHOR_DIFFERS, index, role=entry.role)
+            elif self._logged:
+                self.findings.at(Code.ANCHOR_CHAIN, index, role=entry.role)
         if before is not None:
             follows = (entry.seq, entry.prev) == (before.seq + 1, self._leaves[entry.role])
-            if not follows or (self.posts is not None and self._promised.get(entry.role) != entry.key):
+            if not follows or (self.posts is not None and not brought):
                 self.findings.at(Code.ANCHOR_CHAIN, index, role=entry.role)
         self.anchors[entry.role] = entry
         self._leaves[entry.role] = hashlib.sha256(leaf).hexdigest()

@@ -126,7 +126,7 @@ def inspect(sources: Sources, progress: Callable[[int], None] = lambda _: None) 
 
 def _not_given(sources: Sources) -> set[str]:
     optional = {"cdr": sources.cdr, "manifests": sources.manifests, "seen": sources.seen}
-    return {name for name, path in optional.items() if path is None}
+    return {name for name, path in {**optional, "key": sources.key}.items() if path is None}
 
 
 def _identity(sources: Sources, folder: Path) -> tuple[VerifyKey, str]:

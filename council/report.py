@@ -15,6 +15,7 @@ from council.inspect import Outcome
 from council.report_words import LIMITS, WORDS
 from council.verify import Verified
 from council.words import say
+from crypto.ssh_key import VerifyKey
 
 _SHOWN: Final = 200
 _COLUMNS: Final = ("legs", "drawn", "hits", "caps", "wishes")
@@ -135,6 +136,9 @@ class Report:
         if one.checkpoint is not None:
             root = base64.b64encode(one.checkpoint.root).decode()
             lines.append(f"{self._w('root')}: {root}. {self._w('root.means')}")
+        for role, line in one.anchors.items():
+            lines.append(f"{role}: {VerifyKey.parse(line).fingerprint()}")
+        lines += [self._w("anchors.means")] if one.anchors else []
         if self.outcome.waiting:
             lines.append(self._w("waiting", waiting=self.outcome.waiting))
         return lines

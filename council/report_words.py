@@ -62,6 +62,10 @@ WORDS: Final = {
         "root": "Root",
         "root.means": "The fingerprint of all entries. Colleagues who see another one at the same size were shown "
         "another log.",
+        "anchors.means": "The keys whose signatures count here. Compare them with those you were given on paper; the "
+        "log can't know whose they are.",
+        "missing.key": "The log's key was taken from the folder itself: whether it is your gateway's, only you can "
+        "tell.",
         "epochs": "Draws",
         "epoch": "Epoch",
         "legs": "Calls",
@@ -125,6 +129,10 @@ WORDS: Final = {
         "root": "Wurzel",
         "root.means": "Der Fingerabdruck aller Einträge. Wer bei gleicher Größe einen anderen sieht, bekam ein anderes "
         "Protokoll gezeigt.",
+        "anchors.means": "Die Schlüssel, deren Unterschrift hier zählt. Vergleichen Sie sie mit denen, die Sie auf "
+        "Papier haben; wem sie gehören, weiß das Protokoll nicht.",
+        "missing.key": "Der Schlüssel des Protokolls stammt aus dem Ordner selbst: Ob er zu Ihrem Gateway gehört, "
+        "können nur Sie sagen.",
         "epochs": "Auslosungen",
         "epoch": "Epoche",
         "legs": "Gespräche",
@@ -187,6 +195,9 @@ WORDS: Final = {
         "root.means": "Fingeravtrykket av alle postene. Kolleger som ser et annet ved samme størrelse, ble vist en "
         "annen "
         "logg.",
+        "anchors.means": "Nøklene hvis signaturer gjelder her. Sammenlign dem med dem du har på papir; hvem de "
+        "tilhører, vet loggen ikke.",
+        "missing.key": "Loggens nøkkel ble hentet fra selve mappen: om den tilhører gatewayen deres, kan bare du si.",
         "epochs": "Trekninger",
         "epoch": "Epoke",
         "legs": "Samtaler",

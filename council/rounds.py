@@ -23,12 +23,12 @@ from crypto.checkpoint import Checkpoint
 from crypto.cosignature import cosign
 from crypto.jcs import canonical
 from crypto.signed_note import SignedNote
-from policy.epoch_statement import ORIGIN, commit
+from policy.epoch_statement import EPOCH, commit
 from policy.errors import LogEntryError
 from policy.log_block import LogBlock
 
 AHEAD: Final = 13
-_PROMISED: Final = ("none",)
+_NONE: Final = "none"
 _COMMITTED: Final = "committed"
 
 
@@ -55,7 +55,7 @@ class Round:
     def sync(self) -> list[mirror.Synced]:
         """The logs, acts and rosters of the site. A log that contradicts the copy is kept apart as evidence."""
         epochs = self._epochs()
-        origins = sorted({str(one["origin"]) for one in epochs if ORIGIN.fullmatch(str(one.get("origin")))})
+        origins = sorted({str(one["origin"]) for one in epochs})
         known = {path.relative_to(self.home.path / "mirror").as_posix() for path in self._mirrors()}
         self._acts()
         for one in epochs:
@@ -101,8 +101,10 @@ class Round:
         write_private(path, canonical(self.site.get_json(f"/v1/epochs/{epoch}/roster")))
 
     def _epochs(self) -> list[dict[str, Any]]:
+        """What the site says of its epochs; names that could lead out of a folder are left out."""
         found = self.site.get_json("/v1/epochs").get("epochs")
-        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        told = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        return [one for one in told if EPOCH.fullmatch(str(one.get("epoch"))) and _is_log(str(one.get("origin")))]
 
     # -- verify
 
@@ -174,7 +176,7 @@ class Round:
         key = self.home.signing_key()
         for one in self._epochs()[: ahead + 1]:
             name, origin = str(one.get("epoch")), str(one.get("origin"))
-            if one.get("state") not in _PROMISED or not _is_log(origin):
+            if one.get("state") != _NONE:
                 continue
             said, csig = commit(origin, name, self.home.draw_share(origin, name), key)
             self.site.send("POST", f"/v1/epochs/{name}/commitment", {"c": said.c, "csig": csig})

@@ -43,6 +43,7 @@ class SiteClient:
         self._http = urllib.request.build_opener(
             urllib.request.ProxyHandler({}) if host.startswith(_LOOPBACK) else urllib.request.ProxyHandler(),
             urllib.request.HTTPSHandler(context=context),
+            _NoRedirect(),
             urllib.request.HTTPCookieProcessor(CookieJar()),
         )
 
@@ -85,6 +86,13 @@ class SiteClient:
         return data
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """The site's API sends nobody elsewhere."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Take the redirection as an error."""
+
+
 def _said(error: urllib.error.HTTPError) -> str:
     """The problem's own sentence, else the status."""
     try:
@@ -92,7 +100,7 @@ def _said(error: urllib.error.HTTPError) -> str:
     except (CryptoError, OSError):
         found = None
     detail = found.get("detail") if isinstance(found, dict) else None
-    return f"{error.code} {detail or error.reason}"
+    return "".join(char for char in f"{error.code} {detail or error.reason}"[:300] if char.isprintable())
 
 
 def _object(data: bytes | None, path: str) -> dict[str, Any]:

@@ -69,6 +69,8 @@ class Verified:
     """Entries whose opening fits → whether the leg is a hit."""
     outs: dict[int, log_entry.Out] = field(default_factory=dict)
     """Of `Asked.wanted`."""
+    anchors: dict[str, str] = field(default_factory=dict)
+    """Role → the parties' keys as the log has them."""
     missing: list[str] = field(default_factory=list)
     """Checks that couldn't be made: `acts`, `roster`, `reveal`."""
     entries: int = 0
@@ -315,6 +317,7 @@ class _Walk:
             self.findings.at(Code.OPENING, index, epoch="")
         self._clock()
         self.result.zone = self.acts.zone()
+        self.result.anchors = {role: one.key for role, one in self.acts.anchors.items()}
         self.result.missing += [name for name, given in self._inputs() if not given]
 
     def _inputs(self) -> list[tuple[str, bool]]:

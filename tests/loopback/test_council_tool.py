@@ -228,6 +228,14 @@ def test_a_strangers_key_is_refused_by_the_site(council, site, tmp_path, capsys)
     assert "not the council's key" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("field", ["epoch", "origin"])
+def test_a_site_cant_write_outside_its_folder(council, site, field):
+    site.epochs.append({"epoch": "2026-W19", "origin": ORIGIN, "state": "none", field: "../../../etc/x"})
+    council("open-epoch", "--ahead", 13)
+    assert len(site.handed_to("/commitment")) == len(AHEAD)
+    assert {path.name for path in (council.home / "shares").rglob("*") if path.is_file()} == set(AHEAD)
+
+
 def test_plain_http_goes_nowhere_but_here(council, tmp_path, capsys):
     home = Home.open(council.home)
     Home(home.path, type(home.settings)(**{**_settings(home), "url": "http://site.example"})).save()

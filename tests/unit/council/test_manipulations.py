@@ -60,7 +60,8 @@ def looked_at(folder, world, **changes):
     """The council's tool over a folder."""
     pinned = {role: KEYS[role].verify_key.line() for role in ("employer", "council", "dpo")}
     given = {name: folder / name for name in ("acts", "manifests", "seen", "openings")}
-    sources = {"log": folder / "log", "roster": folder / "rosters", "cdr": folder / "cdr.csv", "zone": UTC, **given}
+    records = folder / "cdr.csv" if (folder / "log" / "tile").exists() else None
+    sources = {"log": folder / "log", "roster": folder / "rosters", "cdr": records, "zone": UTC, **given}
     return inspect(Sources(**{**sources, "pinned": pinned, "now": world.now, **changes}))
 
 
@@ -81,7 +82,7 @@ def test_the_clean_world_has_no_finding(tmp_path):
     found = looked_at(tmp_path, world)
     assert found.findings == []
     assert found.clean
-    assert found.missing == []
+    assert found.missing == ["key"]  # it lies beside the log
     assert found.logs[0].entries == len(world.entries)
     assert found.calls.without_entry == ()
     drawn = {name: book.drawn for name, book in found.logs[0].epochs.items()}
@@ -113,6 +114,15 @@ def an_anchor_changes_without_an_act(host):
     new = le.Anchor("employer", KEYS["stranger"].verify_key.line(), None, 2, hashlib.sha256(old).hexdigest())
     world.entries.append(new)
     return Code.ANCHOR_CHAIN, at(len(world.entries) - 1)
+
+
+@spoil(ONE_HAND)
+def a_further_key_of_the_council_stands_among_the_anchors(host):
+    """Whoever holds it could promise the council's part of the draw."""
+    world = host.world
+    recipient = world.entries[world.where("anchor", role="council")].rkey
+    world.entries.insert(3, le.Anchor("council2", KEYS["stranger"].verify_key.line(), recipient, 1, None))
+    return Code.ANCHOR_DIFFERS, at(3)
 
 
 @spoil(ONE_HAND)

@@ -83,10 +83,10 @@ def test_each_figure_says_what_it_means(outcome):
 
 def test_what_could_not_be_checked_is_yellow_and_named(tmp_path):
     world = Host(5, legs=6, agents=8).run().write(tmp_path)
-    found = inspect(Sources(tmp_path / "log", key=KEYS["log"].verify_key, now=world.now))
+    found = inspect(Sources(tmp_path / "log", now=world.now))
     report = Report(found, "de", AT)
     assert report.light == "yellow"
-    assert set(found.missing) == {"acts", "roster", "cdr", "manifests", "seen"}
+    assert set(found.missing) == {"acts", "roster", "cdr", "manifests", "seen", "key"}
     assert WORDS["de"]["missing.acts"] in report.text()
 
 
