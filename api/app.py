@@ -19,6 +19,7 @@ from api.routes import (
     agreements,
     calls,
     council,
+    epochs,
     ivrs,
     log,
     me,
@@ -62,7 +63,7 @@ def create_app(services: Services) -> ASGIApp:
     app.state.services = services
     problems.install(app)
     # `me` first: `/agents/me` would else be read as `/agents/{agent}`
-    for area in (session, log, me, agents, calls, ivrs, agreements, council, recordings, records):
+    for area in (session, log, me, agents, calls, ivrs, agreements, council, epochs, recordings, records):
         app.include_router(area.router, prefix="/v1", responses=_PROBLEMS)
     app.include_router(operations.router)
     app.include_router(pages.router)

@@ -57,6 +57,8 @@ ROLE_SCOPES: Final[dict[Role, frozenset[str]]] = {
             "quorum:read",
             "log:check",
             "log:read",
+            "epochs:read",
+            "epochs:act",
         },
     ),
     Role.EMPLOYER: frozenset({"agreements:read", "acts:carry", "agreements:suspend", "statistics:read"}),

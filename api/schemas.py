@@ -17,6 +17,7 @@ CallRef = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="our
 CallName = Annotated[
     str, Path(pattern=r"^[!-~]{1,255}$", description="our own reference of the call, or its SIP Call-ID")
 ]
+EpochName = Annotated[str, Path(pattern=r"^[0-9A-Z-]{8,32}$", description="such as `2026-W10` or `2026-03-01`")]
 PurposeName = Literal["coaching", "process_quality", "dispute"]
 Side = Literal["agent", "caller"]
 
@@ -388,6 +389,25 @@ class SignedAct(Body):
     document: str | None = Field(default=None, min_length=1, max_length=262144)
     act: str = Field(min_length=2, max_length=65536)
     signatures: dict[str, Annotated[str, StringConstraints(max_length=4096)]] = Field(min_length=1, max_length=8)
+
+
+class EpochCommitment(Body):
+    """`csig`: SSHSIG over `{origin, e, c}`, namespace `fairtap-epoch@v1`, by an anchored key of the council."""
+
+    c: str = Field(pattern=r"^[0-9a-f]{64}$")
+    csig: str = Field(max_length=4096)
+
+
+class EpochShare(Body):
+    """The council's share of an epoch's draw."""
+
+    share: str = Field(pattern=r"^[0-9a-f]{64}$", repr=False)
+
+
+class Cosignature(Body):
+    """A checkpoint as the log signed it, with one more signature line."""
+
+    note: str = Field(max_length=65536)
 
 
 class SideOut(BaseModel):

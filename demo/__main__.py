@@ -16,6 +16,7 @@ from api.errors import CommandError
 from demo import opening, report, softphone, staff
 from demo.agents import Desk
 from demo.control import find_call
+from demo.council_desk import CouncilDesk
 from demo.g711 import Samples
 from demo.house import House, HouseFailed, find_addresses, own_environment
 from demo.keys import PARTIES, new_keys
@@ -29,6 +30,7 @@ from gateway.clock import SystemClock
 from gateway.media.prompts.sounds import Catalogue
 
 AGENTS = 8
+EPOCHS_AHEAD = 3
 PROMPT = "ask-de-1"
 INTERRUPTED = 130
 EXPECTED = (HouseFailed, OfficeRefused, ClientProblem, CommandError, NoAnswer, Refused, OSError, TimeoutError)
@@ -122,6 +124,11 @@ class Demo:
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=self._at.base_url, timeout=20))
         office = Office(http, house.admin_token, parties, self._clock)
         await self._first_day(office, desks)
+        council = CouncilDesk(office, parties["council"].keys.signing, self._clock)
+        await council.open_epochs(EPOCHS_AHEAD)
+        say("the council committed to its share of the draw, cosigned the log, and only then handed the share over")
+        watching = asyncio.create_task(council.watch(EPOCHS_AHEAD))
+        stack.callback(watching.cancel)
         trunk = await stack.enter_async_context(Phone((self._at.trunk, 5060), user="trunk"))
         socket = self._folder / "var" / "run" / "control.sock"
         prompt = Catalogue().samples(PROMPT)

@@ -31,11 +31,11 @@ class Office:
 
     async def sign_in_council(self) -> None:
         """By a challenge, signed with the anchored key."""
-        challenge = await self._ask("GET", "/session/challenge")
+        challenge = await self.ask("GET", "/session/challenge")
         message = canonical({"challenge": challenge["challenge"], "role": "council", "site": challenge["site"]})
         signature = sshsig.sign(self._parties["council"].keys.signing, SESSION_NAMESPACE, message)
         body = {"role": "council", "challenge": challenge["challenge"], "signature": signature}
-        await self._ask("POST", "/session", body)
+        await self.ask("POST", "/session", body)
 
     async def activate(self, prompt: str, prompt_sha256: str, edit: Callable[[str], str] = str) -> str:
         """Sign the agreement, as `edit` leaves it, as employer and council and put it into force; its YAML."""
@@ -43,7 +43,7 @@ class Office:
         signers = {role: self._parties[role].keys.signing for role in ("employer", "council")}
         signed = agreement.sign_first(document, signers)
         body = {"document": signed.document, "act": signed.act, "signatures": signed.signatures}
-        await self._ask("POST", "/acts", body)
+        await self.ask("POST", "/acts", body)
         return document
 
     async def add_agents(self, names: Sequence[str]) -> list[str]:
@@ -51,27 +51,37 @@ class Office:
         began = (self._clock.wallclock().date() - timedelta(days=3)).isoformat()
         line = {"group": agreement.GROUP, "site": agreement.SITE, "onboarding_from": began}
         body = {"agents": [{"name": name, **line} for name in names]}
-        added = await self._ask("POST", "/agents", body, self._admin)
+        added = await self.ask("POST", "/agents", body, self._admin)
         return [one["id"] for one in added["agents"]]
 
     async def enrolment_code(self, agent: str) -> str:
         """A code of the council's, to be handed over in person."""
-        code: str = (await self._ask("POST", f"/agents/{agent}/codes"))["code"]
+        code: str = (await self.ask("POST", f"/agents/{agent}/codes"))["code"]
         return code
 
-    async def _ask(
+    async def ask(
         self, method: str, path: str, body: dict[str, Any] | None = None, headers: dict[str, str] | None = None
     ) -> dict[str, Any]:
+        """One request under `/v1`; raises `OfficeRefused`."""
         sent = headers or {"Origin": str(self._http.base_url).rstrip("/")}
         response = await self._http.request(method, f"/v1{path}", json=body, headers=sent)
-        if response.is_error:
-            raise OfficeRefused(f"{method} {path}: {response.status_code} {response.text[:300]}")
-        answer: dict[str, Any] = response.json()
+        answer: dict[str, Any] = _accepted(response).json()
         return answer
+
+    async def fetch(self, path: str) -> bytes:
+        """The bytes under a path of `/v1`; raises `OfficeRefused`."""
+        return _accepted(await self._http.get(f"/v1{path}")).content
 
 
 class OfficeRefused(Exception):
-    """The API refused a step of the first day."""
+    """The API refused a step of the house's people."""
+
+
+def _accepted(response: httpx.Response) -> httpx.Response:
+    if response.is_error:
+        asked = f"{response.request.method} {response.request.url.path}"
+        raise OfficeRefused(f"{asked}: {response.status_code} {response.text[:300]}")
+    return response
 
 
 async def seat(desk: Desk, code: str, password: str) -> None:

@@ -19,9 +19,11 @@ from gateway.control.server import ControlServer
 from gateway.engine.commands import Commands
 from gateway.engine.custody import Custody
 from gateway.engine.engine import Engine
+from gateway.engine.epoch_commands import EpochCommands
+from gateway.engine.epoch_steps import EpochSteps
 from gateway.engine.ids import Ids
 from gateway.engine.jobs import Jobs
-from gateway.engine.ledger import HeldShare, Ledger
+from gateway.engine.ledger import Ledger, SealedShare
 from gateway.engine.log_keeper import LogKeeper
 from gateway.engine.protected import ProtectedListError, ProtectedParties
 from gateway.engine.site import Site
@@ -39,6 +41,7 @@ from storage.blobs import LocalBlobs
 from storage.consents import Consents
 from storage.database import Database
 from storage.decisions import Decisions
+from storage.epochs import Epochs
 from storage.gateway_key import load_or_create, vkey
 from storage.legs import Legs
 from storage.lock import WriterLock
@@ -107,6 +110,7 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
         internal=config.sip.identity.internal_numbers,
         draw_ready=_on_loopback(config),
     )
+    epochs = Epochs(database)
     engines: list[Engine] = []  # the workers report to the engine that is made with them
     workers = Workers(
         config.run_dir,
@@ -121,7 +125,6 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
         consents=consents,
         codes=RecordCodes(database, load_or_create_key(data_dir)),
         key=key,
-        origin=origin,
         clock=clock,
         settle=lambda worker, settled: workers.send(worker, settled),
         changed=lambda agent, recording: bus.publish(RecordingsChanged(agent, recording)),
@@ -131,19 +134,30 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
         clock=clock,
         ids=Ids(),
         site=site,
-        ledger=Ledger(Legs(database), origin, HeldShare(origin)),
+        ledger=Ledger(config.site.name, Legs(database), epochs, site.book, SealedShare()),
         custody=custody,
         workers=workers,
         bus=bus,
         journal=CallJournal(config.run_dir),
     )
     engines.append(engine)
+    steps = EpochSteps(
+        epochs,
+        book=site.book,
+        site=site,
+        clock=clock,
+        name=config.site.name,
+        key=key.verify_key,
+        publish=publisher.publish,
+        recordings=recordings,
+    )
     await custody.resume()
     await engine.ledger.note_leftovers()
     await site.load()
+    await steps.load()
     site.watch.last_entry = await decisions.newest()
-    control = ControlServer(config.run_dir / "control.sock", Commands(engine), bus)
-    jobs = Jobs(engine, consents, config.run_dir, logs, config.log.publish_s)
+    control = ControlServer(config.run_dir / "control.sock", Commands(engine, EpochCommands(steps, epochs)), bus)
+    jobs = Jobs(engine, consents, config.run_dir, steps, logs, config.log.publish_s)
     return _Parts(engine, workers, control, jobs, Inline(config, engine, clock), NgControl(config, engine, clock))
 
 
@@ -197,9 +211,7 @@ def _say_state(engine: Engine, adopted: int) -> None:
     if agreement is None:
         log.info("nothing is recorded: no agreement is in force")
     elif not engine.site.draw_ready:
-        log.warning("no leg is drawn: only a demo's agreement is drawn under, and that only on loopback listeners")
-    elif not agreement.demo:
-        log.warning("no leg is drawn: in this version only a demo's agreement is drawn under")
+        log.warning("a demo's agreement is drawn under on loopback listeners only")
 
 
 def _on_loopback(config: Config) -> bool:

@@ -178,6 +178,20 @@ class LogEntryUnknown(StorageError):
     status = 404
 
 
+class EpochUnknown(StorageError):
+    """No such epoch can be committed to now, or nobody did."""
+
+    code = "EPOCH_UNKNOWN"
+    status = 404
+
+
+class EpochStep(StorageError):
+    """An epoch's state doesn't allow this step (see `policy.epochs.NEXT`), or what it needs isn't there."""
+
+    code = "EPOCH_STEP"
+    status = 409
+
+
 class RecordingUnknown(StorageError):
     """No such recording or segment, or it was erased."""
 

@@ -1,30 +1,31 @@
 """The entries of agent legs: `call`, `wish`, `x` and their `out`, in one order (crypto.md §3, §4, agreement.md §4).
 
-Stands where the tamper-evident log will: the same verbs, durable before they return, over a table that holds only
-epoch, pseudonym, counter, rule index, queue code, 32-byte commitments and the day. A log takes its place behind this
-seam; the epochs' secrets then become two parties' committed shares.
+Each is a row and an entry of the epoch's log, durable together before the verb returns. The rows hold only epoch,
+pseudonym, counter, rule index, queue code, 32-byte commitments and the day. Epochs themselves are `epochs`'.
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from crypto.draw import new_share
 from crypto.errors import FramingError
 from crypto.framing import parse_hex
-from policy import draw_rules
+from crypto.merkle import leaf_hash
+from policy import draw_rules, log_entry
 from policy.agreement.schema import Agreement
 from policy.decision import Reason, Rule
 from policy.terms import Lane
 from storage.database import Database
+from storage.epochs import open_row, turn_day
 from storage.errors import EntryState, EntryUnknown
 from storage.figures import Answered, count_answer
-from storage.tables import campaigns, epochs, legs
+from storage.log.wal import append, open_log
+from storage.tables import campaigns, legs
 
 COMMITMENT_BYTES: Final = 32
 
@@ -58,16 +59,6 @@ class Out(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class EpochSecrets:
-    """The two shares of an epoch's draw; both lie here only while the draw is a demo's."""
-
-    name: str
-    host: bytes = field(repr=False)
-    council: bytes = field(repr=False)
-    started: date
-
-
-@dataclass(frozen=True, slots=True)
 class LegEntry:
     """One `call` or `wish` entry."""
 
@@ -83,6 +74,12 @@ class LegEntry:
     """Index of the rule the leg is drawn under."""
     admitted: Out | None = None
     """`no`, `cap` or `hit` once `admit` said so."""
+    origin: str = ""
+    """Of the log that holds it."""
+    index: int = 0
+    """Where it stands there."""
+    leaf: bytes = b""
+    """The hash of the entry, as it stands there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,30 +101,13 @@ class EpochCounts:
 
 
 class Legs:
-    """Entries and epochs in the database."""
+    """Entries in the database and in their logs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._admissions = 0
         self._turns: dict[str, dict[int, asyncio.Event]] = {}
         """By epoch and entry: who waits for the legs before it."""
-
-    async def epoch(self, name: str, started: date) -> EpochSecrets:
-        """The epoch's secrets, made durable the first time it is asked for; `started` counts only then."""
-
-        def work(connection: Connection) -> EpochSecrets:
-            row = connection.execute(select(epochs).where(epochs.c.name == name)).one_or_none()
-            if row is not None:
-                return EpochSecrets(row.name, bytes(row.host_secret), bytes(row.council_secret), row.started)
-            fresh = EpochSecrets(name, new_share(), new_share(), started)
-            connection.execute(
-                insert(epochs).values(
-                    name=name, host_secret=fresh.host, council_secret=fresh.council, started=fresh.started
-                )
-            )
-            return fresh
-
-        return await self._database.write(work)
 
     async def enter(
         self,
@@ -143,21 +123,45 @@ class Legs:
         """Write a leg's `call` entry with the agent's next counter; durable on return. Raises StorageUnavailable.
 
         `day` is the local day, `queue` its code, `rule_name` what statistics call the rule. Every entry must be
-        admitted afterwards, drawn or not.
+        admitted afterwards, drawn or not. Raises EpochStep unless the epoch is open.
         """
         row = {"e": epoch, "a": _pseudonym(pseudonym), "r": rule, "q": queue, "c": _commitment(commitment), "day": day}
         row["rule"] = rule_name
-        return await self._database.write(lambda connection: _enter(connection, EntryKind.CALL, row))
 
-    async def enter_wish(self, *, epoch: str, pseudonym: str, commitment: bytes, day: date, lane: Lane) -> LegEntry:
-        """Write a `wish` entry with the agent's next counter of wishes; durable on return. The row knows its lane."""
+        def work(connection: Connection) -> LegEntry:
+            found = open_row(connection, epoch)
+            counted = turn_day(connection, found, (day - found.first_day).days)
+            row["day"] = found.first_day + timedelta(days=counted)
+            return _enter(connection, EntryKind.CALL, {**row, "origin": found.origin})
+
+        return await self._database.write(work)
+
+    async def enter_wish(
+        self, *, origin: str, epoch: str, pseudonym: str, commitment: bytes, day: date, lane: Lane
+    ) -> LegEntry:
+        """Write a `wish` entry with the agent's next counter of wishes; durable on return. The row knows its lane.
+
+        Asked-for lanes are open in a dark epoch too: `origin` is the log that the epoch belongs to.
+        """
         row = {"e": epoch, "a": _pseudonym(pseudonym), "c": _commitment(commitment), "day": day, "k": lane.value}
-        return await self._database.write(lambda connection: _enter(connection, EntryKind.WISH, row))
+        row["origin"] = origin
+
+        def work(connection: Connection) -> LegEntry:
+            open_log(connection, origin)
+            return _enter(connection, EntryKind.WISH, row)
+
+        return await self._database.write(work)
 
     async def enter_x(self, epoch: str, kind: XKind) -> None:
-        """Count a leg that has no counter and names no agent."""
-        statement = insert(legs).values(kind=EntryKind.X.value, e=epoch, k=kind.value)
-        await self._database.write(lambda connection: connection.execute(statement).rowcount)
+        """Count a leg that has no counter and names no agent. Raises EpochStep unless the epoch is open."""
+
+        def work(connection: Connection) -> None:
+            origin = open_row(connection, epoch).origin
+            index = append(connection, origin, log_entry.X(e=epoch, k=kind.value))
+            row = {"kind": EntryKind.X.value, "e": epoch, "k": kind.value, "origin": origin, "i": index}
+            connection.execute(insert(legs).values(**row))
+
+        await self._database.write(work)
 
     async def admit(
         self, entry: LegEntry, *, drawn: bool, rule: Rule | None, agreements: Sequence[Agreement]
@@ -209,7 +213,9 @@ class Legs:
             said = Out.WISH if row.kind == EntryKind.WISH else row.admission
             if said is None:
                 raise EntryState("leg isn't admitted yet")
-            connection.execute(update(legs).where(legs.c.id == entry.entry).values(o=said, m=m))
+            over = log_entry.Out(e=row.e, a=row.a, n=row.n, o=said, m=m.hex())
+            index = append(connection, row.origin, over)
+            connection.execute(update(legs).where(legs.c.id == entry.entry).values(o=said, m=m, out_i=index))
             if answered is not None and said == Out.HIT:
                 count_answer(connection, row, answered)
             return Out(said)
@@ -244,11 +250,13 @@ class Legs:
 
 
 def _enter(connection: Connection, kind: EntryKind, row: dict[str, Any]) -> LegEntry:
-    counter = select(func.max(legs.c.n)).where(legs.c.e == row["e"], legs.c.kind == kind.value, legs.c.a == row["a"])
+    where = (legs.c.e == row["e"], legs.c.kind == kind.value, legs.c.a == row["a"])
     # INVARIANT: read and written under the one writing transaction, so the counter has no gap and no repeat.
-    n = (connection.execute(counter).scalar_one() or 0) + 1
-    entry = connection.execute(insert(legs).values(kind=kind.value, n=n, **row).returning(legs.c.id)).scalar_one()
-    return LegEntry(entry, kind, row["e"], row["a"], n, row.get("r"))
+    n = (connection.execute(select(func.max(legs.c.n)).where(*where)).scalar_one() or 0) + 1
+    values = {"kind": kind.value, "n": n, "q": None, "r": None, **row}
+    index = append(connection, row["origin"], _said(values))
+    inserted = insert(legs).values(i=index, **values).returning(legs)
+    return _entry(connection.execute(inserted).one())
 
 
 def _admit(
@@ -317,9 +325,18 @@ def _row(connection: Connection, entry: int) -> Row[Any]:
     return row
 
 
+def _said(row: Mapping[str, Any]) -> log_entry.Call | log_entry.Wish:
+    """The entry that a row of `legs` stands for."""
+    e, a, n, c = row["e"], row["a"], row["n"], bytes(row["c"]).hex()
+    if row["kind"] == EntryKind.CALL:
+        return log_entry.Call(e=e, a=a, n=n, q=row["q"], r=row["r"], c=c)
+    return log_entry.Wish(e=e, a=a, n=n, c=c)
+
+
 def _entry(row: Row[Any]) -> LegEntry:
     admitted = None if row.admission is None else Out(row.admission)
-    return LegEntry(row.id, EntryKind(row.kind), row.e, row.a, row.n, row.r, admitted)
+    leaf = leaf_hash(log_entry.encode(_said(row._asdict())))
+    return LegEntry(row.id, EntryKind(row.kind), row.e, row.a, row.n, row.r, admitted, row.origin, row.i, leaf)
 
 
 def _add(counts: EpochCounts, row: Row[Any]) -> None:

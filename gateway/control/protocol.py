@@ -367,6 +367,50 @@ class SuspendRecording:
 
 
 @dataclass(frozen=True, slots=True)
+class CommitEpoch:
+    """The council's signed commitment to its share of an epoch; answered with the epoch as `Epochs` tells it."""
+
+    epoch: str
+    c: str
+    """hex32."""
+    csig: str
+    """Armoured SSHSIG over `{origin, e, c}` (`fairtap-epoch@v1`)."""
+    kind: Literal["commit_epoch"] = "commit_epoch"
+
+
+@dataclass(frozen=True, slots=True)
+class ShareEpoch:
+    """The council's share of an epoch, hex32, after a cosigned checkpoint holds the epoch's `ecommit`."""
+
+    epoch: str
+    share: str = field(repr=False)
+    kind: Literal["share_epoch"] = "share_epoch"
+
+
+@dataclass(frozen=True, slots=True)
+class CosignLog:
+    """A checkpoint of ours with the council's cosignature under it; answered with `{"origin","size","at"}`."""
+
+    note: str
+    kind: Literal["cosign_log"] = "cosign_log"
+
+
+@dataclass(frozen=True, slots=True)
+class Epochs:
+    """Answered with `{"epochs": [{"epoch","origin","start","end","state"}]}`, in time, also those not committed to."""
+
+    kind: Literal["epochs"] = "epochs"
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRoster:
+    """An epoch's two lists: `{"leaves": [{"a","group","phase"}], "names": […]}`; nothing ties one to the other."""
+
+    epoch: str
+    kind: Literal["epoch_roster"] = "epoch_roster"
+
+
+@dataclass(frozen=True, slots=True)
 class RunningCalls:
     """Answered with `{"calls": [{"call","since","queue"}]}`: no numbers, no recording state."""
 
@@ -436,6 +480,11 @@ Command = (
     | PostAct
     | DraftAct
     | SuspendRecording
+    | CommitEpoch
+    | ShareEpoch
+    | CosignLog
+    | Epochs
+    | EpochRoster
     | RunningCalls
     | Explain
     | FindCall

@@ -20,6 +20,7 @@ from gateway.call.leg import Leg
 from gateway.call.stage import Stage
 from gateway.control import protocol as p
 from gateway.engine.engine import Engine, format_time
+from gateway.engine.epoch_commands import EpochCommands
 from gateway.engine.errors import Refused
 from gateway.engine.live_call import LiveCall
 from gateway.engine.machine_commands import machine_commands
@@ -58,7 +59,7 @@ FOR_OTHERS = "whether this call was recorded is told to its agent alone; the ans
 class Commands:
     """The table of commands over one engine."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, epochs: EpochCommands) -> None:
         self._engine = engine
         self._acting = asyncio.Lock()
         self._table: dict[type, Callable[[Any], Awaitable[Answer]]] = {
@@ -85,6 +86,7 @@ class Commands:
             p.Status: self._status,
             **machine_commands(engine),
             **RecordCommands(engine).table,
+            **epochs.table(),
         }
 
     async def command(self, command: p.Command) -> Answer:

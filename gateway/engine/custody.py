@@ -61,7 +61,6 @@ class Custody:
         consents: Consents,
         codes: RecordCodes,
         key: SigningKey,
-        origin: str,
         clock: Clock,
         settle: Callable[[int, Settled], object],
         changed: Callable[[str, str], None],
@@ -73,7 +72,6 @@ class Custody:
         self._decisions = decisions
         self._consents = consents
         self._key = key
-        self._origin = origin
         self._clock = clock
         self._settle = settle
         self._changed = changed
@@ -145,7 +143,7 @@ class Custody:
                 agent=agent.id,
                 call_ref=effect.call,
                 leg=entered.entry,
-                origin=self._origin,
+                origin=entered.entry.origin,
                 lane=decision.lane,
                 purpose=decision.purpose,
                 agreement=entered.agreement.digest,

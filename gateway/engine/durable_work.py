@@ -83,23 +83,23 @@ class DurableWork:
     async def enter(self, live: LiveCall, agent: str) -> None:
         """The leg's entry and its draw, before anything is decided for it."""
         wallclock = self._clock.wallclock()
-        agreement = self._site.agreement
-        if agreement is None or not self._site.draws(agreement):
+        if not self._site.draws(wallclock):
             return
         if self._site.is_protected(live.call.new.outside):
-            await self.write_x(agreement, XKind.PROTECTED)  # no entry may tie an agent to who was called
+            await self.write_x(XKind.PROTECTED)  # no entry may tie an agent to who was called
             return
         try:
             live.entered = await self._ledger.enter(
                 self._site.agents[agent],
                 self._site.agreements,
-                self._site.phase(agent, wallclock),
                 queue=live.call.new.queue,
                 call=live.call.ref,
                 wallclock=wallclock,
             )
         except StorageError as error:
             self._storage_failed("a leg could not be entered", error)
+            return
+        if live.entered is None:
             return
         self._site.watch.last_entry = wallclock
         live.call.entered(live.entered.result)
@@ -225,10 +225,10 @@ class DurableWork:
         self._site.storage_available = False  # until the next probe succeeds
         log.error(what, fault=type(error).__name__)
 
-    async def write_x(self, agreement: Agreement, kind: XKind) -> None:
+    async def write_x(self, kind: XKind) -> None:
         """Count a leg that names no agent."""
         try:
-            await self._ledger.enter_x(agreement, kind, self._clock.wallclock())
+            await self._ledger.enter_x(self._site.agreements, kind, self._clock.wallclock())
         except StorageError as error:
             self._storage_failed("a leg could not be counted", error)
 

@@ -291,7 +291,8 @@ class Engine:
 
     def gather(self, live: LiveCall, leg: Leg, now: float, wallclock: datetime) -> Circumstances:
         """What a decision of this leg needs to know now."""
-        return self.site.gather(leg.agent, live.call.new, self.lights.pages(leg.agent), now, wallclock)
+        pages, entered = self.lights.pages(leg.agent), live.entered is not None
+        return self.site.gather(leg.agent, live.call.new, pages, now, wallclock, entered=entered)
 
     def step(self, live: LiveCall, step: Callable[[], list[Effect]]) -> None:
         """One step of the core. A bug in it drops this leg from recording, never the call."""
@@ -439,12 +440,10 @@ class Engine:
             self._journal.put(live.call.ref, state)
 
     def _enter_x(self, live: LiveCall) -> None:
-        agreement = self.site.agreement
-        if agreement is None or not self.site.draws(agreement):
+        if not self.site.draws(self.clock.wallclock()):
             return
-
         kind = XKind.UNKNOWN if live.call.new.extension is None else XKind.UNCLAIMED
-        self.do(live, partial(self._durable.write_x, agreement, kind))
+        self.do(live, partial(self._durable.write_x, kind))
 
 
 def format_time(wallclock: datetime) -> str:

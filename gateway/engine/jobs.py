@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from gateway.engine.engine import Engine
+from gateway.engine.epoch_steps import EpochSteps
 from gateway.engine.log_keeper import LogKeeper
 from gateway.events import Alarm
 from policy.endings import warnings_between
@@ -28,6 +29,7 @@ RETENTION_S = 600.0
 PROBE_S = 2.0
 WARNINGS_S = 3600.0
 SURVEY_S = 30.0
+EPOCHS_S = 0.5
 WORKERS_REPORT_S = 3.0
 """How long workers of an earlier run get to tell what they sealed."""
 
@@ -35,8 +37,17 @@ WORKERS_REPORT_S = 3.0
 class Jobs:
     """All jobs of one gateway."""
 
-    def __init__(self, engine: Engine, consents: Consents, run_dir: Path, logs: LogKeeper, publish_s: float) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        consents: Consents,
+        run_dir: Path,
+        epochs: EpochSteps,
+        logs: LogKeeper,
+        publish_s: float,
+    ) -> None:
         self._engine = engine
+        self._epochs = epochs
         self._consents = consents
         self._logs = logs
         self._publish_s = publish_s
@@ -54,6 +65,7 @@ class Jobs:
             (WARNINGS_S, self._warn),
             (SURVEY_S, self._survey),
             (self._publish_s, self._logs.publish),
+            (EPOCHS_S, self._turn_epochs),
         )
         self._tasks = [asyncio.create_task(self._every(period, job)) for period, job in jobs]
         self._tasks.append(asyncio.create_task(self._leftovers()))
@@ -81,6 +93,10 @@ class Jobs:
     async def _survey(self) -> None:
         self._engine.reports.survey()
 
+    async def _turn_epochs(self) -> None:
+        with contextlib.suppress(StorageError):  # asked again at once
+            await self._epochs.turn()
+
     async def _retention(self) -> None:
         with contextlib.suppress(StorageError):
             erased = await erase_due(self._engine.custody.recordings, self._consents, self._engine.clock.wallclock())
@@ -106,7 +122,7 @@ class Jobs:
             await asyncio.to_thread(durable.put, self._probe_file, b"probe", root, replace=True)
             wallclock = self._engine.clock.wallclock()
             await self._consents.erase_due(wallclock)
-            await self._engine.ledger.close_failed(site.agreement, wallclock.date())
+            await self._engine.ledger.close_failed(site.agreement)
         except StorageError:
             self._engine.bus.publish(Alarm("storage", "the database cannot be written: nothing is recorded"))
             return
@@ -118,8 +134,7 @@ class Jobs:
         await asyncio.sleep(WORKERS_REPORT_S)
         try:
             await self._engine.custody.interrupt_leftovers()
-            today = self._engine.clock.wallclock().date()
-            left = await self._engine.ledger.close_leftovers(self._engine.site.agreement, today)
+            left = await self._engine.ledger.close_leftovers(self._engine.site.agreement)
         except StorageError as error:
             log.error("what an earlier run left open could not be closed", fault=type(error).__name__)
             return

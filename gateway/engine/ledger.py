@@ -1,51 +1,52 @@
 """Enters legs and draws them: entry durable first, then the draw, then ceiling and caps in log order (crypto.md §4).
 
 Only (epoch, pseudonym, counter) enters the draw. Where the council's share comes from is behind an asynchronous seam,
-so that a council's own box can answer later; under a demo's agreement both shares lie in the gateway's database.
+so that a council's own box can answer later: the decision waits for it, the call doesn't.
 """
 
 import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from crypto.commitment import commitment, new_salt, pseudonym
 from crypto.draw import agent_key, combine, draw_output, drawn
 from gateway.call.model import EntryResult
+from gateway.engine.epoch_book import EpochBook, pseudonym_of
 from policy.agreement.schema import Agreement
 from policy.decision import CallerAnswer, ConsentState, Reason, Rule
 from policy.draw_rules import epoch_of, rule_for, rules, wish_caps_ok
-from policy.intersection import covering, epoch_for
+from policy.intersection import covering
 from policy.statistics import rule_name
-from policy.terms import Lane, Phase
+from policy.terms import Lane
 from policy.validity import local_time
-from storage.errors import EntryState
+from storage.epochs import Epochs, StoredEpoch
+from storage.errors import EntryState, EpochStep
 from storage.figures import Answered, What
-from storage.legs import Admission, EntryKind, EpochSecrets, LegEntry, Legs, Out, XKind
+from storage.legs import Admission, EntryKind, LegEntry, Legs, Out, XKind
 from storage.roster import Agent
 
-__all__ = ["CouncilShare", "Entered", "HeldShare", "Ledger", "Wished"]
+__all__ = ["CouncilShare", "Entered", "Ledger", "SealedShare", "Wished"]
 
 
 class CouncilShare(Protocol):
     """Whoever holds the council's part of an epoch's draw."""
 
-    async def draw(self, epoch: EpochSecrets, agent: str, n: int, entry_hash: bytes) -> bytes:
+    async def draw(self, epoch: StoredEpoch, agent: str, n: int, entry_hash: bytes) -> bytes:
         """y_council for this leg; `entry_hash` only shows that the leg is entered, it never enters the HMAC."""
         ...
 
 
-class HeldShare:
-    """The council's share held beside the host's: a demo's, and said so wherever its figures are shown."""
+class SealedShare:
+    """Sealed mode: the council handed its share over after it had cosigned both commitments."""
 
-    def __init__(self, origin: str) -> None:
-        self._origin = origin
-
-    async def draw(self, epoch: EpochSecrets, agent: str, n: int, entry_hash: bytes) -> bytes:
-        """See `CouncilShare`."""
-        return draw_output(agent_key("council", self._origin, epoch.name, agent, epoch.council), n)
+    async def draw(self, epoch: StoredEpoch, agent: str, n: int, entry_hash: bytes) -> bytes:
+        """See `CouncilShare`. Raises EpochStep without the share."""
+        if epoch.council is None:
+            raise EpochStep("the council's share isn't here")
+        return draw_output(agent_key("council", epoch.origin, epoch.name, agent, epoch.council), n)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +76,13 @@ class Wished:
 
 
 class Ledger:
-    """The site's entries. `origin` names the site's log."""
+    """The entries of the site of this name."""
 
-    def __init__(self, legs: Legs, origin: str, share: CouncilShare) -> None:
+    def __init__(self, site: str, legs: Legs, epochs: Epochs, book: EpochBook, share: CouncilShare) -> None:
+        self._site = site
         self._legs = legs
-        self._origin = origin
+        self._epochs = epochs
+        self._book = book
         self._share = share
         self._leftovers: tuple[LegEntry, ...] = ()
         self._failed: list[LegEntry] = []
@@ -90,24 +93,24 @@ class Ledger:
         self,
         agent: Agent,
         agreements: Sequence[Agreement],
-        phase: Phase,
         *,
         queue: str | None,
         call: str,
         wallclock: datetime,
-    ) -> Entered:
-        """Enter one agent leg and draw it; durable on return. Raises `StorageError`.
+    ) -> Entered | None:
+        """Enter one agent leg and draw it; durable on return. None in a dark epoch. Raises `StorageError`.
 
-        Of several agreements that bind, the first names epoch and day; where they mean different epochs by now, the leg
-        has no rule, so that nothing is drawn.
+        Group and phase are the roster's, as `ecommit` fixed it: who isn't in it is entered and never drawn.
         """
         agreement = agreements[0]
-        epoch = epoch_of(agreement, wallclock)
-        a = self._pseudonym(agent, epoch.name)
+        epoch = self._book.open_for(agreements, wallclock)
+        if epoch is None:
+            return None
+        leaf = epoch.leaf(a := pseudonym_of(agent.salt, epoch))
         scoped = covering(agreements, site=agent.site, queue=queue or "", group=agent.group)
         rule = None
-        if epoch_for(agreements, wallclock) is not None:
-            rule = rule_for(scoped, queue=queue or "", group=agent.group, phase=phase, wallclock=wallclock)
+        if leaf is not None:
+            rule = rule_for(scoped, queue=queue or "", group=leaf.group, phase=leaf.phase, wallclock=wallclock)
         day = local_time(agreement, wallclock).date()
         about: dict[str, object] = {"call": call, "start": wallclock.isoformat(), "nonce": secrets.token_hex(16)}
         entry = await self._legs.enter(
@@ -120,8 +123,8 @@ class Ledger:
             rule_name=rule_name(scoped[0], rule) if rule is not None else None,
         )
         try:
-            await self.close_failed(agreement, day)
-            hit = rule is not None and await self._is_drawn(epoch.name, entry, rule, day)
+            await self.close_failed(agreement)
+            hit = rule is not None and await self._is_drawn(epoch, entry, rule)
             admission = await self._legs.admit(entry, drawn=hit, rule=rule, agreements=scoped)
         except BaseException:
             self._failed.append(entry)
@@ -142,24 +145,26 @@ class Ledger:
         async with self._counting:
             if lane is Lane.CUSTOMER_REQUEST:
                 since = await self._legs.wishes_since(lane, day - timedelta(days=day.weekday()))
-                mine = sum(self._pseudonym(agent, e) == a for e, a in since)
+                origins = await self._epochs.origins(self._site, {e for e, _ in since})
+                mine = sum(pseudonym(agent.salt, origins[e], e).hex() == a for e, a in since)
                 if not wish_caps_ok(agreements, wishes_this_week=mine):
                     return None
+            origin = (await self._epochs.origins(self._site, {epoch}))[epoch]
             entry = await self._legs.enter_wish(
+                origin=origin,
                 epoch=epoch,
-                pseudonym=self._pseudonym(agent, epoch),
+                pseudonym=pseudonym(agent.salt, origin, epoch).hex(),
                 commitment=commitment("wish", about, new_salt()),
                 day=day,
                 lane=lane,
             )
         return Wished(entry, lane, agreement)
 
-    def _pseudonym(self, agent: Agent, epoch: str) -> str:
-        return pseudonym(agent.salt, self._origin, epoch).hex()
-
-    async def enter_x(self, agreement: Agreement, kind: XKind, wallclock: datetime) -> None:
-        """Count a leg that has no agent."""
-        await self._legs.enter_x(epoch_of(agreement, wallclock).name, kind)
+    async def enter_x(self, agreements: Sequence[Agreement], kind: XKind, wallclock: datetime) -> None:
+        """Count a leg that has no agent; in a dark epoch nothing is counted."""
+        epoch = self._book.open_for(agreements, wallclock)
+        if epoch is not None:
+            await self._legs.enter_x(epoch.name, kind)
 
     async def leave(
         self,
@@ -176,14 +181,14 @@ class Ledger:
             "reason": list(reasons),
             "manifests": list(manifests),
         }
-        answered = _answered(self._origin, answer)
+        answered = _answered(entered.entry.origin, answer)
         return await self._legs.out(entered.entry, commitment("out", said, new_salt()), answered)
 
     async def note_leftovers(self) -> None:
         """On start, before anything is entered: remember what an earlier run entered and never closed."""
         self._leftovers = tuple(await self._legs.without_out())
 
-    async def close_leftovers(self, agreement: Agreement | None, today: date) -> int:
+    async def close_leftovers(self, agreement: Agreement | None) -> int:
         """Close what was noted; how many. Raises `StorageError`, and may be called again then.
 
         An entry that was not admitted yet is drawn now, from the same epoch, pseudonym and counter: a crash must not
@@ -191,37 +196,39 @@ class Ledger:
         """
         left, closed = self._leftovers, 0
         for entry in left:
-            await self._close(agreement, today, entry)
+            await self._close(agreement, entry)
             closed += 1
             self._leftovers = left[closed:]
         return closed
 
-    async def close_failed(self, agreement: Agreement | None, today: date) -> None:
+    async def close_failed(self, agreement: Agreement | None) -> None:
         """Close the legs that `enter` left behind: those after them wait for their admission. Raises `StorageError`."""
         while self._failed:
             entry = min(self._failed, key=lambda failed: failed.entry)
             self._failed.remove(entry)
             try:
-                await self._close(agreement, today, entry)
+                await self._close(agreement, entry)
             except EntryState:
                 pass  # closed meanwhile
             except BaseException:
                 self._failed.append(entry)
                 raise
 
-    async def _close(self, agreement: Agreement | None, today: date, entry: LegEntry) -> None:
+    async def _close(self, agreement: Agreement | None, entry: LegEntry) -> None:
         if entry.kind is EntryKind.CALL and entry.admitted is None:
             rule = _rule_at(agreement, entry.rule)
-            hit = rule is not None and await self._is_drawn(entry.epoch, entry, rule, today)
+            epoch = self._book.rows.get(entry.epoch) or await self._epochs.get(entry.epoch)
+            hit = rule is not None and await self._is_drawn(epoch, entry, rule)
             agreements = (agreement,) if agreement is not None else ()
             await self._legs.admit(entry, drawn=hit, rule=rule, agreements=agreements)
         said: dict[str, object] = {"outcome": "interrupted", "lane": None, "reason": [], "manifests": []}
         await self._legs.out(entry, commitment("out", said, new_salt()))
 
-    async def _is_drawn(self, epoch: str, entry: LegEntry, rule: Rule, day: date) -> bool:
-        shares = await self._legs.epoch(epoch, day)
-        host = draw_output(agent_key("host", self._origin, epoch, entry.pseudonym, shares.host), entry.n)
-        council = await self._share.draw(shares, entry.pseudonym, entry.n, entry.entry.to_bytes(8, "big"))
+    async def _is_drawn(self, epoch: StoredEpoch, entry: LegEntry, rule: Rule) -> bool:
+        if epoch.host is None:
+            raise EpochStep("the host's share isn't here")
+        host = draw_output(agent_key("host", epoch.origin, epoch.name, entry.pseudonym, epoch.host), entry.n)
+        council = await self._share.draw(epoch, entry.pseudonym, entry.n, entry.leaf)
         return drawn(combine(host, council), rule.ppm)
 
 

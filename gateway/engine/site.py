@@ -13,6 +13,7 @@ from crypto.errors import CryptoError
 from gateway.call.model import Circumstances, NewCall, Private
 from gateway.clock import Clock, ClockWatch
 from gateway.config import InternalNumbers
+from gateway.engine.epoch_book import EpochBook
 from gateway.engine.proofs import proven_agent, proven_answer, proven_seat, seated_at_home
 from gateway.engine.protected import ProtectedParties
 from gateway.media.plane import Quorum
@@ -49,12 +50,14 @@ class Site:
     internal: tuple[InternalNumbers, ...] = ()
     """Numbers of the house, beside the seats' extensions."""
     draw_ready: bool = True
-    """A demo's draw may be used here: every listener is on loopback."""
+    """A demo's agreement may be drawn under here: every listener is on loopback."""
     asks: dict[str, Purpose] = field(default_factory=dict)
     one_sided: frozenset[str] = frozenset()
     """Questions that say that the agent's side may be kept alone after a no."""
     storage_available: bool = True
     watch: ClockWatch = field(default_factory=ClockWatch)
+    book: EpochBook = field(default_factory=EpochBook)
+    """The draw's epochs."""
     state: State = field(default_factory=lambda: State(()))
     """What the chain of acts has made of the agreements."""
     unreadable: bool = False
@@ -147,8 +150,13 @@ class Site:
         others = {self.holder(one) for one in new.also_said} - {None}
         return agent if others <= {agent} else None
 
-    def gather(self, agent: str, new: NewCall, pages: int, now: float, wallclock: datetime) -> Circumstances:
-        """Facts about site and agent for one decision, and what asking and recording would use."""
+    def gather(
+        self, agent: str, new: NewCall, pages: int, now: float, wallclock: datetime, *, entered: bool = False
+    ) -> Circumstances:
+        """Facts about site and agent for one decision, and what asking and recording would use.
+
+        A leg that was `entered` belongs to the epoch of its entry, whatever became of that epoch since.
+        """
         self.turn(wallclock)
         line, scoped = self.agents.get(agent), self.about(agent, new.queue)
         terms = combined(scoped) if scoped else None
@@ -159,9 +167,9 @@ class Site:
             signatures_valid=not self.unreadable and self._genuine,
             suspended=self.state.suspended(wallclock),
             evaluation_overdue=self.state.overdue(wallclock),
-            epoch_dark=False,
-            draw_authority_ready=self.draws(self.agreement),
-            log_unwitnessed=False,
+            epoch_dark=not entered and self.book.open_for(self.agreements, wallclock) is None,
+            draw_authority_ready=self._genuine,
+            log_unwitnessed=not self.book.witnessed(self.agreements, wallclock),
             storage_available=self.storage_available,
             queue=new.queue,
             protected_party=self.is_protected(new.outside),
@@ -189,7 +197,8 @@ class Site:
             Reason.OUTSIDE_VALIDITY: not in_validity(self.agreement, wallclock),
             Reason.EVALUATION_OVERDUE: self.state.overdue(wallclock),
             Reason.SUSPENDED: self.state.suspended(wallclock),
-            Reason.EPOCH_DARK: not self.draws(self.agreement),
+            Reason.EPOCH_DARK: not self.draws(wallclock),
+            Reason.LOG_UNWITNESSED: not self.book.witnessed(self.agreements, wallclock),
             Reason.STORAGE_UNAVAILABLE: not self.storage_available,
         }
         return [reason for reason, holds in found.items() if holds]
@@ -199,9 +208,9 @@ class Site:
         """A demo's keys are nobody's where others than this machine can call."""
         return self.draw_ready or not any(one.demo for one in self.agreements)
 
-    def draws(self, agreement: Agreement | None) -> bool:
-        """Whether a leg can be drawn: in this version only under a demo's agreement."""
-        return self.draw_ready and agreement is not None and all(one.demo for one in self.agreements)
+    def draws(self, wallclock: datetime) -> bool:
+        """Whether a leg can be entered and drawn: the epoch is open."""
+        return self._genuine and self.book.open_for(self.agreements, wallclock) is not None
 
     def phase(self, agent: str, wallclock: datetime) -> Phase:
         """Onboarding or regular, for the whole epoch."""

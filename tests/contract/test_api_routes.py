@@ -86,6 +86,11 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("GET", "/v1/statistics"): {Role.COUNCIL, Role.EMPLOYER, Role.DPO},
     ("GET", "/v1/log/{site}/fairtap/{block}/checkpoint"): {Role.AGENT, Role.COUNCIL, Role.DPO},
     ("GET", "/v1/log/{site}/fairtap/{block}/tile/{path}"): {Role.AGENT, Role.COUNCIL, Role.DPO},
+    ("GET", "/v1/epochs"): {Role.COUNCIL},
+    ("GET", "/v1/epochs/{epoch}/roster"): {Role.COUNCIL},
+    ("POST", "/v1/epochs/{epoch}/commitment"): {Role.COUNCIL},
+    ("POST", "/v1/epochs/{epoch}/share"): {Role.COUNCIL},
+    ("POST", "/v1/log/cosignatures"): {Role.COUNCIL},
     ("GET", "/v1/status"): {Role.ADMIN},
     ("GET", "/v1/session"): set(Role),
 }
@@ -107,6 +112,9 @@ BODIES: dict[str, Any] = {
     "/v1/agents/me/calls/{call}/request-record": {"lane": "agent_request", "statement": STATEMENT},
     "/v1/agreements/check": {"document": "x"},
     "/v1/agreements/dry-run": {"document": "x"},
+    "/v1/epochs/{epoch}/commitment": {"c": "0" * 64, "csig": "-"},
+    "/v1/epochs/{epoch}/share": {"share": "0" * 64},
+    "/v1/log/cosignatures": {"note": "-"},
     "/v1/acts/draft": {"type": "suspend", "agreement": "bv-nord", "body": {}},
     "/v1/agreements/{agreement}/rates": {"document": "{}", "signatures": {"council": "-"}},
     "/v1/acts": {"document": "x", "act": "{}", "signatures": {"council": "-"}},
@@ -145,7 +153,7 @@ async def client_of(api: RunningApi, role: Role, agent: str | None = None) -> ht
 
 def filled(path: str) -> str:
     values = {"agent": HEX, "recording": HEX, "call": "call-1", "purpose": "coaching", "side": "agent", "seg": "1"}
-    values |= {"agreement": "bv-nord", "code": "0"}
+    values |= {"agreement": "bv-nord", "code": "0", "epoch": "2026-W10"}
     values |= {"site": "hamburg", "block": "2026-40", "path": "0/000"}
     return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], path)
 

@@ -21,10 +21,12 @@ from policy.statistics import Bin, CampaignFigures, ChannelFigures, Funnel, Grou
 from policy.terms import Lane, Purpose
 from storage.acts import Acts
 from storage.database import Database
+from storage.epochs import Epochs
 from storage.figures import Answered, What
 from storage.legs import LegEntry, Legs
 from tests.peers.api_server import RunningApi, running_api
 from tests.peers.manual_clock import ManualClock
+from tests.peers.opened_epoch import open_epoch
 from tests.peers.stored import pseudonym
 from tests.unit.policy.green import edited
 
@@ -140,6 +142,11 @@ async def site(config: Config, database: Database) -> AsyncIterator[SiteFolder]:
         yield folder
 
 
+async def books(database: Database, epoch: str = "2026-W11") -> Legs:
+    await open_epoch(Epochs(database), epoch)
+    return Legs(database)
+
+
 async def leg(legs: Legs, agent: int, *, drawn: bool = True) -> LegEntry:
     entry = await legs.enter(
         epoch="2026-W11", pseudonym=pseudonym(agent), rule=2, queue="q", commitment=bytes(32),
@@ -150,7 +157,7 @@ async def leg(legs: Legs, agent: int, *, drawn: bool = True) -> LegEntry:
 
 
 async def fill(database: Database) -> None:
-    legs = Legs(database)
+    legs = await books(database)
     for number in range(36):
         answer = {0: What.YES, 1: What.NO}.get(number % 3) if number < 18 else None
         answered = None if answer is None else Answered("hamburg/fairtap", "dtmf", answer)
@@ -176,9 +183,10 @@ async def code_of(site: SiteFolder, month: Month | None) -> str:
 
 
 async def test_what_cannot_be_told_is_said_so(config: Config, database: Database, site: SiteFolder) -> None:
-    entry = await leg(Legs(database), 1)
+    legs = await books(database)
+    entry = await leg(legs, 1)
     assert await code_of(site, MARCH) == "month-not-told"  # a call of it goes on
-    await Legs(database).out(entry, bytes(32))
+    await legs.out(entry, bytes(32))
     assert (await site.statistics(MARCH)).month == "2026-03"
     assert await code_of(site, MARCH.before) == "no-agreement"
     async with SiteFolder(config, ManualClock(MARCH.told_from - timedelta(seconds=1))) as early:
@@ -192,7 +200,7 @@ async def test_two_questions_an_hour_and_a_year_apart_get_the_same_answer(
     """So there is nothing between two answers: not a leg of another month, not limits that were lowered since."""
     await fill(database)
     before = await site.statistics(MARCH)
-    legs = Legs(database)
+    legs = await books(database, "2026-W14")
     for number in range(30):
         entry = await legs.enter(
             epoch="2026-W14", pseudonym=pseudonym(number % 6), rule=2, queue="q", commitment=bytes(32),

@@ -34,23 +34,23 @@ async def put(site, role, signed, status, **more):
 
 
 async def agreement(site):
-    return (await site.office._ask("GET", "/agreements"))["acts"][0]["agreement"]
+    return (await site.office.ask("GET", "/agreements"))["acts"][0]["agreement"]
 
 
 async def draft(site, percent):
     name = await agreement(site)
-    return (await site.office._ask("GET", f"/agreements/{name}/rates/draft?rates={RULE}={percent}"))["act"]
+    return (await site.office.ask("GET", f"/agreements/{name}/rates/draft?rates={RULE}={percent}"))["act"]
 
 
 async def test_parties_act_on_live_calls(tmp_path):
     async with RunningSite(tmp_path, desks=1) as site:
         desk = site.desks[0]
         talk = await site.recorded_call(desk)
-        first = (await site.office._ask("GET", "/agreements"))["acts"][0]
+        first = (await site.office.ask("GET", "/agreements"))["acts"][0]
 
         lowered = await draft(site, "20")
         await put(site, "council", lowered, 200, document=lowered)
-        current = await site.office._ask("GET", "/agreements/current")
+        current = await site.office.ask("GET", "/agreements/current")
         assert current["rates"][RULE] == "20"
         running = await site.explained(desk, talk.ref)
         assert running is not None and running["outcome"] == "recording"  # rates leave what runs alone
@@ -59,12 +59,12 @@ async def test_parties_act_on_live_calls(tmp_path):
         assert (await put(site, "employer", raised, 422, document=raised))["type"].endswith("not-permitted")
         stale = {"act": first_act(first), "document": first["document"]}
         assert (await put(site, "employer", first_act(first), 409, **stale))["type"].endswith("stale-act")
-        assert (await site.office._ask("GET", "/agreements/current"))["rates"][RULE] == "20"
+        assert (await site.office.ask("GET", "/agreements/current"))["rates"][RULE] == "20"
 
         off = asyncio.create_task(watch_light(desk, talk.ref))
         before = len(talk.agent.line.arrivals)
         at, wall = time.monotonic(), time.time()
-        await site.office._ask("POST", f"/agreements/{first['agreement']}/suspend")
+        await site.office.ask("POST", f"/agreements/{first['agreement']}/suspend")
         assert await asyncio.wait_for(off, 5) - at < 1
         await asyncio.sleep(0.5)
         assert len(talk.agent.line.arrivals) > before  # the call goes on
@@ -72,21 +72,21 @@ async def test_parties_act_on_live_calls(tmp_path):
         await talk.hang_up()
         told = await site.outcome(desk, talk.ref)
         assert (told["outcome"], told["reasons"]) == ("recorded (cut)", ["SUSPENDED"])
-        assert (await site.office._ask("GET", "/agreements/current"))["suspended"] is True
+        assert (await site.office.ask("GET", "/agreements/current"))["suspended"] is True
         ended = next(one["ended"] for one in (await desk.client.recordings())[0]["sides"])
         assert moment(ended) - wall < 1
         assert Kept(site.data, recording).manifest("agent", 1)["end"] == "stopped"
-        acts = (await site.office._ask("GET", "/agreements"))["acts"]
+        acts = (await site.office.ask("GET", "/agreements"))["acts"]
         assert [one["type"] for one in acts] == ["agreement", "rates", "suspend"]
         assert (acts[-1]["session"], acts[-1]["signed_by"]) == ("council", [])
 
 
 async def narrowed(site, role, document, status):
     """Hand in another text of the agreement as a narrowing that this role alone signed."""
-    current = await site.office._ask("GET", "/agreements/current")
+    current = await site.office.ask("GET", "/agreements/current")
     body = {"digest": load(document.encode()).digest, "narrows": current["digest"]}
     draft = {"type": "narrow", "agreement": await agreement(site), "body": body}
-    act = (await site.office._ask("POST", "/acts/draft", draft))["act"]
+    act = (await site.office.ask("POST", "/acts/draft", draft))["act"]
     return await put(site, role, act, status, act=act, document=document)
 
 
@@ -94,7 +94,7 @@ async def test_what_one_party_may_and_may_not_alone_while_a_call_is_recorded(tmp
     async with RunningSite(tmp_path, desks=2) as site:
         desk, other = site.desks
         talk = await site.recorded_call(desk)
-        document = (await site.office._ask("GET", "/agreements"))["acts"][0]["document"].replace(
+        document = (await site.office.ask("GET", "/agreements"))["acts"][0]["document"].replace(
             "version: 1", "version: 2"
         )
 

@@ -47,7 +47,7 @@ class Machines:
             "--config", str(site.folder / "fairtap.toml"), stdout=asyncio.subprocess.PIPE, env=child_environment(),
         )  # fmt: skip
         out, _ = await made.communicate()
-        credential = await site.office._ask("POST", "/ivrs", {"name": "front"})
+        credential = await site.office.ask("POST", "/ivrs", {"name": "front"})
         return cls(site, out.decode().strip(), credential["token"])
 
     async def say(self, token: str, call_id: str, verb: str, body: Mapping[str, object]) -> httpx.Response:

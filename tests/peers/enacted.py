@@ -27,6 +27,7 @@ from storage.consents import Consents, Statement
 from storage.names import AgentId
 from storage.roster import NewAgent
 from tests.peers.manual_clock import ManualClock
+from tests.peers.opened_epoch import OpenBook
 from tests.peers.stored import Folder
 from tests.unit.policy.green import edited
 
@@ -53,8 +54,9 @@ class House:
         acts, consents = Acts(folder.database), Consents(folder.database)
         sounds = {prompt.id: prompt.sha256 for prompt in load(DEMO).consent.prompts}
         site = Site(
-            clock, folder.roster, consents, acts, sounds, protected, asks=dict.fromkeys(sounds, Purpose.COACHING)
-        )
+            clock, folder.roster, consents, acts, sounds, protected,
+            asks=dict.fromkeys(sounds, Purpose.COACHING), book=OpenBook(),
+        )  # fmt: skip
         return cls(folder, clock, acts, consents, site)
 
     @property

@@ -15,8 +15,9 @@ from gateway.call.stage import Stage
 from gateway.config import Config
 from gateway.engine.custody import Custody
 from gateway.engine.engine import Engine
+from gateway.engine.epoch_steps import EpochSteps
 from gateway.engine.ids import Ids
-from gateway.engine.ledger import Entered, HeldShare, Ledger, Wished
+from gateway.engine.ledger import Entered, Ledger, SealedShare, Wished
 from gateway.engine.live_call import LiveCall
 from gateway.engine.protected import ProtectedParties
 from gateway.engine.site import Site
@@ -46,6 +47,7 @@ from storage.legs import Admission, Out, XKind
 from storage.record_codes import RecordCodes
 from storage.roster import NewAgent, Seat
 from tests.peers.manual_clock import ManualClock
+from tests.peers.opened_epoch import OpenBook
 from tests.peers.stored import Folder, enter, open_folder
 from tests.unit.policy.green import SAMPLE_RULE, agreement
 
@@ -124,7 +126,7 @@ class LedgerDouble:
     answers: list[CallerAnswer | None] = field(default_factory=list)
     hold: asyncio.Event | None = None
 
-    async def enter(self, agent, agreements, phase, *, queue, call, wallclock) -> Entered:
+    async def enter(self, agent, agreements, *, queue, call, wallclock) -> Entered:
         entry = await enter(self.folder)
         self.entered.append(call)
         result = EntryResult(entry.entry, SAMPLE_RULE, self.drawn, True, True, False)
@@ -133,7 +135,7 @@ class LedgerDouble:
     async def wish(self, agent, agreements, lane, *, call, wallclock) -> Wished | None:
         return await self.books.wish(agent, agreements, lane, call=call, wallclock=wallclock)
 
-    async def enter_x(self, agreement, kind: XKind, wallclock) -> None:
+    async def enter_x(self, agreements, kind: XKind, wallclock) -> None:
         self.x.append(kind)
 
     async def leave(self, entered, told_as: str, reasons, manifests, answer: CallerAnswer | None) -> Out:
@@ -142,6 +144,10 @@ class LedgerDouble:
             return await self.books.leave(entered, told_as, reasons, manifests, answer)
         self.answers.append(answer)
         return Out.HIT
+
+
+async def published(origin: str) -> None:
+    """The log isn't read here."""
 
 
 class EngineBench:
@@ -156,6 +162,7 @@ class EngineBench:
     site: Site
     ledger: LedgerDouble
     custody: Custody
+    epochs: EpochSteps
 
     @classmethod
     async def make(cls, root: Path, placement: str = "phones") -> "EngineBench":
@@ -167,12 +174,16 @@ class EngineBench:
         consents = Consents(folder.database)
         self.site = Site(
             clock=self.clock, roster=folder.roster, consents=consents, acts=Acts(folder.database), sounds={},
-            protected=ProtectedParties(b"k" * 32, frozenset()),
+            protected=ProtectedParties(b"k" * 32, frozenset()), book=OpenBook(),
         )  # fmt: skip
-        self.ledger = LedgerDouble(folder, Ledger(folder.legs, "hamburg/fairtap", HeldShare("hamburg/fairtap")))
+        self.epochs = EpochSteps(
+            folder.epochs, book=self.site.book, site=self.site, clock=self.clock, name="hamburg",
+            key=folder.key.verify_key, publish=published, recordings=folder.recordings,
+        )  # fmt: skip
+        self.ledger = LedgerDouble(folder, Ledger("hamburg", folder.legs, folder.epochs, self.site.book, SealedShare()))
         self.custody = Custody(
             recordings=folder.recordings, decisions=Decisions(folder.database), consents=consents,
-            codes=RecordCodes(folder.database, bytes(32)), key=folder.key, origin="hamburg/fairtap", clock=self.clock,
+            codes=RecordCodes(folder.database, bytes(32)), key=folder.key, clock=self.clock,
             settle=self.worker.send, changed=lambda agent, recording: None,
         )  # fmt: skip
         config = Config.model_validate({"site": {"data_dir": root}, "sip": {"identity": {"placement": placement}}})

@@ -23,6 +23,7 @@ from demo import staff
 from demo.agents import Desk
 from demo.agreement import CONSENT_KEY, QUEUE
 from demo.control import find_call
+from demo.council_desk import CouncilDesk
 from demo.g711 import RATE, Samples
 from demo.house import LOG, Addresses, House, find_addresses
 from demo.keys import PARTIES, new_keys
@@ -39,6 +40,8 @@ PROMPT = "ask-en-1"
 SMALLEST_GROUP = 8
 """The demo's agreement draws in no smaller group."""
 CALLER_PORT = 5070
+EPOCHS_AHEAD = 2
+"""This one and the next: no test outlasts both."""
 MOST_TRIES = 16
 FULL = frozenset({"CEILING", "AGENT_CAP"})
 """Reasons for which a leg that was drawn counts as not drawn."""
@@ -315,6 +318,8 @@ class RunningSite:
         await self.office.sign_in_council()
         await self.office.activate(PROMPT, Catalogue().sounds[PROMPT].sha256, self._agreed)
         await self._seat_agents()
+        self.council = CouncilDesk(self.office, parties["council"].keys.signing, self._clock)
+        await self.council.open_epochs(EPOCHS_AHEAD)
 
     def _prepare(self) -> None:
         """Room for what has to stand before the gateway starts."""

@@ -1,7 +1,8 @@
 """A data folder with everything that storage keeps, and a writer that stands in for a media worker."""
 
+import asyncio
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from policy.terms import Lane, Purpose, Side
 from storage import gateway_key
 from storage.blobs import LocalBlobs
 from storage.database import Database
+from storage.epochs import Epochs
 from storage.legs import LegEntry, Legs
 from storage.log import wal
 from storage.names import AgentId, SegmentKey
@@ -21,6 +23,7 @@ from storage.recordings import Begin, Recordings, SealFacts
 from storage.roster import NewAgent, Roster
 from storage.sealing import Sealer
 from storage.vault import LocalVault, Secret
+from tests.peers.opened_epoch import open_epoch
 
 AT = datetime(2026, 4, 6, 9, 30, 15, 123456, tzinfo=UTC)
 DAY = date(2026, 4, 6)
@@ -40,8 +43,10 @@ class Folder:
     key: SigningKey
     sealer: Sealer
     recordings: Recordings
+    epochs: Epochs
     legs: Legs
     roster: Roster
+    opening: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 async def open_folder(root: Path, url: str = "", *, migrate: bool = True) -> Folder:
@@ -53,7 +58,8 @@ async def open_folder(root: Path, url: str = "", *, migrate: bool = True) -> Fol
     key = gateway_key.load_or_create(root)
     vkey = gateway_key.vkey("hamburg", key.verify_key)
     sealer = Sealer(LocalBlobs(root), LocalVault(root), key, gateway=vkey, build=BUILD)
-    return Folder(root, database, key, sealer, Recordings(database, sealer), Legs(database), Roster(database))
+    recordings, epochs, legs = Recordings(database, sealer), Epochs(database), Legs(database)
+    return Folder(root, database, key, sealer, recordings, epochs, legs, Roster(database))
 
 
 class WorkerSide:
@@ -105,7 +111,9 @@ def pseudonym(number: int) -> str:
 
 
 async def enter(folder: Folder, agent: int = 1, *, rule: int = 0, epoch: str = EPOCH, day: date = DAY) -> LegEntry:
-    """One more leg of the agent with this number."""
+    """One more leg of the agent with this number, in an epoch that is opened with the first."""
+    async with folder.opening:
+        await open_epoch(folder.epochs, epoch)
     return await folder.legs.enter(
         epoch=epoch, pseudonym=pseudonym(agent), rule=rule, queue="service", commitment=bytes(32), day=day
     )

@@ -9,10 +9,8 @@ import sys
 import pytest
 
 from storage.blobs import Kind, LocalBlobs
-from storage.database import Database
-from storage.legs import Legs
 from storage.names import SegmentKey
-from tests.peers.stored import DAY, EPOCH, pseudonym
+from tests.peers.stored import enter, open_folder, pseudonym
 
 REC = "ab" * 16
 
@@ -38,18 +36,14 @@ while True:
 
 ENTERER = """
 import asyncio, sys
-from storage.database import Database
-from storage.legs import Legs
-from tests.peers.stored import DAY, EPOCH, pseudonym
+from pathlib import Path
+from tests.peers.stored import enter, open_folder
 async def main():
-    database = await Database.open(sys.argv[1])
-    await database.migrate()
-    legs = Legs(database)
+    folder = await open_folder(Path(sys.argv[1]))
+    await enter(folder, 2)
     async def one():
         while True:
-            leg = await legs.enter(
-                epoch=EPOCH, pseudonym=pseudonym(1), rule=0, queue="q", commitment=bytes(32), day=DAY
-            )
+            leg = await enter(folder)
             print(leg.n, flush=True)
     await asyncio.gather(*(one() for _ in range(5)))
 asyncio.run(main())
@@ -75,12 +69,9 @@ def test_appended_bytes_survive_their_writer(tmp_path, root):
 
 
 async def test_counters_go_on_dense_after_their_writer_was_killed(tmp_path, root):
-    url = f"sqlite:///{tmp_path}/fairtap.db"
-    acknowledged = await asyncio.to_thread(killed_after, 60, ENTERER, url, cwd=root)
-    database = await Database.open(url)
-    legs = Legs(database)
-    numbers = [leg.n for leg in await legs.without_out()]
+    acknowledged = await asyncio.to_thread(killed_after, 60, ENTERER, tmp_path, cwd=root)
+    folder = await open_folder(tmp_path)
+    numbers = [leg.n for leg in await folder.legs.without_out() if leg.pseudonym == pseudonym(1)]
     assert numbers == list(range(1, len(numbers) + 1)) and len(numbers) >= acknowledged
-    leg = await legs.enter(epoch=EPOCH, pseudonym=pseudonym(1), rule=0, queue="q", commitment=bytes(32), day=DAY)
-    assert leg.n == len(numbers) + 1
-    await database.close()
+    assert (await enter(folder)).n == len(numbers) + 1
+    await folder.database.close()

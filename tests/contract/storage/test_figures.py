@@ -14,7 +14,8 @@ from storage.legs import LegEntry
 from storage.names import SegmentKey
 from storage.recordings import State
 from storage.tables import figures
-from tests.peers.stored import AT, DAY, EPOCH, ORIGIN, Folder, begin, open_side, pseudonym
+from tests.peers.opened_epoch import open_epoch
+from tests.peers.stored import AT, DAY, ORIGIN, Folder, begin, open_side, pseudonym
 
 ALWAYS = Rule(Lane.SAMPLE, Purpose.COACHING, 1_000_000, 0)
 NAME = "sample/regular/team-a"
@@ -23,9 +24,15 @@ FIRST, AFTER = date(2026, 4, 1), date(2026, 5, 1)
 YES, NO = Answered(ORIGIN, "dtmf", What.YES), Answered(ORIGIN, "agent_key", What.NO)
 
 
+def week_of(day: date) -> str:
+    return f"{day:%G-W%V}"
+
+
 async def entered(folder: Folder, agent: int = 1, *, day: date = DAY, name: str | None = NAME, drawn=True) -> LegEntry:
+    epoch = week_of(day)
+    await open_epoch(folder.epochs, epoch)
     leg = await folder.legs.enter(
-        epoch=EPOCH, pseudonym=pseudonym(agent), rule=0, queue="q", commitment=M, day=day, rule_name=name
+        epoch=epoch, pseudonym=pseudonym(agent), rule=0, queue="q", commitment=M, day=day, rule_name=name
     )
     await folder.legs.admit(leg, drawn=drawn, rule=ALWAYS, agreements=())
     return leg
@@ -98,7 +105,9 @@ async def test_a_month_is_its_local_days_and_nothing_else(folder):
     counts = await Figures(folder.database).of(FIRST, AFTER)
     assert counts is not None
     assert set(counts.legs) == {
-        LegCount(NAME, EPOCH, pseudonym(1), "hit", 2), LegCount(NAME, EPOCH, pseudonym(2), "no", 1),
+        LegCount(NAME, week_of(FIRST), pseudonym(1), "hit", 1),
+        LegCount(NAME, week_of(AFTER), pseudonym(1), "hit", 1),
+        LegCount(NAME, week_of(FIRST), pseudonym(2), "no", 1),
     }  # fmt: skip
     assert counts.answers == (AnswerCount(NAME, "hamburg", "dtmf", "yes", 2),)
 

@@ -16,7 +16,8 @@ from storage.database import Database
 from storage.errors import EntryState, EntryUnknown
 from storage.legs import Admission, EntryKind, Legs, Out, XKind
 from storage.tables import legs as legs_table
-from tests.peers.stored import DAY, EPOCH, enter, pseudonym
+from tests.peers.opened_epoch import open_epoch
+from tests.peers.stored import DAY, EPOCH, ORIGIN, enter, pseudonym
 
 ASKED = Lane.CUSTOMER_REQUEST
 RULE = Rule(Lane.SAMPLE, Purpose.COACHING, 300_000, 0)
@@ -39,21 +40,6 @@ async def admit(folder, leg, drawn=True, rule=ALWAYS, terms=()):
     return await folder.legs.admit(leg, drawn=drawn, rule=rule, agreements=terms)
 
 
-async def test_an_epochs_secrets_are_made_once(folder, url):
-    first = await folder.legs.epoch(EPOCH, DAY)
-    assert await folder.legs.epoch(EPOCH, DAY + timedelta(days=1)) == first
-    other = await folder.legs.epoch("2026-W16", DAY)
-    assert len({first.host, first.council, other.host, other.council}) == 4 and len(first.host) == 32
-    assert first.host.hex() not in repr(first) and str(first.host) not in repr(first)
-    again = await Database.open(url)
-    assert await Legs(again).epoch(EPOCH, DAY) == first
-    await again.close()
-
-
-async def test_epochs_raced_for_are_one(folder):
-    assert len(set(await asyncio.gather(*(folder.legs.epoch(EPOCH, DAY) for _ in range(10))))) == 1
-
-
 async def test_counters_are_dense_per_agent_epoch_and_kind(folder, url):
     entered = await asyncio.gather(*(enter(folder, number % 3) for number in range(30)))
     for agent in range(3):
@@ -61,11 +47,12 @@ async def test_counters_are_dense_per_agent_epoch_and_kind(folder, url):
     assert [leg.entry for leg in entered] == sorted({leg.entry for leg in entered})
     assert (await enter(folder, 1, epoch="2026-W16")).n == 1
     wish = await folder.legs.enter_wish(
-        epoch=EPOCH, pseudonym=pseudonym(1), commitment=M, day=DAY, lane=Lane.CUSTOMER_REQUEST
+        origin=ORIGIN, epoch=EPOCH, pseudonym=pseudonym(1), commitment=M, day=DAY, lane=Lane.CUSTOMER_REQUEST
     )
     assert (wish.kind, wish.n) == (EntryKind.WISH, 1)
     again = await Database.open(url)  # a restart goes on where the counter stood
-    leg = await Legs(again).enter(epoch=EPOCH, pseudonym=pseudonym(1), rule=0, queue="q", commitment=M, day=DAY)
+    legs = Legs(again)
+    leg = await legs.enter(epoch=EPOCH, pseudonym=pseudonym(1), rule=0, queue="q", commitment=M, day=DAY)
     assert leg.n == 11
     await again.close()
 
@@ -73,7 +60,7 @@ async def test_counters_are_dense_per_agent_epoch_and_kind(folder, url):
 async def test_an_entry_gets_one_out_that_says_what_was_admitted(folder):
     hit, no, cap = [await enter(folder, number) for number in (1, 2, 1)]
     wish = await folder.legs.enter_wish(
-        epoch=EPOCH, pseudonym=pseudonym(1), commitment=M, day=DAY, lane=Lane.CUSTOMER_REQUEST
+        origin=ORIGIN, epoch=EPOCH, pseudonym=pseudonym(1), commitment=M, day=DAY, lane=Lane.CUSTOMER_REQUEST
     )
     with pytest.raises(EntryState, match="admitted"):
         await folder.legs.out(hit, M)
@@ -99,7 +86,7 @@ async def test_outs_raced_for_are_one(folder):
 async def test_what_lacks_its_out_is_listed_for_a_restart(folder, url):
     done, admitted, entered = [await enter(folder) for _ in range(3)]
     wish = await folder.legs.enter_wish(
-        epoch=EPOCH, pseudonym=pseudonym(1), commitment=M, day=DAY, lane=Lane.CUSTOMER_REQUEST
+        origin=ORIGIN, epoch=EPOCH, pseudonym=pseudonym(1), commitment=M, day=DAY, lane=Lane.CUSTOMER_REQUEST
     )
     await folder.legs.enter_x(EPOCH, XKind.PROTECTED)
     for leg in (done, admitted):
@@ -154,7 +141,7 @@ async def test_admitting_again_answers_alike_and_counts_once(folder):
 
 async def test_a_wish_is_not_admitted(folder):
     wish = await folder.legs.enter_wish(
-        epoch=EPOCH, pseudonym=pseudonym(1), commitment=M, day=DAY, lane=Lane.CUSTOMER_REQUEST
+        origin=ORIGIN, epoch=EPOCH, pseudonym=pseudonym(1), commitment=M, day=DAY, lane=Lane.CUSTOMER_REQUEST
     )
     with pytest.raises(EntryUnknown):
         await admit(folder, wish)
@@ -253,17 +240,36 @@ async def test_the_table_has_room_for_nothing_else(folder):
     columns = await folder.database.read(
         lambda connection: {column["name"] for column in inspect(connection).get_columns("legs")}
     )
-    assert columns == {"id", "kind", "e", "a", "n", "r", "q", "c", "k", "day", "admission", "o", "m", "rule"}
+    assert columns == {
+        "id",
+        "kind",
+        "e",
+        "a",
+        "n",
+        "r",
+        "q",
+        "c",
+        "k",
+        "day",
+        "admission",
+        "o",
+        "m",
+        "rule",
+        "origin",
+        "i",
+        "out_i",
+    }
+    await open_epoch(folder.epochs, EPOCH)
     await folder.legs.enter_x(EPOCH, XKind.PROTECTED)
     rows = await folder.database.read(lambda connection: connection.execute(select(legs_table)).all())
-    assert [value for value in rows[0] if value is not None] == [1, "x", EPOCH, "protected"]
+    assert [value for value in rows[0] if value is not None][:4] == [1, "x", EPOCH, "protected"]
 
 
 @pytest.mark.parametrize("bad", ["", "x" * 32, "A" * 32, "0" * 31])
 async def test_other_pseudonyms_and_commitments_are_refused(folder, bad):
     with pytest.raises(EntryUnknown):
-        await folder.legs.enter_wish(epoch=EPOCH, pseudonym=bad, commitment=M, day=DAY, lane=ASKED)
+        await folder.legs.enter_wish(origin=ORIGIN, epoch=EPOCH, pseudonym=bad, commitment=M, day=DAY, lane=ASKED)
     with pytest.raises(EntryState):
         await folder.legs.enter_wish(
-            epoch=EPOCH, pseudonym=pseudonym(1), commitment=M[:-1], day=DAY, lane=Lane.CUSTOMER_REQUEST
+            origin=ORIGIN, epoch=EPOCH, pseudonym=pseudonym(1), commitment=M[:-1], day=DAY, lane=Lane.CUSTOMER_REQUEST
         )

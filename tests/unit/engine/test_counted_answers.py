@@ -1,22 +1,25 @@
 """What a leg leaves for the statistics: the caller's last word, and nothing that tells silence from an agent's no."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
 from sqlalchemy import select
 
 from gateway.call.model import SipCallId
-from gateway.engine.ledger import HeldShare, Ledger
+from gateway.engine.ledger import Ledger, SealedShare
 from gateway.media.plane import DigitHeard, FlowId, PlayEnded
 from policy.decision import CallerAnswer, ConsentState, Reason, Side
-from policy.terms import Phase
 from storage.figures import Figures
 from storage.legs import EntryKind
 from storage.tables import figures, legs, metadata
 from tests.peers.engine_bench import PAGE
+from tests.peers.opened_epoch import opened_book
 from tests.unit.policy.green import agreement
 
 NOW = datetime(2026, 3, 4, 9, 30, tzinfo=UTC)
+GROUND = {"agents", "alembic_version", "epochs", "cosignatures", "logs"}
+"""What is there before the leg."""
 YES, NO, UNSET = ConsentState.YES, ConsentState.NO, ConsentState.UNSET
 
 
@@ -88,24 +91,30 @@ async def test_silence_and_an_agents_no_leave_the_same(bench, world, why):
     assert why in live.call.leg.told_reasons()
     assert await over(bench) == [None]
     # whatever is durable: nothing but the leg's own entry, which is as any other's
-    query = {
-        name: select(table)
-        for name, table in metadata.tables.items()
-        if name not in ("agents", "alembic_version", "logs")
-    }
+    query = {name: select(table) for name, table in metadata.tables.items() if name not in GROUND}
     filled = await bench.folder.database.read(
         lambda connection: {name: len(connection.execute(one).all()) for name, one in query.items()}
     )
-    assert {name: count for name, count in filled.items() if count} == {"legs": 1}
+    assert {name: count for name, count in filled.items() if count} == {
+        "legs": 1,
+        "log_wal": 3,
+    }  # `ecommit`, `eopen`, `call`
 
 
 # --- in the books -----------------------------------------------------------------------------------------------------
 
 
+async def opened(bench, group: str = "team-a") -> Ledger:
+    agent = replace(await bench.folder.roster.get(bench.agent), group=group)
+    book = await opened_book(bench.folder.epochs, "2026-W10", [agent])
+    return Ledger("hamburg", bench.folder.legs, bench.folder.epochs, book, SealedShare())
+
+
 async def entered(bench, ledger: Ledger, terms):
     agent = await bench.folder.roster.get(bench.agent)
     for _ in range(50):
-        leg = await ledger.enter(agent, (terms,), Phase.REGULAR, queue="service-gas", call="c", wallclock=NOW)
+        leg = await ledger.enter(agent, (terms,), queue="service-gas", call="c", wallclock=NOW)
+        assert leg is not None
         if leg.admission.out == "hit":
             return leg
         await ledger.leave(leg, "not_recorded", (), (), CallerAnswer(YES, "dtmf"))
@@ -125,7 +134,7 @@ async def entered(bench, ledger: Ledger, terms):
 async def test_an_answer_is_counted_under_site_month_and_rule(bench, answer, counted):
     rates = [{"group": "team-a", "phase": "regular", "percent": "20"}]
     terms = agreement(demo="yes", lanes__campaigns=[], lanes__sample__rates=rates)
-    ledger = Ledger(bench.folder.legs, "hamburg/fairtap", HeldShare("hamburg/fairtap"))
+    ledger = await opened(bench)
     leg = await entered(bench, ledger, terms)
     await ledger.leave(leg, "not_recorded", (), (), answer)
     rows = await bench.folder.database.read(lambda connection: connection.execute(select(figures)).all())
@@ -139,10 +148,11 @@ async def test_an_answer_is_counted_under_site_month_and_rule(bench, answer, cou
 
 async def test_a_leg_under_no_rule_has_no_name_in_the_books(bench):
     terms = agreement(demo="yes", lanes__campaigns=[])
-    ledger = Ledger(bench.folder.legs, "hamburg/fairtap", HeldShare("hamburg/fairtap"))
+    ledger = await opened(bench, group="team-z")
     agent = await bench.folder.roster.get(bench.agent)
     object.__setattr__(agent, "group", "team-z")
-    leg = await ledger.enter(agent, (terms,), Phase.REGULAR, queue="service-gas", call="c", wallclock=NOW)
+    leg = await ledger.enter(agent, (terms,), queue="service-gas", call="c", wallclock=NOW)
+    assert leg is not None
     await ledger.leave(leg, "not_recorded", (), (), CallerAnswer(NO, "agent_key"))
     found = await bench.folder.database.read(lambda connection: connection.execute(select(legs.c.rule)).scalars().all())
     assert found == [None]

@@ -10,6 +10,7 @@ from crypto.sshsig import sign
 from gateway.call.stage import Stage
 from gateway.control import protocol as p
 from gateway.engine.commands import Commands
+from gateway.engine.epoch_commands import EpochCommands
 from gateway.engine.errors import Refused
 from policy.decision import Purpose, Side
 from policy.statements import CALL_CONSENT_NAMESPACE, CALLER_CONSENT_NAMESPACE, CallConsent, CallerConsent
@@ -17,7 +18,7 @@ from policy.statements import CALL_CONSENT_NAMESPACE, CALLER_CONSENT_NAMESPACE, 
 
 @pytest.fixture
 def commands(bench) -> Commands:
-    return Commands(bench.engine)
+    return Commands(bench.engine, EpochCommands(bench.epochs, bench.folder.epochs))
 
 
 async def told_to_others(bench, commands, how) -> list[dict]:

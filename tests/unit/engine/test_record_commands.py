@@ -10,6 +10,7 @@ from crypto.x25519 import Identity
 from gateway.call.code_reading import READING
 from gateway.control import protocol as p
 from gateway.engine.commands import Commands
+from gateway.engine.epoch_commands import EpochCommands
 from gateway.engine.errors import Refused
 from gateway.events import RecordCode
 from gateway.media.plane import Discarded, Play, StopPlay
@@ -24,7 +25,7 @@ REC = "4" * 32
 
 @pytest.fixture
 def commands(bench) -> Commands:
-    return Commands(bench.engine)
+    return Commands(bench.engine, EpochCommands(bench.epochs, bench.folder.epochs))
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from gateway.call.model import SipCallId
 from gateway.call.stage import Stage
 from gateway.control import protocol as p
 from gateway.engine.commands import Commands
+from gateway.engine.epoch_commands import EpochCommands
 from gateway.engine.errors import Refused
 from gateway.media.plane import DigitHeard, FlowId, PlayEnded, Quorum, Record
 from policy.decision import Purpose
@@ -33,7 +34,8 @@ class Requests:
     """The engine, its commands, and an agent who signs."""
 
     def __init__(self, bench) -> None:
-        self.bench, self.commands, self.key = bench, Commands(bench.engine), SigningKey.generate()
+        self.bench, self.key = bench, SigningKey.generate()
+        self.commands = Commands(bench.engine, EpochCommands(bench.epochs, bench.folder.epochs))
         object.__setattr__(bench.site.agents[bench.agent], "signing_key", self.key.verify_key.line())
         self.agree()
         bench.ledger.drawn = False

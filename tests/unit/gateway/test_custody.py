@@ -96,7 +96,6 @@ class Bench:
             consents=self.consents,
             codes=RecordCodes(self.folder.database, bytes(32)),
             key=self.folder.key,
-            origin="hamburg/fairtap",
             clock=self.clock,
             settle=lambda worker, settled: self.settled.put_nowait((worker, settled)),
             changed=lambda agent, recording: self.changed.append((agent, recording)),

@@ -23,7 +23,7 @@ def keeper(bench):
 
 async def test_an_end_is_warned_of_once_on_its_day(tmp_path):
     bench = await EngineBench.make(tmp_path)
-    jobs = Jobs(bench.engine, bench.engine.site.consents, tmp_path / "run", keeper(bench), 60)
+    jobs = Jobs(bench.engine, bench.engine.site.consents, tmp_path / "run", bench.epochs, keeper(bench), 60)
     heard = bench.bus.subscribe()
     agreement = bench.site.agreement
     assert agreement is not None

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from math import ceil
@@ -10,18 +11,22 @@ from math import ceil
 import pytest
 from sqlalchemy import select
 
-from gateway.engine.ledger import Entered, HeldShare, Ledger
+from crypto.merkle import leaf_hash
+from gateway.engine.epoch_book import EpochBook
+from gateway.engine.ledger import CouncilShare, Entered, Ledger, SealedShare
 from policy.agreement.schema import Agreement
 from policy.decision import Lane, Rule
 from policy.terms import Phase
+from storage.epochs import StoredEpoch
 from storage.errors import EntryState, StorageUnavailable
-from storage.legs import EpochSecrets, Out, XKind
+from storage.legs import Out, XKind
 from storage.roster import Agent
-from storage.tables import legs
+from storage.tables import legs, log_wal
+from tests.peers.opened_epoch import opened_book
 from tests.peers.stored import Folder, add_agent
 from tests.unit.policy.green import agreement
 
-ORIGIN = "hamburg/fairtap"
+ORIGIN = "hamburg/fairtap/2026-01"
 NOW = datetime(2026, 3, 4, 9, 30, tzinfo=UTC)
 WEEK, TODAY = "2026-W10", date(2026, 3, 4)
 CALL = "00112233aabbccdd"
@@ -31,9 +36,24 @@ RATES = [
 ]
 
 
+class Booked(Ledger):
+    """The epoch is opened before the first leg, with everybody hired until then on its roster."""
+
+    def __init__(self, folder: Folder, share: CouncilShare | None = None, phase: Phase = Phase.ONBOARDING) -> None:
+        self.folder, self.book, self.phase, self._opening = folder, EpochBook(), phase, asyncio.Lock()
+        super().__init__("hamburg", folder.legs, folder.epochs, self.book, share or SealedShare())
+
+    async def open(self) -> None:
+        async with self._opening:
+            rows = self.book.rows or await self.folder.epochs.live()
+            if not rows:
+                rows = (await opened_book(self.folder.epochs, WEEK, await self.folder.roster.list(), self.phase)).rows
+            self.book.rows = rows
+
+
 @pytest.fixture
-def ledger(folder) -> Ledger:
-    return Ledger(folder.legs, ORIGIN, HeldShare(ORIGIN))
+def ledger(folder) -> Booked:
+    return Booked(folder)
 
 
 @pytest.fixture
@@ -48,15 +68,17 @@ async def agent_of(folder: Folder) -> Agent:
 
 
 async def entering(
-    ledger: Ledger,
+    ledger: Booked,
     agent: Agent,
     terms: Agreement,
     at: datetime = NOW,
-    phase: Phase = Phase.ONBOARDING,
     queue: str | None = "service-gas",
 ) -> Entered:
+    await ledger.open()
     async with asyncio.timeout(5):
-        return await ledger.enter(agent, (terms,), phase, queue=queue, call=CALL, wallclock=at)
+        entered = await ledger.enter(agent, (terms,), queue=queue, call=CALL, wallclock=at)
+    assert entered is not None
+    return entered
 
 
 # --- the draw, from crypto.md §4 and nothing of ours -----------------------------------------------------------------
@@ -70,10 +92,11 @@ def mac(key: bytes, message: bytes) -> bytes:
     return hmac.new(key, message, hashlib.sha256).digest()
 
 
-def is_drawn(secrets: EpochSecrets, salt: bytes, n: int, percent: int) -> bool:
+def is_drawn(secrets: StoredEpoch, salt: bytes, n: int, percent: int) -> bool:
     a = mac(salt, lp("fairtap/v1/agent-pseudonym", ORIGIN, secrets.name))[:16].hex()
     outputs = b""
     for role, share in (("host", secrets.host), ("council", secrets.council)):
+        assert share is not None
         key = mac(share, lp("fairtap/v1/agent-key", role, ORIGIN, secrets.name, a))
         outputs += mac(key, lp("fairtap/v1/draw") + n.to_bytes(8, "big"))
     u = int.from_bytes(hashlib.sha256(lp("fairtap/v1/u") + outputs).digest()[:8], "big")
@@ -91,7 +114,7 @@ async def test_draw_ceiling_and_caps_are_what_anybody_recomputes(folder, ledger,
         for number in range(36)
         for agent in agents
     ]
-    secrets = await folder.legs.epoch(WEEK, TODAY)
+    secrets = await folder.epochs.get(WEEK)
     hits = 0
     kept: dict[tuple[str, date], int] = {}
     numbers = dict.fromkeys([agent.id for agent in agents], 0)
@@ -119,7 +142,7 @@ async def test_draw_ceiling_and_caps_are_what_anybody_recomputes(folder, ledger,
 async def test_legs_that_come_at_once_are_admitted_in_log_order(folder, ledger, terms):
     agents = [await agent_of(folder) for _ in range(8)]
     entered = await asyncio.gather(*(entering(ledger, agent, terms) for agent in agents for _ in range(3)))
-    secrets = await folder.legs.epoch(WEEK, TODAY)
+    secrets = await folder.epochs.get(WEEK)
     salts = {mac(agent.salt, lp("fairtap/v1/agent-pseudonym", ORIGIN, WEEK))[:16].hex(): agent.salt for agent in agents}
     hits = 0
     for total, leg in enumerate(sorted(entered, key=lambda leg: leg.entry.entry), start=1):
@@ -130,9 +153,10 @@ async def test_legs_that_come_at_once_are_admitted_in_log_order(folder, ledger, 
 
 
 async def test_the_rule_is_the_group_s_and_the_phase_s(folder, ledger, terms):
-    agent = await agent_of(folder)
-    regular = await entering(ledger, agent, terms, phase=Phase.REGULAR)
-    onboarding = await entering(ledger, agent, terms)
+    onboarding = await entering(ledger, await agent_of(folder), terms)
+    row = ledger.book.rows[WEEK]
+    ledger.book.rows[WEEK] = replace(row, roster=tuple(replace(leaf, phase=Phase.REGULAR) for leaf in row.roster))
+    regular = await entering(ledger, await folder.roster.get((await folder.roster.list())[0].id), terms)
     assert (regular.result.rule, onboarding.result.rule) == (
         Rule(Lane.SAMPLE, terms.lanes.sample.purpose, 200_000, 1) if terms.lanes.sample else None,
         Rule(Lane.SAMPLE, terms.lanes.sample.purpose, 500_000, 0) if terms.lanes.sample else None,
@@ -141,20 +165,24 @@ async def test_the_rule_is_the_group_s_and_the_phase_s(folder, ledger, terms):
 
 async def test_a_leg_under_no_rule_is_entered_and_never_drawn(folder, ledger):
     terms = agreement(lanes__campaigns=[], lanes__sample__rates=RATES[:1])
-    leg = await entering(ledger, await agent_of(folder), terms, phase=Phase.REGULAR)
+    ledger.phase = Phase.REGULAR
+    leg = await entering(ledger, await agent_of(folder), terms)
     assert (leg.result.rule, leg.result.drawn, leg.entry.rule, leg.admission.out) == (None, False, None, Out.NO)
 
 
 async def test_the_share_is_asked_with_epoch_pseudonym_and_counter(folder, terms):
     asked = []
 
-    class Share(HeldShare):
+    class Share(SealedShare):
         async def draw(self, epoch, agent, n, entry_hash):
             asked.append((epoch.name, agent, n, entry_hash))
             return await super().draw(epoch, agent, n, entry_hash)
 
-    leg = await entering(Ledger(folder.legs, ORIGIN, Share(ORIGIN)), await agent_of(folder), terms)
-    assert asked == [(WEEK, leg.entry.pseudonym, 1, leg.entry.entry.to_bytes(8, "big"))]
+    leg = await entering(Booked(folder, Share()), await agent_of(folder), terms)
+    query = select(log_wal.c.leaf).where(log_wal.c.idx == leg.entry.index)
+    leaf = bytes(await folder.database.read(lambda connection: connection.execute(query).scalar_one()))
+    assert b'"t":"call"' in leaf
+    assert asked == [(WEEK, leg.entry.pseudonym, 1, leaf_hash(leaf))]
 
 
 async def rows(folder: Folder) -> list[dict[str, object]]:
@@ -191,12 +219,14 @@ async def test_a_leg_has_one_out(folder, ledger, terms):
 
 
 async def test_legs_without_agent_are_only_counted(folder, ledger, terms):
-    await ledger.enter_x(terms, XKind.UNCLAIMED, NOW)
-    await ledger.enter_x(terms, XKind.UNCLAIMED, NOW)
-    await ledger.enter_x(terms, XKind.PROTECTED, NOW)
+    await ledger.enter_x((terms,), XKind.UNCLAIMED, NOW)  # dark
+    await ledger.open()
+    await ledger.enter_x((terms,), XKind.UNCLAIMED, NOW)
+    await ledger.enter_x((terms,), XKind.UNCLAIMED, NOW)
+    await ledger.enter_x((terms,), XKind.PROTECTED, NOW)
     assert (await folder.legs.counts(WEEK)).x == {XKind.UNCLAIMED: 2, XKind.PROTECTED: 1}
     await ledger.note_leftovers()
-    assert await ledger.close_leftovers(terms, TODAY) == 0
+    assert await ledger.close_leftovers(terms) == 0
 
 
 # --- what was left open ----------------------------------------------------------------------------------------------
@@ -208,21 +238,20 @@ async def test_leftovers_are_closed_and_what_runs_is_not(folder, ledger, terms):
     await ledger.leave(over, "recorded", (), ())
     await ledger.note_leftovers()
     running = await entering(ledger, agent, terms)
-    assert await ledger.close_leftovers(terms, TODAY) == 1
+    assert await ledger.close_leftovers(terms) == 1
     assert [entry.entry for entry in await folder.legs.without_out()] == [running.entry.entry]
     assert (await rows(folder))[1]["o"] == left.admission.out.value
     await ledger.leave(running, "recorded", (), ())
     await ledger.note_leftovers()
-    assert await ledger.close_leftovers(terms, TODAY) == 0
+    assert await ledger.close_leftovers(terms) == 0
 
 
 class Gone(Exception):
     """The process died here."""
 
 
-class DyingShare(HeldShare):
-    def __init__(self, origin: str, error: Exception) -> None:
-        super().__init__(origin)
+class DyingShare(SealedShare):
+    def __init__(self, error: Exception) -> None:
         self.error: Exception | None = error
 
     async def draw(self, epoch, agent, n, entry_hash):
@@ -235,10 +264,10 @@ async def test_a_crash_before_the_admission_changes_no_draw(folder, ledger, term
     agent = await agent_of(folder)
     for _ in range(20):
         with pytest.raises(Gone):
-            await entering(Ledger(folder.legs, ORIGIN, DyingShare(ORIGIN, Gone())), agent, terms)
+            await entering(Booked(folder, DyingShare(Gone())), agent, terms)
     await ledger.note_leftovers()
-    assert await ledger.close_leftovers(terms, TODAY) == 20
-    secrets = await folder.legs.epoch(WEEK, TODAY)
+    assert await ledger.close_leftovers(terms) == 20
+    secrets = await folder.epochs.get(WEEK)
     hits = 0
     for n, row in enumerate(await rows(folder), start=1):
         drawn = is_drawn(secrets, agent.salt, n, 50)
@@ -250,25 +279,25 @@ async def test_a_crash_before_the_admission_changes_no_draw(folder, ledger, term
 
 async def test_without_an_agreement_leftovers_are_closed_undrawn(folder, ledger, terms):
     with pytest.raises(Gone):
-        await entering(Ledger(folder.legs, ORIGIN, DyingShare(ORIGIN, Gone())), await agent_of(folder), terms)
+        await entering(Booked(folder, DyingShare(Gone())), await agent_of(folder), terms)
     await ledger.note_leftovers()
-    assert await ledger.close_leftovers(None, TODAY) == 1
+    assert await ledger.close_leftovers(None) == 1
     assert [row["o"] for row in await rows(folder)] == ["no"]
 
 
 async def test_a_wish_that_was_left_open_keeps_nothing_else_open(folder, ledger, terms):
     await folder.legs.enter_wish(
-        epoch=WEEK, pseudonym="ab" * 16, commitment=bytes(32), day=TODAY, lane=Lane.AGENT_REQUEST
+        origin=ORIGIN, epoch=WEEK, pseudonym="ab" * 16, commitment=bytes(32), day=TODAY, lane=Lane.AGENT_REQUEST
     )
     await entering(ledger, await agent_of(folder), terms)
     await ledger.note_leftovers()
-    assert await ledger.close_leftovers(terms, TODAY) == 2
+    assert await ledger.close_leftovers(terms) == 2
     assert await folder.legs.without_out() == []
 
 
 async def test_a_leg_whose_draw_failed_holds_up_no_later_one(folder, terms):
-    share = DyingShare(ORIGIN, StorageUnavailable("disk full"))
-    ledger, agent = Ledger(folder.legs, ORIGIN, share), await agent_of(folder)
+    share = DyingShare(StorageUnavailable("disk full"))
+    ledger, agent = Booked(folder, share), await agent_of(folder)
     for _ in range(2):
         with pytest.raises(StorageUnavailable):
             await entering(ledger, agent, terms)
@@ -279,17 +308,17 @@ async def test_a_leg_whose_draw_failed_holds_up_no_later_one(folder, terms):
 
 
 async def test_legs_that_wait_for_one_whose_draw_failed_go_on_once_it_is_closed(folder, terms):
-    share = DyingShare(ORIGIN, StorageUnavailable("disk full"))
-    ledger, agent = Ledger(folder.legs, ORIGIN, share), await agent_of(folder)
+    share = DyingShare(StorageUnavailable("disk full"))
+    ledger, agent = Booked(folder, share), await agent_of(folder)
     with pytest.raises(StorageUnavailable):
         await entering(ledger, agent, terms)
-    waiting = asyncio.create_task(entering(Ledger(folder.legs, ORIGIN, HeldShare(ORIGIN)), agent, terms))
+    waiting = asyncio.create_task(entering(Booked(folder), agent, terms))
     async with asyncio.timeout(5):
         while len(await rows(folder)) < 2:
             pass
     assert not waiting.done()
     with pytest.raises(StorageUnavailable):
-        await ledger.close_failed(terms, TODAY)
+        await ledger.close_failed(terms)
     share.error = None
-    await ledger.close_failed(terms, TODAY)
+    await ledger.close_failed(terms)
     assert (await waiting).entry.n == 2

@@ -12,6 +12,7 @@ from crypto.x25519 import Identity
 from demo.agreement import sign_first
 from gateway.call.model import NewCall, Private, SipCallId
 from gateway.config import InternalNumbers
+from gateway.engine.epoch_book import EpochBook
 from gateway.engine.protected import ProtectedParties, protect
 from policy.acts import ACT_NAMESPACE, Resume, Suspend
 from policy.agreement.load import Agreement, load
@@ -142,11 +143,24 @@ async def test_a_suspension_shows_in_facts_and_reasons_until_it_is_resumed(house
         assert (Reason.SUSPENDED in house.site.reasons(house.at)) is suspended
 
 
-async def test_only_a_demo_s_agreement_is_drawn_under(house):
+async def test_in_a_dark_epoch_nothing_is_drawn_and_what_was_entered_goes_on(house):
     await house.enact(edited({"lanes/campaigns": []}))
-    assert house.site.agreement is not None and not house.site.draws(house.site.agreement)
+    agent = await house.hire("200")
+    assert house.site.reasons(house.at) == [] and facts(house, agent).epoch_dark is False
+    house.site.book = EpochBook({}, house.at)
     assert house.site.reasons(house.at) == [Reason.EPOCH_DARK]
-    assert facts(house, await house.hire("200")).draw_authority_ready is False
+    assert facts(house, agent).epoch_dark is True
+    entered = house.site.gather(agent, call(), 1, house.clock.now(), house.at, entered=True).facts
+    assert (entered.epoch_dark, entered.draw_authority_ready) == (False, True)
+
+
+@pytest.mark.parametrize(("age", "witnessed"), [(timedelta(days=8, seconds=-1), True), (timedelta(days=8), False)])
+async def test_a_log_that_nobody_cosigned_lately_closes_the_drawn_lanes(house, age, witnessed):
+    await house.enact(edited({"lanes/campaigns": []}))
+    agent = await house.hire("200")
+    house.site.book = EpochBook({}, house.at - age)
+    assert facts(house, agent).log_unwitnessed is not witnessed
+    assert (Reason.LOG_UNWITNESSED in house.site.reasons(house.at)) is not witnessed
 
 
 async def test_the_site_says_why_nothing_is_recorded_whoever_calls(house):
@@ -200,7 +214,13 @@ async def test_everything_is_there_again_after_a_restart(house):
     await house.say(agent, Purpose.COACHING, ConsentState.YES)
     again = House(house.folder, house.clock, house.acts, house.consents, house.site)
     again.site = type(house.site)(
-        house.clock, house.folder.roster, house.consents, house.acts, house.site.sounds, house.site.protected
+        house.clock,
+        house.folder.roster,
+        house.consents,
+        house.acts,
+        house.site.sounds,
+        house.site.protected,
+        book=house.site.book,
     )
     await again.site.load()
     assert facts(again, agent) == facts(house, agent)
