@@ -68,7 +68,7 @@ export class Light {
     this.page = data.page;
     this.legs = new Map(data.legs.filter((leg) => leg.connected).map((leg) => [leg.call, leg]));
     this.sure = true;
-    const [shown] = Object.entries(data.record_codes);
+    const [shown] = Object.entries(data.record_codes ?? {});
     if (shown) this.showCode({ call: shown[0], code: shown[1] });
     this.show();
     data.legs.forEach((leg) => this.acknowledge(leg));
