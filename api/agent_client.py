@@ -171,6 +171,14 @@ class AgentClient:
         body = {"lane": lane.value, "statement": await self._yes_in_call(call, Purpose(purpose))}
         return await self._call("POST", f"/agents/me/calls/{call}/request-record", body)
 
+    async def read_code(self, call: str) -> None:
+        """Have the record code read to the caller, twice."""
+        await self._call("POST", f"/agents/me/calls/{call}/read-code")
+
+    async def stop_reading(self, call: str) -> None:
+        """Be heard by the caller again."""
+        await self._call("DELETE", f"/agents/me/calls/{call}/read-code")
+
     async def answer_in_call(self, call: str, purpose: Purpose, answer: Literal["yes", "no"]) -> dict[str, Any]:
         """This agent's own answer for this call."""
         body: dict[str, Any] = {"purpose": purpose.value, "answer": answer}

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import httpx
 import numpy as np
 import pytest
 import pytest_asyncio
@@ -10,8 +11,10 @@ from api.agent_client import ClientProblem
 from crypto import quorum
 from crypto.x25519 import Identity, parse_identities
 from demo.talk import THINK_S
+from gateway.control.protocol import PageClosed, PageOpened
 from gateway.media.prompts.sounds import Catalogue
 from gateway.rtp.g711 import RATE
+from policy.record_code import code_of, parse_code, print_code
 from policy.terms import Lane, Purpose
 from tests.peers.running_site import RunningSite, Talk, until
 
@@ -68,6 +71,7 @@ async def test_what_both_want_is_recorded_and_its_agent_opens_it(site, lane):
     async with asyncio.timeout(20):
         await desk.light("recording_both")
     await site.tapped(desk, talk.ref)
+    code = await _read(site, talk) if lane is Lane.CUSTOMER_REQUEST else None
     spoken = Catalogue().samples("notice-nb-1")
     for end in (talk.caller, talk.agent):
         end.play(spoken)
@@ -81,8 +85,42 @@ async def test_what_both_want_is_recorded_and_its_agent_opens_it(site, lane):
     assert recording["lane"] == lane.value
     vault = sorted(path.suffix for path in (site.data / "vault").rglob(f"{recording['id']}/*"))
     assert vault.count(".quorum") == (2 if lane is Lane.CUSTOMER_REQUEST else 0)
-    if lane is Lane.CUSTOMER_REQUEST:
+    if code is not None:
         _open_together(site, recording["id"])
+        await _find_again(site, recording["id"], code)
+
+
+async def _read(site: RunningSite, talk: Talk) -> str:
+    """The code as the agent's page shows it, once the caller heard its first digits."""
+    agent = (await talk.desk.client.me())["id"]
+    snapshot = (await site.command(PageOpened(agent, "another")))["snapshot"]
+    await site.command(PageClosed(agent, "another"))
+    code: str = snapshot["record_codes"][talk.ref]
+    assert parse_code(code) == code
+    await talk.desk.client.read_code(talk.ref)
+    first = ("pause-900", f"digit-en-{code[0]}", "pause-200", f"digit-en-{code[1]}", "pause-200", f"digit-en-{code[2]}")
+    async with asyncio.timeout(20):
+        await talk.caller.hears(Catalogue().sequence(first)[RATE:])
+    await talk.desk.client.stop_reading(talk.ref)
+    return code
+
+
+async def _find_again(site: RunningSite, recording: str, code: str) -> None:
+    """By the code alone; it stands in no file of the site, and council and agent see what was fetched."""
+    async with httpx.AsyncClient(base_url=f"{site.at.base_url}/v1", timeout=10) as caller:
+        began = asyncio.get_running_loop().time()
+        found = await caller.post("/records", json={"code": print_code(code)})
+        assert asyncio.get_running_loop().time() - began < 2.0
+        assert (found.json()["recording"], found.json()["purpose"]) == (recording, "dispute")
+        assert [side["state"] for side in found.json()["sides"]] == ["kept", "kept"]
+        assert (await caller.get(f"/records/{code_of(7)}")).status_code == 404
+        assert (await caller.post("/records/erasure", json={"code": code})).status_code == 202
+        again = (await caller.get(f"/records/{code}")).json()["sides"]
+        assert [side["erase_at"] is None for side in again] == [True, False]
+    for path in site.folder.rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            assert code.encode() not in data and print_code(code).encode() not in data, path.name
 
 
 def _open_together(site: RunningSite, recording: str) -> None:
