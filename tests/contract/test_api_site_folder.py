@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import insert
 
 from api.errors import Problem
+from api.reads import ObjectKind
 from api.site import SiteFolder
 from crypto import age
 from crypto.ssh_key import SigningKey
@@ -142,8 +143,14 @@ async def test_recordings_are_listed_newest_first_and_fetched_as_one_age_file(
     assert age.decrypt(b"".join([piece async for piece in pieces]), [identity]) == bytes(200_000)
     manifest = await site.fetch(key.recording, "agent", 1, "manifest")
     assert manifest is not None and [piece async for piece in manifest] == [b"{}"]
+    assert await site.fetch(key.recording, "agent", 1, "quorum") is None
+    LocalVault(tmp_path).put(key, Secret.QUORUM, b"wrapped twice")
+    together = await site.fetch(key.recording, "agent", 1, "quorum")
+    assert together is not None and [piece async for piece in together] == [b"wrapped twice"]
     LocalVault(tmp_path).erase(key)
-    assert await site.fetch(key.recording, "agent", 1, "age") is None
+    kinds: tuple[ObjectKind, ...] = ("age", "quorum")
+    for kind in kinds:
+        assert await site.fetch(key.recording, "agent", 1, kind) is None
     assert await site.fetch("../../etc", "agent", 1, "age") is None
 
 
