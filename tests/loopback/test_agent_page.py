@@ -24,19 +24,24 @@ from gateway.control.protocol import (
     CallerAgreed,
     CallerRefused,
     ClaimSeat,
+    ConsentInCall,
     Enrol,
     PageClosed,
     PageOpened,
     PauseCall,
+    Refusal,
+    RequestRecord,
     SetConsent,
     StopRecording,
 )
 from gateway.events import Heartbeat, LightState, RecordingsChanged
 from policy.statements import (
+    CALL_CONSENT_NAMESPACE,
     CALLER_CONSENT_NAMESPACE,
     CONSENT_NAMESPACE,
     ENROLMENT_NAMESPACE,
     SEAT_NAMESPACE,
+    CallConsent,
     CallerConsent,
     parse_consent,
     parse_enrolment,
@@ -179,6 +184,39 @@ async def test_from_the_code_to_a_stopped_and_a_played_recording(api: RunningApi
     await page.reload()
     await page.wait_for_selector("#recordings .play")
     assert await page.is_disabled("#recordings .play")
+
+
+async def test_a_record_is_asked_for_in_a_call_and_the_agents_own_answer_given(api: RunningApi, page: Any) -> None:
+    api.site.agree(asked_for={"customer_request": "dispute", "agent_request": "coaching"}, drawn_for=["coaching"])
+    agent, _ = await enrolled(api, page)
+    key = VerifyKey.parse(api.site.rows[agent].signing_key or "")
+    assert await page.is_hidden("#in-call")
+    api.gateway.light(agent, "off")
+    await page.wait_for_selector("#in-call:not([hidden])")
+    await picture(page, "in-call")
+    await page.click("#for-caller")
+    pressed = await api.gateway.wait_for(RequestRecord)
+    said = CallConsent(agent, "call-1", Purpose.DISPUTE, "yes").canonical()
+    assert (pressed.call, pressed.lane, pressed.statement.document.encode()) == ("call-1", "customer_request", said)
+    sshsig.verify(key, CALL_CONSENT_NAMESPACE, said, pressed.statement.signature)
+    await page.wait_for_selector("#in-call-note:has-text('Now the caller is asked')")
+    api.gateway.light(agent, "recording_both", lane="customer_request", purpose="dispute")
+    await _state(page, "recording_both")
+    assert "Both of you want a record" in await page.text_content("#facts")
+    assert await page.is_disabled("#for-caller") and await page.is_disabled("#for-me")
+    await picture(page, "in-call-recording")
+    await page.click("#own-answers button:has-text('Yes for this call')")
+    yes = await api.gateway.wait_for(ConsentInCall)
+    said = CallConsent(agent, "call-1", Purpose.COACHING, "yes").canonical()
+    assert yes.statement is not None and yes.statement.document.encode() == said
+    await page.click("#own-answers button:has-text('No for this call')")
+    no = await api.gateway.wait_for(ConsentInCall, 2)
+    assert (no.purpose, no.answer, no.statement) == ("coaching", "no", None)
+    api.gateway.answers["request_record"] = Refusal("agent_cap", "used up")
+    api.gateway.light(agent, "off")
+    await page.click("#for-caller")
+    await page.wait_for_selector('#in-call-note:has-text("this week\'s number is used up")')
+    assert await page.evaluate(SMALL_TARGETS) == []
 
 
 async def test_recordings_are_opened_and_played_in_the_page(api: RunningApi, page: Any) -> None:

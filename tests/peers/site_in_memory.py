@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from api.errors import Problem
 from api.reads import (
@@ -39,12 +40,12 @@ class SiteInMemory:
     def change(self, agent: str, **more: object) -> None:
         self.rows[agent] = replace(self.rows[agent], **more)  # type: ignore[arg-type]  # any field
 
-    def agree(self) -> AgreementInForce:
+    def agree(self, **more: Any) -> AgreementInForce:
         texts = {language: f"May calls be recorded? ({language})" for language in ("de", "en", "nb")}
         hashes = {language: text_sha256(text) for language, text in texts.items()}
         self.in_force = AgreementInForce(
             "ab" * 32, "id: test\n", {"en": "Test"}, 1, True, "2026-03-01T00:00:00Z", "2026-09-01T00:00:00Z", 1, False,
-            [ConsentText("coaching", texts, hashes)], channels=("dtmf", "agent_key"),
+            [ConsentText("coaching", texts, hashes)], channels=("dtmf", "agent_key"), **more,
         )  # fmt: skip
         return self.in_force
 

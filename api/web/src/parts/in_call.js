@@ -25,7 +25,7 @@ export class InCall {
 
   /** The call that is on now, or null. */
   show(leg) {
-    if (leg?.call !== this.leg?.call) at("in-call-note").textContent = "";
+    if (leg?.call !== this.leg?.call || leg?.state.startsWith("recording")) at("in-call-note").textContent = "";
     this.leg = leg;
     const asked = this.agreement?.asked_for ?? {};
     at("in-call").hidden = !leg || !this.agreement;
