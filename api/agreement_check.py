@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from policy.agreement.faults import Fault
 from policy.agreement.load import AgreementRefused, load
 from policy.messages import say_fault, say_what
-from policy.plain import group_sizes
+from policy.plain import remarks
 
 __all__ = ["Checked", "FaultLine", "check"]
 
@@ -35,14 +35,14 @@ class Checked:
     digest: str | None
     faults: tuple[FaultLine, ...] = ()
     notes: tuple[str, ...] = ()
-    """What it means for small groups, a sentence each."""
+    """What is easily overlooked, a sentence each."""
 
 
 def check(document: bytes, language: str) -> Checked:
     """Whether `document` could be activated, as far as the document alone can tell; faults in `de`, `en` or `nb`."""
     try:
         found = load(document)
-        return Checked(True, found.digest, notes=group_sizes(found, language))
+        return Checked(True, found.digest, notes=remarks(found, language))
     except AgreementRefused as refused:
         return Checked(False, None, tuple(_line(fault, language) for fault in refused.faults))
 

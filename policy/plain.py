@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
-from policy.agreement.schema import AccessLine, Agreement, Campaign, Prompt, Rate
+from policy.agreement.schema import KEEP_AGENT_SIDE, AccessLine, Agreement, Campaign, Prompt, Rate
 from policy.percent import percent_text
 from policy.period import Period
 from policy.plain_words import UNITS, WORDS
 from policy.terms import Phase, Purpose
 
-__all__ = ["Paragraph", "group_sizes", "paragraphs", "plain"]
+__all__ = ["Paragraph", "paragraphs", "plain", "remarks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,10 @@ def paragraphs(agreement: Agreement, language: str) -> tuple[Paragraph, ...]:
     return tuple(Paragraph(speaker.words[f"h.{name}"], tuple(say(speaker))) for name, say in _PARAGRAPHS.items())
 
 
-def group_sizes(agreement: Agreement, language: str) -> tuple[str, ...]:
-    """What each group's smallest size means for it, a sentence each."""
-    return tuple(_groups(_Speaker(agreement, language)))
+def remarks(agreement: Agreement, language: str) -> tuple[str, ...]:
+    """What is easily overlooked, a sentence each: what small groups mean, and what keeping one side does."""
+    speaker = _Speaker(agreement, language)
+    return (*_groups(speaker), *_one_sided(speaker))
 
 
 class _Speaker:
@@ -222,6 +223,7 @@ def _consent(speaker: _Speaker) -> Iterator[str]:
     yield say(f"model.{consent.caller.model}")
     yield say("channels", names=speaker.listed(consent.caller.channels, speaker.word))
     yield say(f"refusal.{consent.caller.on_refusal}")
+    yield from _one_sided(speaker)
     yield say(f"gate.{consent.agent.gate}")
     yield say("home.yes" if consent.agent.home_office_separate else "home.no")
     yield say("visible", roles=_roles(speaker, consent.agent.refusal_visible_to))
@@ -229,6 +231,11 @@ def _consent(speaker: _Speaker) -> Iterator[str]:
     yield from (_prompt(speaker, prompt) for prompt in consent.prompts)
     if not consent.prompts:
         yield say("no_prompts")
+
+
+def _one_sided(speaker: _Speaker) -> Iterator[str]:
+    if speaker.agreement.consent.caller.on_refusal == KEEP_AGENT_SIDE:
+        yield speaker.say("one_sided")
 
 
 def _prompt(speaker: _Speaker, one: Prompt) -> str:

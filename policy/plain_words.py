@@ -87,6 +87,8 @@ DE: Final[Mapping[str, str]] = {
     "model.opt_in": "Die Kundschaft wird gefragt; Schweigen gilt als Nein.",
     "model.opt_out": "Die Kundschaft kann widersprechen.",
     "channels": "Ihre Antwort gilt über: {names}.",
+    "one_sided": "Einseitig behalten wird nur, wenn die Frage es ansagt. Ist die Kundschaft im Mikrofon zu hören, wird "
+    "alles vernichtet; jedes Übersprechen findet die Messung aber nicht.",
     "refusal.record_nothing": "Nach einem Nein der Kundschaft wird nichts aufgezeichnet.",
     "refusal.agent_side": "Nach einem Nein der Kundschaft darf die Seite der Beschäftigten allein behalten werden, "
     "wenn das angesagt war.",
@@ -230,6 +232,8 @@ EN: Final[Mapping[str, str]] = {
     "model.opt_in": "The customer is asked; silence is a no.",
     "model.opt_out": "The customer can object.",
     "channels": "Their answer counts by: {names}.",
+    "one_sided": "One side is kept only if the question says so. Where the customer is heard in the microphone, "
+    "everything is destroyed; but the measurement doesn't find every leak.",
     "refusal.record_nothing": "After a customer's no nothing is recorded.",
     "refusal.agent_side": "After a customer's no the employee's side may be kept alone, if that was announced.",
     "gate.standing": "Employees consent to each purpose in advance; no answer is a no.",
@@ -371,6 +375,8 @@ NB: Final[Mapping[str, str]] = {
     "model.opt_in": "Kunden blir spurt; taushet er et nei.",
     "model.opt_out": "Kunden kan reservere seg.",
     "channels": "Svaret gjelder når det gis med: {names}.",
+    "one_sided": "Én side beholdes alene bare hvis spørsmålet sier det. Høres kunden i mikrofonen, slettes alt; men "
+    "målingen finner ikke enhver lekkasje.",
     "refusal.record_nothing": "Etter et nei fra kunden tas ingenting opp.",
     "refusal.agent_side": "Etter et nei fra kunden kan den ansattes side beholdes alene, hvis det var varslet.",
     "gate.standing": "De ansatte samtykker til hvert formål på forhånd; uten svar gjelder nei.",
