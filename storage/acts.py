@@ -48,7 +48,7 @@ class Acts:
             for anchor in new:
                 row = {"role": anchor.role, "seq": 1, "key": anchor.key, "rkey": anchor.recipient, "at": at}
                 connection.execute(insert(anchors).values(**row))
-            append_everywhere(connection, chapters(connection)[0])
+            append_everywhere(connection, at.date(), chapters(connection)[0])
 
         await self._database.write(work)
 
@@ -81,7 +81,7 @@ class Acts:
                     at=posted.at,
                 )
             )
-            append_everywhere(connection, chapters(connection)[-1])
+            append_everywhere(connection, posted.at.date(), chapters(connection)[-1])
 
         await self._database.write(work)
 

@@ -31,7 +31,15 @@ class LogKeeper:
     bus: EventBus
 
     async def begin(self) -> None:
-        """Logs stand open and say which build serves, before anything else is written. Raises StorageError."""
+        """Logs stand open and say which build serves, before anything else is written. Raises StorageError.
+
+        Beside an older database that was put back, a log is begun anew: what it was ahead by isn't known here any more.
+        """
+        try:
+            for origin in await self.publisher.renew_restored():
+                log.warning("an older database was put back: the log begins anew", origin=origin)
+        except LogBroken as error:
+            log.error("the log can't be looked through", fault=str(error))
         opened = await self._keep_open()
         earlier = [origin for origin in await self.database.read(wal.open_logs) if origin not in opened]
         await self._say_build(earlier)

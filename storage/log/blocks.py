@@ -1,5 +1,6 @@
 """Which logs of a site stand open on a day, and which one an epoch is in (policy.log_block)."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final
 
@@ -10,18 +11,23 @@ from storage.log import wal
 
 AHEAD: Final = timedelta(days=8)
 """A week and the hours between time zones: an epoch's commitments are logged one epoch before it."""
-AFTER: Final = timedelta(days=15)
-"""The shares of an epoch may come up to 14 days after its end."""
 
 
 def keep_open(connection: Connection, site: str, today: date) -> list[str]:
-    """Open the log of this day and the one that begins soon, close those that are over; the newly opened."""
+    """Open the log of this day and the one that begins soon; the newly opened.
+
+    None is closed by a clock, which may be wrong for a while.
+    """
     wanted = dict.fromkeys(origin_of(connection, LogBlock.of_day(site, day)) for day in (today, today + AHEAD))
-    opened = [origin for origin in wanted if wal.open_log(connection, origin)]
-    for origin in wal.open_logs(connection):
-        if LogBlock.parse(origin).days[1] + AFTER <= today:
-            wal.close_log(connection, origin)
-    return opened
+    return [origin for origin in wanted if wal.open_log(connection, origin)]
+
+
+def begin_anew(connection: Connection, origin: str, restores: int) -> str:
+    """Close a log that an older state of the site was restored beside, and open the block's next one; its origin."""
+    fresh = str(replace(LogBlock.parse(origin), restores=restores))
+    wal.close_log(connection, origin)
+    wal.open_log(connection, fresh)
+    return fresh
 
 
 def epoch_origin(connection: Connection, site: str, epoch: str) -> str:

@@ -6,6 +6,8 @@ the rows go, then narrower tiles. After a crash anywhere the same is done again 
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import count
 
 from crypto.checkpoint import Checkpoint, open_checkpoint
@@ -13,9 +15,11 @@ from crypto.errors import CryptoError
 from crypto.merkle import Frontier, leaf_hash
 from crypto.ssh_key import SigningKey, VerifyKey
 from crypto.tlog_tiles import HEIGHT, WIDTH, Tile, encode_bundle, encode_hashes, fold, tiles_of
+from policy.log_block import MAX_RESTORES, LogBlock
 from storage.database import Database
 from storage.errors import BlobExists, LogBroken, LogClosed, LogEntryUnknown
 from storage.log import wal
+from storage.log.blocks import begin_anew
 from storage.log.files import LogFiles
 from storage.log.tiles import PublishedTree
 
@@ -40,6 +44,28 @@ class Publisher:
                 failed = failed or error
         if failed is not None:
             raise failed
+
+    async def renew_restored(self) -> list[str]:
+        """Begin anew each open log whose files are ahead of its rows: an older database was put back beside them.
+
+        To be called before anything is appended; the origins of the fresh logs. Raises LogBroken, StorageUnavailable.
+        """
+        sizes = await self._database.read(wal.known_logs)
+        renewed = []
+        for origin in await self._database.read(wal.open_logs):
+            published = await asyncio.to_thread(self._published, origin)
+            if published is not None and published.size > sizes[origin]:
+                free = await asyncio.to_thread(self._free_restores, origin)
+                renewed.append(await self._database.write(partial(begin_anew, origin=origin, restores=free)))
+        return renewed
+
+    def _free_restores(self, origin: str) -> int:
+        """The next number under which nothing was ever published: the older database may not know of the last one."""
+        block = LogBlock.parse(origin)
+        for number in range(block.restores + 1, MAX_RESTORES + 1):
+            if self._published(str(replace(block, restores=number))) is None:
+                return number
+        raise LogBroken("log was restored too often")
 
     async def publish(self, origin: str) -> Checkpoint:
         """Publish every entry that is durable by now; the checkpoint that covers them.

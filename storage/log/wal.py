@@ -5,6 +5,7 @@ Everything takes a connection: call it inside the work of one `Database.write`.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from itertools import chain
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ Committed = (
     type[Key] | type[Release] | type[Unrelease] | type[Erase] | type[Hold] | type[Unhold] | type[Access] | type[Quorum]
 )
 """Entries that hold nothing but a commitment."""
+AFTER: Final = timedelta(days=15)
+"""The shares of a block's last epoch may come up to 14 days after its end; then its log is over."""
 MAX_ROWS: Final = 1 << 16
 """Rows that are read at once."""
 
@@ -45,7 +48,7 @@ def open_log(connection: Connection, origin: str) -> bool:
 
 
 def close_log(connection: Connection, origin: str) -> None:
-    """Nothing is appended to this log any more; harmless when repeated."""
+    """Nothing is appended to this log any more, since another has taken its place; harmless when repeated."""
     connection.execute(update(logs).where(logs.c.origin == origin).values(open=False))
 
 
@@ -72,11 +75,12 @@ def append(connection: Connection, origin: str, entry: Entry) -> int:
     return int(size) - 1
 
 
-def append_everywhere(connection: Connection, entries: Sequence[Entry]) -> None:
-    """Put entries about the parties at the end of every open log: each of them is checked on its own."""
+def append_everywhere(connection: Connection, day: date, entries: Sequence[Entry]) -> None:
+    """Put entries about the parties at the end of every open log that isn't over: each is checked on its own."""
     for origin in open_logs(connection):
-        for entry in entries:
-            append(connection, origin, entry)
+        if day < LogBlock.parse(origin).days[1] + AFTER:
+            for entry in entries:
+                append(connection, origin, entry)
 
 
 def append_committed(connection: Connection, kind: Committed, agent: str, told: Mapping[str, object]) -> None:

@@ -27,9 +27,12 @@ from api.listen import find_sides, open_side, read_identities
 from demo.g711 import decode, encode
 from demo.house import LOG, Addresses, find_addresses
 from demo.speech import speech
+from policy.log_entry import parse
 from tests.peers import canary_places as places
 from tests.peers.canary import Canaries, Finding
 from tests.peers.canary_calls import DISCARDED, KEPT, MAIN_DESKS, Calls, CanarySite, Kind, Told
+from tests.peers.log_check import personal
+from tests.peers.log_house import every_leaf
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -223,6 +226,12 @@ def test_nothing_is_anywhere_while_the_site_runs(played):
 
 def test_nothing_is_in_any_file_afterwards(played):
     assert outside(played.at_the_end) == []
+
+
+async def test_no_leaf_of_the_log_holds_a_person_a_number_a_time_or_an_address(played):
+    leaves = await every_leaf(played.folder / "var")
+    assert {"anchor", "act", "key", "build"} <= {parse(leaf).t for leaf in leaves}
+    assert personal(leaves, played.canaries.texts) == []
 
 
 def test_names_and_seats_stand_once_and_leave_no_traces(played):

@@ -6,10 +6,12 @@ from pathlib import Path
 from sqlalchemy import Connection, insert, update
 
 from policy.log_entry import Day, Entry, encode
+from storage import gateway_key
+from storage.database import Database
 from storage.log import wal
 from storage.log.files import LocalLogFiles
 from storage.log.publish import Publisher
-from storage.log.reader import LogReader
+from storage.log.reader import MAX_ENTRIES, LogReader
 from storage.tables import log_wal, logs
 from tests.peers.log_check import whole_log
 from tests.peers.stored import EPOCH, ORIGIN, Folder
@@ -50,3 +52,15 @@ def _grow(connection: Connection, to: int, leaves: Sequence[bytes]) -> None:
     if rows:
         connection.execute(insert(log_wal), rows)
         connection.execute(update(logs).where(logs.c.origin == ORIGIN).values(size=to))
+
+
+async def every_leaf(root: Path) -> list[bytes]:
+    """What all logs of a data folder hold, published or not; another process may write it meanwhile."""
+    database = await Database.open(f"sqlite:///{root}/fairtap.db", read_only=True)
+    reader = LogReader(database, LocalLogFiles(root), gateway_key.load(root).verify_key)
+    found: list[bytes] = []
+    for origin, size in (await reader.sizes()).items():
+        for start in range(0, size, MAX_ENTRIES):
+            found += await reader.entries(origin, start, min(size, start + MAX_ENTRIES))
+    await database.close()
+    return found

@@ -1,6 +1,7 @@
 """Entries in the rows' own transaction: dense places, what a new log begins with, openings for their agents."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -8,6 +9,7 @@ from crypto.commitment import opens
 from crypto.ssh_key import SigningKey
 from crypto.x25519 import Identity
 from policy.errors import LogEntryError
+from policy.log_block import LogBlock
 from policy.log_entry import Anchor, Day, Erase, Key, encode, parse
 from storage.acts import Acts
 from storage.acts import Anchor as SetAnchor
@@ -69,6 +71,14 @@ async def test_anchors_stand_in_every_open_log_and_begin_a_new_one(database):
     expected = [Anchor("council", council, recipient, 1, None), Anchor("employer", employer, None, 1, None)]
     for origin in (ORIGIN, LATER):
         assert [parse(leaf) for _, leaf in await leaves(database, origin)] == expected
+
+
+async def test_a_log_whose_block_is_over_hears_of_no_act(database):
+    await database.write(lambda connection: wal.open_log(connection, LATER))
+    end = LogBlock.parse(ORIGIN).days[1]
+    for day in (end + timedelta(days=14), end + timedelta(days=15)):
+        await database.write(lambda connection, day=day: wal.append_everywhere(connection, day, [Day(EPOCH, 0)]))
+    assert [len(await leaves(database, origin)) for origin in (ORIGIN, LATER)] == [1, 2]
 
 
 async def test_a_commitment_opens_with_what_its_agent_keeps(folder, database):
