@@ -4,11 +4,14 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
+from policy.epochs import EpochState
 from policy.log_block import LogBlock
 from storage.log import wal
+from storage.tables import epochs
 
+_UNDER_WAY: Final = (EpochState.PROMISED, EpochState.COMMITTED, EpochState.OPENED)
 AHEAD: Final = timedelta(days=8)
 """A week and the hours between time zones: an epoch's commitments are logged one epoch before it."""
 
@@ -23,9 +26,15 @@ def keep_open(connection: Connection, site: str, today: date) -> list[str]:
 
 
 def begin_anew(connection: Connection, origin: str, restores: int) -> str:
-    """Close a log that an older state of the site was restored beside, and open the block's next one; its origin."""
+    """Close a log that an older state of the site was restored beside, and open the block's next one; its origin.
+
+    Epochs under way in the closed log are dark: who knows how many of their legs it had, which aren't counted here.
+    """
     fresh = str(replace(LogBlock.parse(origin), restores=restores))
     wal.close_log(connection, origin)
+    under_way = epochs.c.state.in_([state.value for state in _UNDER_WAY])
+    dark = {"state": EpochState.DARK.value, "host_secret": None, "council_secret": None}
+    connection.execute(update(epochs).where(epochs.c.origin == origin, under_way).values(**dark))
     wal.open_log(connection, fresh)
     return fresh
 

@@ -8,12 +8,15 @@ from sqlalchemy import delete, update
 from gateway.engine.jobs import Jobs
 from gateway.engine.log_keeper import LogKeeper
 from gateway.events import Alarm
+from policy.draw_rules import Epoch
+from policy.epochs import EpochState
 from policy.log_block import LogBlock
 from policy.log_entry import Build, parse
+from storage.epochs import Epochs
 from storage.log import wal
 from storage.log.files import LocalLogFiles
 from storage.log.publish import Publisher
-from storage.tables import log_wal, logs
+from storage.tables import epochs, log_wal, logs
 from tests.peers.engine_bench import EngineBench
 
 BUILD = Build("a" * 64, "b" * 64, "c" * 64)
@@ -86,14 +89,16 @@ async def test_beside_an_older_database_the_log_begins_anew(tmp_path):
     logs = keeper(bench)
     await logs.begin()
     block = LogBlock.of_day("bremen", bench.clock.wallclock().date())
-    fresh = str(block)
+    fresh, epoch = str(block), Epoch("2026-W09", bench.clock.wallclock(), bench.clock.wallclock())
     for restores in (1, 2):
         await logs.publish()
         older = str(replace(block, restores=restores - 1))
         # as a snapshot from before the last publication, which doesn't know of a restore before it either
         await bench.folder.database.write(lambda connection: _put_back(connection, str(block)))
+        await Epochs(bench.folder.database).promise(epoch, str(block), epoch.start.date(), bytes(32), "signature")
         await keeper(bench).begin()
         fresh = str(replace(block, restores=restores))
+        assert (await Epochs(bench.folder.database).get(epoch.name)).state is EpochState.DARK
         standing = await bench.folder.database.read(wal.open_logs)
         assert fresh in standing and older not in standing
         assert BUILD in await told(bench, fresh)
@@ -106,5 +111,6 @@ async def test_beside_an_older_database_the_log_begins_anew(tmp_path):
 
 def _put_back(connection, origin):
     connection.execute(delete(log_wal))
+    connection.execute(delete(epochs).where(epochs.c.name == "2026-W09"))
     connection.execute(delete(logs).where(logs.c.origin != origin))
     connection.execute(update(logs).values(size=0, open=True))
