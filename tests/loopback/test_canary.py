@@ -27,6 +27,7 @@ from api.listen import find_sides, open_side, read_identities
 from demo.g711 import decode, encode
 from demo.house import LOG, Addresses, find_addresses
 from demo.speech import speech
+from policy.decision import SITE_STATE, Reason
 from policy.log_entry import parse
 from tests.peers import canary_places as places
 from tests.peers.canary import Canaries, Finding
@@ -45,7 +46,8 @@ PERMITTED = {
     "name": re.compile(rf"{NAMES.pattern}|GET /v1/agents as (admin|council|dpo)|GET /v1/agents/me as agent"),
     "extension": re.compile(rf"{SEATS.pattern}|GET /v1/agents/me as agent"),
 }
-TELLING = ("AGENT_NO_OR_UNSET", "CALLER_UNSET", "CALLER_REFUSED", "PROTECTED_PARTY", "BLACKOUT", "NOT_DRAWN")
+TELLING = sorted(set(Reason) - SITE_STATE - {Reason.NOT_SELECTED_OR_NOT_PERMITTED})
+"""Every reason that depends on a person."""
 BESIDE = re.compile(r"packets|seconds|_created|/explain|/metrics|/status|route=\"/v1/calls\"")
 """Figures that move with time, and with what this test itself asks."""
 
