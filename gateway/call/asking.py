@@ -13,7 +13,7 @@ from gateway.call.model import Line
 from gateway.media.plane import DigitHeard, FlowId, Listen, Play, PlayEnded, StopPlay
 from policy.agreement.schema import Prompt
 
-__all__ = ["ANSWER_S", "ASK_MAX_S", "Question", "WithdrawCode", "play_to"]
+__all__ = ["ANSWER_S", "ASK_MAX_S", "Question", "play_to"]
 
 ANSWER_S = 5.0
 """How long the caller may take after the prompt."""
@@ -96,24 +96,6 @@ class Question:
             yield PlaneOrder(StopPlay(self.play, self.line.caller_flow))
             yield PlaneOrder(StopPlay(f"{self.play}-agent", self.line.agent_flow))
         yield PlaneOrder(Listen(self.line.caller_flow, False, self.line.caller_events))
-
-
-@dataclass(slots=True)
-class WithdrawCode:
-    """Watches the caller's keys for the withdrawal code, such as `*9`."""
-
-    code: str
-    within_s: float = 4.0
-    _keys: tuple[tuple[str, float], ...] = ()
-
-    def pressed(self, report: DigitHeard) -> bool:
-        """One key press; True when it completed the code."""
-        fresh = [key for key in self._keys if report.began_at - key[1] <= self.within_s]
-        self._keys = (*fresh, (report.digit, report.began_at))[-len(self.code) :]
-        if "".join(digit for digit, _ in self._keys) != self.code:
-            return False
-        self._keys = ()
-        return True
 
 
 def play_to(

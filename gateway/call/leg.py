@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from gateway.call.asking import Question, WithdrawCode, play_to
+from gateway.call.asking import Question, play_to
 from gateway.call.caller_word import CallerWord
 from gateway.call.effects import (
     DiscardRecording,
@@ -26,6 +26,7 @@ from gateway.call.effects import (
 from gateway.call.indicator import Indicator
 from gateway.call.model import Asked, Circumstances, EntryResult, Line
 from gateway.call.notice import NOTICE_WAIT_S, Notice
+from gateway.call.pausing import listen_for_codes
 from gateway.call.stage import STEPS, Stage
 from gateway.call.telling import closing_reasons, unrecorded_reasons
 from gateway.call.wish import MOST_ASKINGS, Part, Wish, goes_first, leavings
@@ -33,6 +34,7 @@ from gateway.errors import GatewayError
 from gateway.events import LightState
 from gateway.media.plane import (
     CallRef,
+    CodeHeard,
     DigitHeard,
     End,
     Listen,
@@ -42,6 +44,7 @@ from gateway.media.plane import (
     RecordSide,
     Stop,
 )
+from gateway.rtp.key_codes import KeyCodes
 from policy.agreement.schema import Prompt
 from policy.consent import nothing_said
 from policy.decision import (
@@ -128,7 +131,7 @@ class Leg:
     _notice_played: bool = False
     _question: Question | None = None
     _prompt: Prompt | None = None
-    _code: WithdrawCode | None = None
+    _code: KeyCodes | None = None
     _notice: Notice | None = None
     _writing: bool = False
     """A decision is on its way to the disk."""
@@ -170,8 +173,13 @@ class Leg:
             self._question.pressed(report)
         elif self._code is not None:
             refused = self.stage in (Stage.NOTICING, Stage.LIT) and report.digit == self._refuse_key
-            if refused or self._code.pressed(report):
+            if refused or self._code.pressed(report.digit, report.began_at):
                 self._withdrawn_by_caller = True
+
+    def code_heard(self, report: CodeHeard) -> None:
+        """While a tap may be open only whole codes are told: the caller's for withdrawing."""
+        if self._line is not None and report.flow == self._line.caller_flow:
+            self._withdrawn_by_caller = True
 
     def played(self, report: PlayEnded) -> None:
         """A playing ended."""
@@ -400,7 +408,7 @@ class Leg:
         if question.answer == "yes" and decision.purpose is not None and question.prompt_end is not None:
             self._go(Stage.NOTICING)
             # keys are listened to and held back on: the caller may change their mind while the receipt is written
-            self._code = WithdrawCode(question.prompt.withdraw_code)
+            self._code = KeyCodes((question.prompt.withdraw_code,))
             self._notice = Notice(question.prompt.language, False, now + NOTICE_WAIT_S, turn=self._suffix)
             asked = Asked("dtmf", question.prompt.language, question.prompt)
             yield WriteReceipt(self.call, decision.purpose, "yes", asked, question.prompt_end, now)
@@ -439,7 +447,7 @@ class Leg:
         line, prompt, notice = self._line, self._prompt, self._notice
         if line is None or prompt is None or notice is None:
             return
-        self._code = WithdrawCode(prompt.withdraw_code)
+        self._code = KeyCodes((prompt.withdraw_code,))
         yield from notice.open(line, now)
 
     def _noticing(self, given: Circumstances, decision: Decision, now: float, wallclock: datetime) -> Iterator[Effect]:
@@ -495,10 +503,8 @@ class Leg:
         self._go(Stage.OPEN)
         self.opened, self._deadline, self._sides = self.opened + 1, None, decision.sides
         sides = tuple(_record_sides(decision.sides, line, given.recipients))
-        return [
-            PlaneOrder(Record(self.call, self.recording, self.seg, sides, now, quorum)),
-            PlaneOrder(Listen(line.caller_flow, True, line.caller_events)),
-        ]
+        record = PlaneOrder(Record(self.call, self.recording, self.seg, sides, now, quorum))
+        return [record, *listen_for_codes(line, given.terms, self._prompt)]
 
     def decision_failed(self, now: float, wallclock: datetime) -> list[Effect]:
         """The decision could not be made durable: the tap stays closed."""
@@ -598,6 +604,8 @@ class Leg:
             yield play_to(line.agent_flow, "tone-end", "tone-end", line, "beneath")
         if line is not None and was in (Stage.NOTICING, Stage.LIT, Stage.OPEN, Stage.PAUSED):
             yield PlaneOrder(Listen(line.caller_flow, False, line.caller_events))
+        if line is not None and was in (Stage.LIT, Stage.OPEN, Stage.PAUSED) and self.opened:
+            yield PlaneOrder(Listen(line.agent_flow, False, line.agent_events))
         if self.indicator.state is not LightState.OFF or self.lane is not None:
             why = reasons[0].value if reasons else None
             yield Publish(self.indicator.show(LightState.OFF, now, wallclock, why=why))

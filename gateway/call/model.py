@@ -97,6 +97,8 @@ class Line:
     ptime_ms: int
     caller_events: int | None
     """telephone-event payload type that the caller sends, None if not negotiated."""
+    agent_events: int | None
+    """The same of the agent."""
     flowing: bool
     """Both directions are sendrecv with an address: not held, not early."""
 

@@ -192,6 +192,7 @@ def _line(call: CallRef, index: int, caller: AudioLine, agent: AudioLine) -> Lin
         codecs={pt: name for pt, name in storable.items() if name in ("PCMA", "PCMU")},
         ptime_ms=caller.ptime_ms,
         caller_events=agent.events if caller.events is not None else None,
+        agent_events=caller.events if agent.events is not None else None,
         flowing=both_ways,
     )
 

@@ -14,6 +14,7 @@ import structlog
 
 from gateway.call.effects import Effect
 from gateway.call.model import SipCallId
+from gateway.call.pausing import PAUSE_CODE, RESUME_CODE
 from gateway.call.stage import Stage
 from gateway.clock import Clock
 from gateway.engine.custody import Custody
@@ -22,7 +23,7 @@ from gateway.engine.silence import OVER_AFTER_S, RECORDING_OVER_AFTER_S, UNANCHO
 from gateway.engine.workers import Workers
 from gateway.media import plane
 from gateway.media.plane import CallRef, FlowId
-from policy.decision import Reason
+from policy.decision import Reason, Side
 
 __all__ = ["Calls", "MediaReports"]
 
@@ -46,6 +47,9 @@ class Calls(Protocol):
 
     def order(self, live: LiveCall, order: plane.Order) -> None:
         """Send an order to the call's worker."""
+
+    def pause(self, live: LiveCall, by: str, on: bool) -> bool:
+        """Pause or resume for one of those who may."""
 
     def hang_up(self, call_id: SipCallId) -> None:
         """The call is over."""
@@ -120,6 +124,8 @@ class MediaReports:
                 self._with_call(CallRef(flow.split("/", 1)[0]), lambda live: live.call.media_seen(report))
             case plane.DigitHeard(flow=flow):
                 self._with_call(CallRef(flow.split("/", 1)[0]), lambda live: _pressed(live, report))
+            case plane.CodeHeard():
+                self._code_heard(report)
             case plane.PlayEnded(flow=flow):
                 self._with_call(CallRef(flow.split("/", 1)[0]), lambda live: live.call.played(report))
             case plane.Discarded(recording=recording):
@@ -138,6 +144,19 @@ class MediaReports:
                     self._calls.counters["packets_from_wrong_source"] += count.wrong_source
             case _:
                 pass
+
+    def _code_heard(self, report: plane.CodeHeard) -> None:
+        """The caller's own code withdraws, the agent's pause and resume."""
+        ref, party, _ = report.flow.split("/")
+        live = self._calls.by_ref.get(CallRef(ref))
+        leg = live.call.leg if live is not None else None
+        if live is None or leg is None:
+            return
+        if party == Side.AGENT.value and report.code in (PAUSE_CODE, RESUME_CODE):
+            self._calls.pause(live, f"agent:{leg.agent}", report.code == PAUSE_CODE)
+            return
+        leg.code_heard(report)
+        self._calls.reconsider(live)
 
     def _side_failed(self, report: plane.SegmentFailed) -> None:
         """A side that can't be stored ends the recording of both, and the light with it."""

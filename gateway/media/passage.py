@@ -12,11 +12,12 @@ from typing import Final, Literal
 from gateway.clock import Clock
 from gateway.media.datapath.base import Outlet
 from gateway.media.inband import InbandReader
-from gateway.media.plane import DigitHeard, FlowId, Listen, Play, PlayEnded, Report
+from gateway.media.plane import CodeHeard, DigitHeard, FlowId, Listen, Play, PlayEnded, Report
 from gateway.media.prompts.continuity import Continuity
 from gateway.media.prompts.player import Playing
 from gateway.rtp.errors import RtpError
 from gateway.rtp.g711 import Samples, decode
+from gateway.rtp.key_codes import KeyCodes
 from gateway.rtp.packet import Rtp, build
 from gateway.rtp.payload_types import STATIC_LAW
 from gateway.rtp.telephone_event import LOST_END_S, EventReader, Press
@@ -32,6 +33,7 @@ class Ear:
         self.order: Final = order
         self._events = EventReader()
         self._inband = InbandReader()
+        self._codes = KeyCodes(order.codes)
         self._ssrc = int.from_bytes(last_header[8:12], "big") if last_header else None
 
     def hear(self, rtp: Rtp, packet: memoryview, arrival: float) -> tuple[list[Press], bool]:
@@ -55,6 +57,13 @@ class Ear:
     def detector(self) -> Literal["inband", "rfc4733"]:
         """How digits are heard."""
         return "inband" if self.order.payload_type is None else "rfc4733"
+
+    def report(self, flow: FlowId, press: Press) -> Report | None:
+        """What the gateway is told of a press: the key, or only that it completed a code."""
+        if not self.order.codes:
+            return DigitHeard(flow, press.digit, press.duration_ms, press.began_at, self.detector)
+        code = self._codes.pressed(press.digit, press.began_at)
+        return CodeHeard(flow, code) if code is not None else None
 
     def expire(self, now: float) -> Press | None:
         """The press whose end was lost."""
@@ -136,7 +145,9 @@ class Passage:
             self._lost_end = asyncio.get_running_loop().call_later(LOST_END_S / 5, self._expire)
 
     def _tell(self, ear: Ear, press: Press) -> None:
-        self._report(DigitHeard(self.source, press.digit, press.duration_ms, press.began_at, ear.detector))
+        report = ear.report(self.source, press)
+        if report is not None:
+            self._report(report)
 
     def _stop_waiting(self) -> None:
         if self._lost_end is not None:

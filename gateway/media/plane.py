@@ -149,6 +149,8 @@ class Listen:
     """The negotiated telephone-event payload type; None: look for in-band digits instead (Goertzel)."""
     hold_back: bool = False
     """True: the events aren't forwarded."""
+    codes: tuple[str, ...] = ()
+    """Report only that one of these was pressed (`CodeHeard`), and no other key: what else is typed is nobody's."""
     kind: Literal["listen"] = "listen"
 
 
@@ -316,6 +318,15 @@ class DigitHeard:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeHeard:
+    """One of the codes that were listened for was pressed."""
+
+    flow: FlowId
+    code: str
+    kind: Literal["code_heard"] = "code_heard"
+
+
+@dataclass(frozen=True, slots=True)
 class PlayEnded:
     """A playing is over; `complete` means that every frame was sent while media could flow to the party."""
 
@@ -428,6 +439,7 @@ Report = (
     | MediaSeen
     | MediaTimeout
     | DigitHeard
+    | CodeHeard
     | PlayEnded
     | SegmentOpened
     | SegmentSealed

@@ -26,7 +26,9 @@ from gateway.call.model import Circumstances, EntryResult, Line, flow_of
 from gateway.events import Heartbeat, LegLight, LightState
 from gateway.media.plane import (
     CallRef,
+    CodeHeard,
     DigitHeard,
+    FlowId,
     Listen,
     Order,
     Play,
@@ -37,6 +39,7 @@ from gateway.media.plane import (
     Stop,
     StopPlay,
 )
+from gateway.rtp.key_codes import KeyCodes
 from policy.agreement.schema import Agreement
 from policy.decision import Purpose, Side
 from policy.intersection import combined
@@ -44,9 +47,11 @@ from tests.unit.policy.green import NOW, SAMPLE_RULE, example, green
 
 CALL = CallRef("00112233aabbccdd")
 CALLER, AGENT = flow_of(CALL, Side.CALLER, 0), flow_of(CALL, Side.AGENT, 0)
-LINE = Line(CALLER, AGENT, "PCMA", 8, {8: "PCMA", 0: "PCMU"}, 20, 101, True)
+LINE = Line(CALLER, AGENT, "PCMA", 8, {8: "PCMA", 0: "PCMU"}, 20, 101, 101, True)
 ENTRY = EntryResult(7, SAMPLE_RULE, drawn=True, ceiling_ok=True, caps_ok=True, campaign_full=False)
 PAGE = "page-1"
+CODES = ["listen for *9", "listen for *7 *8"]
+"""What an open tap listens for: to the caller, to the agent."""
 BEGIN = 1000.0
 TICK_S = 0.05
 
@@ -67,6 +72,8 @@ class LegBench:
         """Gathered facts that differ from all green."""
         self.effects: list[Effect] = []
         self.beats: list[Heartbeat] = []
+        self.codes = KeyCodes(("*9",))
+        """As a worker watches for the caller's."""
         numbers = itertools.count(1)
         self.indicator = Indicator("agent", CALL, lambda: next(numbers), lambda: f"{next(numbers):016x}")
         ids = itertools.count(1)
@@ -144,9 +151,20 @@ class LegBench:
         said = []
         for digit in digits:
             at = self.now if began_at is None else began_at
-            self.leg.pressed(DigitHeard(flow, digit, duration_ms, at, "rfc4733"))
+            if self._listening(flow).codes:
+                code = self.codes.pressed(digit, at)
+                if code is not None:
+                    self.leg.code_heard(CodeHeard(flow, code))
+            else:
+                self.leg.pressed(DigitHeard(flow, digit, duration_ms, at, "rfc4733"))
             said += self.step()
         return said
+
+    def _listening(self, flow: str) -> Listen:
+        """What a worker last was told to listen for."""
+        orders = [effect.order for effect in self.effects if isinstance(effect, PlaneOrder)]
+        told = [order for order in orders if isinstance(order, Listen) and order.flow == flow]
+        return told[-1] if told else Listen(FlowId(flow), False, None)
 
     def acknowledge(self, light: LegLight | Heartbeat | None = None, page: str = PAGE) -> list[str]:
         shown = light or self.light
@@ -211,7 +229,9 @@ def word(effect: Effect) -> str:
 
 def _order(order: Order) -> str:
     match order:
-        case Listen(on=on, hold_back=hold_back):
+        case Listen(on=on, hold_back=hold_back, codes=codes):
+            if codes:
+                return f"listen for {' '.join(codes)}"
             return f"listen {'on' if on else 'off'}" + (", hold back" if hold_back else "")
         case Play(flow=flow, sound=sound, mode=mode):
             return f"play {sound} {mode} to {flow.split('/')[1]}"

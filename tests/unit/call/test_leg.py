@@ -10,7 +10,7 @@ from gateway.call.notice import NOTICE_WAIT_S
 from gateway.call.stage import STEPS, Stage
 from gateway.events import LightState
 from policy.decision import ConsentState, Facts, Purpose, Reason, Side
-from tests.peers.leg_bench import AGENT, BEGIN, ENTRY, LINE, LegBench
+from tests.peers.leg_bench import AGENT, BEGIN, CODES, ENTRY, LINE, LegBench
 from tests.unit.policy.green import agreement
 
 ASKING = [
@@ -20,7 +20,7 @@ ASKING = [
     "light asking",
 ]
 NOTICING = ["listen on, hold back", "play notice-de-1 instead to caller", "play tone-start beneath to agent"]
-AFTER = ["play tone-end beneath to agent", "listen off"]
+AFTER = ["play tone-end beneath to agent", "listen off", "listen off"]
 
 
 def tapped(bench: LegBench) -> bool:
@@ -42,7 +42,7 @@ def test_the_whole_way_in_its_exact_order():
     assert bench.played("notice") == ["light recording_both"]
     assert bench.step() == []
     assert bench.acknowledge() == ["decision 1"]
-    assert bench.decision_durable() == ["RECORD 1 agent+caller", "listen on"]
+    assert bench.decision_durable() == ["RECORD 1 agent+caller", *CODES]
     bench.now += 1
     assert bench.step() == []
     assert bench.leave() == ["STOP 1 normal", "note stop 1", "light off, gone", "leave recorded"]
@@ -280,7 +280,7 @@ def test_pause_and_resume_make_a_new_segment_with_a_new_acknowledgement():
     assert bench.step() == ["light recording_both"]
     assert bench.acknowledge(first) == []
     assert bench.acknowledge() == ["decision 2"]
-    assert bench.decision_durable() == ["RECORD 2 agent+caller", "listen on"]
+    assert bench.decision_durable() == ["RECORD 2 agent+caller", *CODES]
     assert bench.leave()[-1] == "leave recorded"
 
 

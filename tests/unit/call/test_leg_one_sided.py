@@ -7,7 +7,7 @@ import pytest
 from gateway.call.stage import Stage
 from gateway.events import LightState
 from policy.decision import ConsentState, Purpose, Reason, Side
-from tests.peers.leg_bench import AGENT, CALLER, ENTRY, LINE, LegBench
+from tests.peers.leg_bench import AGENT, CALLER, CODES, ENTRY, LINE, LegBench
 from tests.unit.policy.green import PROVEN_YES, example, per_leg
 
 NOTICING = [
@@ -53,7 +53,7 @@ def test_the_whole_way_after_a_no():
     assert bench.played("tone") == []
     assert bench.played("notice") == ["light recording_agent"]
     assert bench.acknowledge() == ["decision 1"]
-    assert bench.decision_durable() == ["RECORD 1 agent", "listen on"]
+    assert bench.decision_durable() == ["RECORD 1 agent", *CODES]
     bench.now += 1
     assert bench.step() == []
     assert bench.leave() == ["STOP 1 normal", "note stop 1", "light off, gone", "leave recorded"]

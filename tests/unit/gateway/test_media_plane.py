@@ -43,6 +43,7 @@ REPORTS = (
     p.MediaSeen(FLOW, 1000.5, 7, 8),
     p.MediaTimeout(FLOW, 30.0),
     p.DigitHeard(FLOW, "*", 120, 1000.25, "rfc4733"),
+    p.CodeHeard(FLOW, "*9"),
     p.PlayEnded("play-1", FLOW, False, 1001.0),
     p.SegmentOpened(CALL, REC, 1, "agent", "cd" * 32, 1, "wav/PCMA", 1000.75),
     p.SegmentSealed(
@@ -63,6 +64,7 @@ DEFAULTED = frozenset(
         "ptime_ms",
         "gain_db",
         "hold_back",
+        "codes",
         "calls",
         "earlier",
         "final",
