@@ -7,8 +7,10 @@ workers report, listeners last. Draining ends the other way round.
 import asyncio
 import contextlib
 import ipaddress
+import secrets
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
@@ -42,12 +44,13 @@ from storage.consents import Consents
 from storage.database import Database
 from storage.decisions import Decisions
 from storage.epochs import Epochs
+from storage.errors import KeyFileError
 from storage.gateway_key import load_or_create, vkey
 from storage.legs import Legs
 from storage.lock import WriterLock
 from storage.log.files import LocalLogFiles
 from storage.log.publish import Publisher
-from storage.record_codes import RecordCodes, load_or_create_key
+from storage.record_codes import KEY_BYTES, RecordCodes, load_or_create_key
 from storage.recordings import Recordings
 from storage.roster import Roster
 from storage.sealing import Sealer
@@ -88,7 +91,7 @@ async def _serve(config: Config) -> None:
 
 async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
     data_dir = config.site.data_dir.absolute()
-    key = load_or_create(data_dir)
+    key, code_key = load_or_create(data_dir), _code_key(data_dir)
     origin, build = f"{config.site.name}/fairtap", build_entry(config)
     blobs, vault = LocalBlobs(data_dir), LocalVault(data_dir)
     sealer = Sealer(blobs, vault, key, gateway=vkey(origin, key.verify_key), build=build_digest(build))
@@ -109,6 +112,7 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
         protected=_protected(config),
         internal=config.sip.identity.internal_numbers,
         draw_ready=_on_loopback(config),
+        codes_ready=code_key is not None,
     )
     epochs = Epochs(database)
     engines: list[Engine] = []  # the workers report to the engine that is made with them
@@ -123,7 +127,7 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
         recordings=recordings,
         decisions=decisions,
         consents=consents,
-        codes=RecordCodes(database, load_or_create_key(data_dir)),
+        codes=RecordCodes(database, code_key or secrets.token_bytes(KEY_BYTES)),
         key=key,
         clock=clock,
         settle=lambda worker, settled: workers.send(worker, settled),
@@ -219,6 +223,15 @@ def _on_loopback(config: Config) -> bool:
     sides = (config.sip.caller_side, config.sip.agent_side)
     listeners = [*(entry for side in sides for entry in side.listeners), *map(Listener.parse, config.ng.listen)]
     return all(ipaddress.ip_address(entry.host).is_loopback for entry in listeners)
+
+
+def _code_key(data_dir: Path) -> bytes | None:
+    """Calls don't wait for it: without its key no record is promised to a caller, and no code finds anything."""
+    try:
+        return load_or_create_key(data_dir)
+    except KeyFileError as error:
+        log.error("no record is made on request", fault=str(error))
+        return None
 
 
 def _protected(config: Config) -> ProtectedParties | None:

@@ -18,7 +18,7 @@ from policy.terms import Purpose, Side
 from storage.accesses import Access, Accesses
 from storage.erasures import Erasure, Erasures, Hold
 from storage.errors import HoldError, RecordingUnknown
-from storage.names import SegmentKey
+from storage.names import SIDES, SegmentKey
 from storage.recordings import GOING, Recording, SegmentState
 
 __all__ = ["RecordCommands"]
@@ -121,6 +121,8 @@ class RecordCommands:
             raise Refused("recording_unknown", "there is no such segment, or it was erased", 404)
         if not _together(self._engine.site.agreements, recording.purpose):
             raise Refused("role_not_named", "the agreement lets nobody but the agent open this recording", 403)
+        if {part.key.side for part in recording.segments if part.state is SegmentState.SEALED} != set(SIDES):
+            raise Refused("one_sided_not_evidence", "one side alone proves nothing: only the agent opens it", 403)
         access = Access(
             recording=recording.id, at=self._engine.clock.wallclock(), role=command.role, what=command.what,
             purpose=recording.purpose.value, side=command.side, seg=command.seg,

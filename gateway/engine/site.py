@@ -58,6 +58,8 @@ class Site:
     watch: ClockWatch = field(default_factory=ClockWatch)
     book: EpochBook = field(default_factory=EpochBook)
     """The draw's epochs."""
+    codes_ready: bool = True
+    """False: the key of record codes can't be used, so no record can be promised to a caller."""
     state: State = field(default_factory=lambda: State(()))
     """What the chain of acts has made of the agreements."""
     unreadable: bool = False
@@ -266,7 +268,9 @@ class Site:
         return found
 
     def _quorum(self, wallclock: datetime) -> Quorum | None:
-        """The recipients of council and data-protection officer, as they are anchored now."""
+        """Council and data-protection officer as they are anchored now; None too where no code can be issued."""
+        if not self.codes_ready:
+            return None
         found = {anchor.role: anchor.recipient for anchor in self.state.anchors_at(wallclock) if anchor.recipient}
         council = tuple(found[role] for role in COUNCILS if role in found)
         return Quorum(council, found["dpo"]) if council and "dpo" in found else None

@@ -162,6 +162,12 @@ async def test_a_recording_of_another_purpose_is_nobodys_but_the_agents(bench, c
     assert await refused(commands, p.FetchTogether("council", other, "agent", 1, "age")) == ("role_not_named", 403)
 
 
+async def test_one_side_alone_is_no_evidence_against_anybody(bench, commands, code):
+    await bench.folder.recordings.erase_side(REC, "caller")
+    asked = p.FetchTogether("council", REC, "agent", 1, "quorum")
+    assert await refused(commands, asked) == ("one_sided_not_evidence", 403)
+
+
 async def test_what_is_not_there_is_no_access(bench, commands, code):
     for gone in (
         p.FetchTogether("council", REC, "agent", 2, "age"),

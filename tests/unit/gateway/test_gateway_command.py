@@ -58,13 +58,20 @@ def test_a_listener_that_is_taken_is_one_line_and_rc_2(tmp_path):
 
 
 def test_a_gateway_serves_until_it_is_told_to_end(tmp_path):
+    """Also where the key of record codes is damaged: calls don't wait for it."""
+    (tmp_path / "var" / "keys").mkdir(parents=True, mode=0o700)
+    (tmp_path / "var" / "keys" / "record-codes.key").write_bytes(b"short")
+    (tmp_path / "var" / "keys" / "record-codes.key").chmod(0o600)
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "FAIRTAP_SITE__DATA_DIR": "var"}
     command = [sys.executable, "-m", "gateway", "serve"]
     running = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
     try:
         assert running.stderr is not None
         lines = iter(running.stderr.readline, "")
-        assert any(json.loads(line)["event"] == "gateway serves" for line in lines)
+        told = []
+        while "gateway serves" not in told:
+            told.append(json.loads(next(lines))["event"])
+        assert "no record is made on request" in told
         assert (tmp_path / "var" / "run" / "control.sock").is_socket()
         running.send_signal(signal.SIGTERM)
         assert running.wait(20) == 0

@@ -48,6 +48,7 @@ const SAID = {
   "code-mistyped": "error.mistyped",
   "record-unknown": "error.record_unknown",
   "role-not-named": "error.role_not_named",
+  "one-sided-not-evidence": "error.one_sided",
   "no-record-code": "error.no_record_code",
   "not-heard": "error.not_heard",
 };
