@@ -216,6 +216,9 @@ def _say_state(engine: Engine, adopted: int) -> None:
         log.info("nothing is recorded: no agreement is in force")
     elif not engine.site.draw_ready:
         log.warning("a demo's agreement is drawn under on loopback listeners only")
+    for purpose in engine.site.unaskable():
+        # README, "Limits": the agreement's prompts, and the recipients of council and data-protection officer
+        log.warning("no caller can be asked for this purpose, so nothing is recorded for it", purpose=purpose.value)
 
 
 def _on_loopback(config: Config) -> bool:

@@ -21,9 +21,11 @@ from policy.agreement.schema import Agreement, Prompt
 from policy.chain import fold
 from policy.consent import standing_answer
 from policy.decision import Facts, Phase, Purpose, Reason
+from policy.draw_rules import rules
 from policy.errors import PolicyError
 from policy.intersection import Terms, combined, covering, phase_for
 from policy.state import Anchor, State
+from policy.terms import ASKED_LANES
 from policy.texts import current_texts
 from policy.validity import in_validity
 from storage.acts import Acts
@@ -266,6 +268,16 @@ class Site:
             if self.sounds.get(prompt.id) == prompt.sha256 and prompt.id in self.asks:
                 found.setdefault(self.asks[prompt.id], prompt)
         return found
+
+    def unaskable(self) -> list[Purpose]:
+        """Purposes of lanes in force for which nobody can be asked: a prompt, or a party's key, is missing."""
+        found: set[Purpose] = set()
+        for one in self.agreements:
+            wanted = {rule.purpose for rule in rules(one)} | {one.lanes.purpose(lane) for lane in ASKED_LANES}
+            found |= {purpose for purpose in wanted if purpose and purpose not in self._prompts(combined((one,)))}
+            if one.lanes.customer_request is not None and self._quorum(self.clock.wallclock()) is None:
+                found.add(one.lanes.customer_request.purpose)
+        return sorted(found)
 
     def _quorum(self, wallclock: datetime) -> Quorum | None:
         """Council and data-protection officer as they are anchored now; None too where no code can be issued."""

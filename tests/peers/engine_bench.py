@@ -115,18 +115,21 @@ class WorkerDouble:
 
 @dataclass
 class LedgerDouble:
-    """Draws every leg (or, not `drawn`, none); counts what it was asked. Wishes go into the real books."""
+    """Draws every leg (or, not `drawn`, none); counts what it was asked. Wishes, or all (`real`), go into the books."""
 
     folder: Folder
     books: Ledger
     drawn: bool = True
+    real: bool = False
     x: list[XKind] = field(default_factory=list)
     entered: list[str] = field(default_factory=list)
     outs: list[str] = field(default_factory=list)
     answers: list[CallerAnswer | None] = field(default_factory=list)
     hold: asyncio.Event | None = None
 
-    async def enter(self, agent, agreements, *, queue, call, wallclock) -> Entered:
+    async def enter(self, agent, agreements, *, queue, call, wallclock) -> Entered | None:
+        if self.real:
+            return await self.books.enter(agent, agreements, queue=queue, call=call, wallclock=wallclock)
         entry = await enter(self.folder)
         self.entered.append(call)
         result = EntryResult(entry.entry, SAMPLE_RULE, self.drawn, True, True, False)
@@ -140,7 +143,7 @@ class LedgerDouble:
 
     async def leave(self, entered, told_as: str, reasons, manifests, answer: CallerAnswer | None) -> Out:
         self.outs.append(told_as)
-        if isinstance(entered, Wished):
+        if self.real or isinstance(entered, Wished):
             return await self.books.leave(entered, told_as, reasons, manifests, answer)
         self.answers.append(answer)
         return Out.HIT

@@ -16,7 +16,7 @@ from gateway.engine.commands import Commands
 from gateway.engine.epoch_commands import EpochCommands
 from gateway.engine.errors import Refused
 from gateway.media.plane import DigitHeard, FlowId, PlayEnded, Quorum, Record
-from policy.decision import Purpose
+from policy.decision import ConsentState, Purpose
 from policy.state import Anchor
 from policy.statements import CALL_CONSENT_NAMESPACE, CallConsent
 from policy.terms import Lane
@@ -279,3 +279,32 @@ async def test_the_agents_pages_know_of_a_call_that_nobody_drew(bench, requests)
     assert [(event.call, event.state.value, event.connected) for event in events] == [(live.call.ref, "off", True)]
     bench.engine.hang_up(live.call.new.call_id)
     assert events[1].connected is False
+
+
+@pytest.mark.parametrize(
+    ("gate", "standing", "asked_before", "asked_after"),
+    [
+        ("per_call", ConsentState.UNSET, False, True),
+        ("standing_and_per_call", ConsentState.YES, False, True),
+        ("standing_and_per_call", ConsentState.UNSET, False, False),
+        ("standing", ConsentState.NO, False, True),
+        ("standing", ConsentState.YES, True, True),
+    ],
+)
+async def test_the_agents_yes_in_the_call_opens_the_gate_that_asks_for_it(
+    bench, requests, gate, standing, asked_before, asked_after
+):
+    requests.agree(consent__agent__gate=gate)
+    bench.say_yes()
+    kept = bench.site.standing[bench.agent]
+    kept[Purpose.COACHING] = replace(kept[Purpose.COACHING], answer=standing)
+    bench.ledger.drawn = True
+    live = await bench.answered()
+    assert (bench.stage(live) is Stage.PROMPTING) == asked_before
+    yes = p.ConsentInCall(
+        bench.agent, live.call.ref, "coaching", "yes", requests.signed(live.call.ref, Purpose.COACHING)
+    )
+    await requests.commands.command(yes)
+    assert (bench.stage(live) is Stage.PROMPTING) == asked_after
+    await requests.commands.command(p.ConsentInCall(bench.agent, live.call.ref, "coaching", "no"))
+    assert bench.stage(live) in (Stage.CLOSED, Stage.IDLE) and requests.records == []

@@ -414,6 +414,13 @@ async def test_a_yes_to_an_agreement_about_other_legs_is_none_to_this_one(house)
 # --- the site itself -------------------------------------------------------------------------------------------------
 
 
+async def test_what_no_caller_can_be_asked_for_is_told(house):
+    await house.enact()
+    assert house.site.unaskable() == [Purpose.DISPUTE]
+    house.site.sounds = {}
+    assert house.site.unaskable() == [Purpose.COACHING, Purpose.DISPUTE]
+
+
 async def test_a_clock_that_was_set_back_is_told(house):
     agent = await house.hire("200")
     assert facts(house, agent).clock_trusted is True
