@@ -1,12 +1,9 @@
-"""V0 and V5: the anchors and acts of a log, and which rules could hold for a leg at its place in it.
-
-The log has no times, so a leg's rule is judged within its day: a campaign that begins at noon may have begun or not.
-"""
+"""V0 and V5: the anchors and acts of a log, in the order in which it has them."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
@@ -18,27 +15,15 @@ from policy import log_entry, state
 from policy.act_effects import party_of
 from policy.acts import NewKey, parse_act
 from policy.agreement.load import AgreementRefused
-from policy.agreement.schema import Agreement
 from policy.chain import Posted, take
-from policy.decision import Rule
-from policy.draw_rules import Epoch, epoch_of, rule_for, rules
-from policy.errors import ActError, LogEntryError
-from policy.intersection import covering
-from policy.log_block import first_day
-from policy.terms import Phase
+from policy.draw_rules import epoch_of
+from policy.epochs import RosterLeaf
+from policy.errors import ActError
+from policy.log_rules import Ruled, Span, listed, may_hold, span_of
 
-OTHER: Final = "other"
 PATIENCE: Final = timedelta(minutes=10)
 """Between an act's own time and the midnights of the log."""
 NEEDED: Final = ("employer", "council", "dpo")
-
-
-@dataclass(frozen=True, slots=True)
-class Ruled:
-    """A rule that may hold for a leg, and the agreements whose caps count."""
-
-    rule: Rule
-    agreements: tuple[Agreement, ...]
 
 
 @dataclass(slots=True)
@@ -154,31 +139,9 @@ class ActsCheck:
         terms = self.state.terms if self.state is not None else ()
         return terms[0].agreement.validity.zone if terms else default
 
-    def span(self, epoch: str, day: int | None = None) -> tuple[datetime, datetime] | None:
+    def span(self, epoch: str, day: int | None = None) -> Span | None:
         """An epoch, or its `day`-th local day, as instants; None for a name that no calendar has."""
-        try:
-            first = first_day(epoch)
-        except LogEntryError:
-            return None
-        if "T" in epoch:
-            return self._minutes(epoch)
-        days = 7 if "W" in epoch else 1
-        try:
-            start = datetime.combine(first, datetime.min.time(), tzinfo=self.zone())
-            if day is None:
-                return start, start + timedelta(days=days)
-            return start + timedelta(days=day), start + timedelta(days=day + 1)
-        except OverflowError:
-            return None
-
-    def _minutes(self, epoch: str) -> tuple[datetime, datetime] | None:
-        start, _, length = epoch.partition("-PT")
-        try:
-            begin = datetime.strptime(start, "%Y-%m-%dT%H%MZ").replace(tzinfo=UTC)
-            seconds = int(length[:-1]) * {"H": 3600, "M": 60, "S": 1}[length[-1]]
-            return begin, begin + timedelta(seconds=seconds)
-        except (ValueError, OverflowError, KeyError, IndexError):
-            return None
+        return span_of(epoch, self.zone(), day)
 
     def epoch_fits(self, epoch: str) -> bool:
         """Whether an agreement in force in it counts epochs of this length."""
@@ -186,60 +149,21 @@ class ActsCheck:
         if self.state is None or span is None:
             return span is not None
         middle = span[0] + (span[1] - span[0]) / 2
-        found: Iterable[Epoch] = (epoch_of(one, middle) for one in self.state.in_force(middle))
-        return any(one.name == epoch for one in found)
+        return any(epoch_of(one, middle).name == epoch for one in self.state.in_force(middle))
 
     # -- rules
 
-    def ruled(self, epoch: str, day: int | None, queue: str, group: str, phase: Phase) -> dict[int, Ruled]:
-        """By index: the rules that may hold for a leg on this day."""
-        key = (epoch, day, queue, group, phase)
-        if key not in self._known:
-            self._known[key] = self._find(epoch, day, queue, group, phase)
-        return self._known[key]
-
-    def listed(self, epoch: str, day: int | None) -> dict[int, Ruled]:
-        """By index: every rule of the first agreement, where no roster says group and phase."""
-        key = (epoch, day)
-        if key not in self._known:
-            found: dict[int, Ruled] = {}
-            for agreements in self._in_force(epoch, day):
-                for rule in rules(agreements[0]):
-                    found.setdefault(rule.index, Ruled(rule, agreements))
+    def ruled(self, epoch: str, day: int | None, queue: str, member: RosterLeaf | None) -> dict[int, Ruled]:
+        """By index: the rules that may hold for a leg on this day; for `member` None all that there are."""
+        key = (epoch, day, queue, member and (member.group, member.phase))
+        found = self._known.get(key)
+        if found is None:
+            span = self.span(epoch, day)
+            if self.state is None or span is None:
+                return {}
+            if member is None:
+                found = listed(self.state, span)
+            else:
+                found = may_hold(self.state, span, queue, member.group, member.phase)
             self._known[key] = found
-        return self._known[key]
-
-    def _find(self, epoch: str, day: int | None, queue: str, group: str, phase: Phase) -> dict[int, Ruled]:
-        found: dict[int, Ruled] = {}
-        for agreements, at in self._instants(epoch, day):
-            sites = {site for one in agreements for site in one.scope.sites}
-            queues = {name for one in agreements for name in one.scope.queues}
-            told = {queue} if queue != OTHER else queues - set(agreements[0].scope.queues)
-            for site in sorted(sites):
-                for name in sorted(told):
-                    scoped = covering(agreements, site=site, queue=name, group=group)
-                    rule = rule_for(scoped, queue=name, group=group, phase=phase, wallclock=at)
-                    if rule is not None:
-                        found.setdefault(rule.index, Ruled(rule, scoped))
         return found
-
-    def _in_force(self, epoch: str, day: int | None) -> list[tuple[Agreement, ...]]:
-        return [agreements for agreements, _ in self._instants(epoch, day)]
-
-    def _instants(self, epoch: str, day: int | None) -> list[tuple[tuple[Agreement, ...], datetime]]:
-        """The agreements in force at the start of a day and at each of its instants where a rule may change."""
-        span = self.span(epoch, day)
-        if self.state is None or span is None:
-            return []
-        start, end = span
-        latest = self.state.changed_at
-        start = max(start, latest) if latest is not None and latest < end else start
-        edges = {start}
-        for term in self.state.terms:
-            for one in term.agreement.lanes.campaigns:
-                edges |= {one.start, one.end}
-        at: datetime | None = start
-        while at is not None and (at := self.state.next_change(at)) is not None and at < end:
-            edges.add(at)
-        found = ((self.state.in_force(edge), edge) for edge in sorted(edges) if start <= edge < end)
-        return [(agreements, edge) for agreements, edge in found if agreements]

@@ -11,15 +11,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from council.acts_check import Ruled
 from council.fairness import Share
 from council.finding import Code, Findings
 from crypto.draw import agent_key, combine, draw_output, drawn
-from policy import draw_rules, log_entry
+from policy import log_entry
+from policy.decision import Reason
 from policy.epochs import RosterLeaf
+from policy.log_rules import Ruled
 
 NONE, NO, CAP, HIT, WISH = range(5)
 _OUTS: Final = {"no": NO, "cap": CAP, "hit": HIT, "wish": WISH}
+_TOO_MANY: Final = {
+    Reason.CEILING: Code.CEILING,
+    Reason.AGENT_CAP: Code.AGENT_CAP,
+    Reason.CAMPAIGN_FULL: Code.CAMPAIGN_FULL,
+}
 NO_RULE: Final = 0xFFFF
 _NOWHERE: Final = 0xFFFFFFFF
 _MOST_SKIPPED: Final = 1_000
@@ -215,7 +221,13 @@ class EpochBook:
             drawn_by[agent] += is_drawn
             why = None
             if is_drawn:
-                why = _refusal(ruled, legs_of[rule], hits_of[rule], hits_on[agent, day], hits_by[agent], campaigns)
+                why = ruled.refusal(
+                    legs=legs_of[rule],
+                    hits=hits_of[rule],
+                    today=hits_on[agent, day],
+                    this_week=hits_by[agent],
+                    of_campaign=campaigns[ruled.rule.campaign or ""],
+                )
             self._judge(place, said, is_drawn=is_drawn, why=why)
             if said == HIT:
                 hits_of[rule] += 1
@@ -237,12 +249,12 @@ class EpochBook:
         elif said in (HIT, CAP):
             self.findings.at(Code.HIT_NOT_DRAWN, index, epoch=self.name)
 
-    def _judge(self, place: int, said: int, *, is_drawn: bool, why: Code | None) -> None:
+    def _judge(self, place: int, said: int, *, is_drawn: bool, why: Reason | None) -> None:
         wrong = None
         if said in (HIT, CAP) and not is_drawn:
             wrong = Code.HIT_NOT_DRAWN
         elif said == HIT and why is not None:
-            wrong = why
+            wrong = _TOO_MANY[why]
         elif said == CAP and why is None:
             wrong = Code.CAP_WITHOUT_REASON
         elif said == NO and is_drawn:
@@ -257,19 +269,3 @@ class EpochBook:
         self._rule, self._under, self._day = array("H"), array("H"), array("H")
         self._outs, self._wish_outs = bytearray(), bytearray()
         self._counted, self._names, self._agents, self.roster = {}, [], {}, None
-
-
-def _refusal(
-    ruled: Ruled, legs: int, hits: int, today: int, this_week: int, campaigns: Mapping[str, int]
-) -> Code | None:
-    """Why a drawn leg is no hit."""
-    rule = ruled.rule
-    if not draw_rules.ceiling_ok(rule.ppm, legs=legs, hits=hits):
-        return Code.CEILING
-    if not draw_rules.caps_ok(ruled.agreements, hits_today=today, hits_this_week=this_week):
-        return Code.AGENT_CAP
-    if rule.campaign is not None:
-        used = campaigns.get(rule.campaign, 0)
-        if draw_rules.campaign_full(ruled.agreements, rule.campaign, hits=used):
-            return Code.CAMPAIGN_FULL
-    return None

@@ -212,10 +212,7 @@ class _Walk:
             self.days.append((index, span[0]))
         member = book.roster.get(entry.a) if book.roster is not None else None
         if entry.r is not None and self.acts.state is not None and (book.roster is None or member is not None):
-            if member is None:
-                ruled = self.acts.listed(entry.e, book.day).get(entry.r)
-            else:
-                ruled = self.acts.ruled(entry.e, book.day, entry.q, member.group, member.phase).get(entry.r)
+            ruled = self.acts.ruled(entry.e, book.day, entry.q, member).get(entry.r)
             if ruled is None:
                 self.findings.at(Code.RULE, index, rule=entry.r)
         book.call(index, entry, ruled)
