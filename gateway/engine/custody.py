@@ -19,7 +19,7 @@ from gateway.call.effects import WriteDecision, WriteReceipt, WriteStop
 from gateway.clock import Clock
 from gateway.engine.live_call import LiveCall, SideKey
 from gateway.engine.site import Site
-from gateway.media.plane import LEAKS, RecordingId, SegmentFailed, SegmentOpened, SegmentSealed, Settled
+from gateway.media.plane import LEAKS, NOTHING_KEPT, RecordingId, SegmentFailed, SegmentOpened, SegmentSealed, Settled
 from policy.consent import RECEIPT_NAMESPACE, Receipt
 from policy.decision import Outcome, Reason, Side, fold
 from policy.retention import erase_recording_at
@@ -343,7 +343,7 @@ class Custody:
             except StorageError as error:
                 log.error("a segment's end could not be written, trying again", fault=type(error).__name__)
                 await asyncio.sleep(RETRY_S)
-        if isinstance(report, SegmentFailed) and report.reason not in ("no_media", *LEAKS):
+        if isinstance(report, SegmentFailed) and report.reason not in NOTHING_KEPT | LEAKS:
             self.failures += 1
             log.error("decided but not stored", call=report.call, reason=report.reason)
         self._busy.discard(key)

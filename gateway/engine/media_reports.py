@@ -164,7 +164,7 @@ class MediaReports:
         leg = live.call.leg if live is not None else None
         if report.reason == plane.UNVETTED:
             self._calls.counters["leaks_not_ruled_out"] += 1
-        if live is None or leg is None or report.reason == "no_media":
+        if live is None or leg is None or report.reason in plane.NOTHING_KEPT:
             return
         if report.reason in plane.LEAKS:
             leg.leaked(report.recording)

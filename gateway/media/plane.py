@@ -41,6 +41,12 @@ LEAK = "leak"
 UNVETTED = "leak can't be ruled out"
 """The same, where what the other party said couldn't be compared with it."""
 LEAKS = frozenset({LEAK, UNVETTED})
+NO_MEDIA = "no_media"
+"""Why a side has no file: nothing came of it."""
+TOO_SHORT = "too short to compare"
+"""Why a side that is kept alone has no file: its segment was over before the other party's voice could be ruled out."""
+NOTHING_KEPT = frozenset({NO_MEDIA, TOO_SHORT})
+"""Nothing of a side is on disk, and nothing went wrong."""
 MAX_LINE = 256 * 1024
 """Longest line of either direction, in bytes."""
 
@@ -390,7 +396,7 @@ class SegmentSealed:
 
 @dataclass(frozen=True, slots=True)
 class SegmentFailed:
-    """A side ended without a file: `no_media` (nothing of it is on disk), `LEAK`, `UNVETTED`, or why it failed."""
+    """A side ended without a file: one of `NOTHING_KEPT` or `LEAKS`, or why it failed."""
 
     call: CallRef
     recording: RecordingId

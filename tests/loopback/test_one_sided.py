@@ -18,7 +18,7 @@ from tests.peers.running_site import PROMPT, RunningSite, Talk, until
 pytestmark = pytest.mark.timeout(120)
 QUESTION = "ask-side-en-1"
 CALLER, AGENT = speech("caller"), speech("agent")
-CLEAN_S = 4
+CLEAN_S = 6
 LEAK_FOUND_S = 9.0
 
 

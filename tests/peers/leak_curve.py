@@ -100,7 +100,7 @@ def _rows(calls: int, voices: Voices) -> Iterable[str]:
 
 def _short(calls: int, voices: Voices) -> Iterable[str]:
     """Segments that end soon: the caller talks all the time, the agent listens."""
-    lengths = (1, 2, 3, 5)
+    lengths = (5, 8)
     yield f"| leak | {' | '.join(f'{length} s' for length in lengths)} |"
     yield "|---" * (len(lengths) + 1) + "|"
     for level in (*LEVELS[:3], None):

@@ -40,6 +40,8 @@ FEW_LIMIT: Final = 6.0
 """Score of a leak in three windows."""
 ALONE: Final = 12.0
 """The unclipped correlation of one window that is a leak where there are too few to sum up."""
+SHORTEST: Final = 5 * RATE
+"""A shorter segment with speech of the caller's in it isn't judged clean: pausing often mustn't blind us."""
 SPEECH: Final = 64.0
 """Root mean square of 32 ms (-54 dBFS) from which the caller's side isn't silence."""
 MUTED: Final = 12.0
@@ -61,6 +63,8 @@ class Verdict(StrEnum):
     SILENT = "silent"
     """No window had speech of the caller's in it: nothing can have leaked."""
     CLEAN = "clean"
+    BRIEF = "brief"
+    """The caller spoke, and the segment ended before that could be judged."""
     LEAK = "leak"
     """Final."""
 
@@ -114,6 +118,7 @@ class LeakMeter:
     def finish(self) -> Verdict:
         """The segment ends here: judge what is left, however short it is."""
         left = len(self._microphone)
+        brief = self._start + left < SHORTEST
         self._heard = np.pad(self._heard, (0, _NEEDED))
         self._microphone = np.pad(self._microphone, (0, _NEEDED))
         while left > self._overlap:
@@ -122,7 +127,7 @@ class LeakMeter:
             left -= HOP
         if self._windows < FEW and (self.score >= FEW_LIMIT or self._strongest >= ALONE):
             self._leaked = True
-        return self.verdict
+        return Verdict.BRIEF if brief and self.verdict is Verdict.CLEAN else self.verdict
 
     def _advance(self, samples: int) -> None:
         self._start += samples

@@ -19,6 +19,8 @@ from crypto.stream import CHUNK_BYTES
 from gateway.clock import Clock
 from gateway.media.plane import (
     LEAK,
+    NO_MEDIA,
+    TOO_SHORT,
     UNVETTED,
     CallRef,
     End,
@@ -127,9 +129,9 @@ class Session:
         try:
             self._intake.drain(stopped_at)
             if self._intake.timeline is None or self._file is None:
-                self._over(self._failure("no_media"))
+                self._over(self._failure(NO_MEDIA))
                 return
-            clean = self._queue_last(self._intake.timeline.finish(stopped_at), stopped_at)
+            ask = self._queue_last(self._intake.timeline.finish(stopped_at), stopped_at)
         except Exception as error:
             self._fail(error)
             return
@@ -137,7 +139,7 @@ class Session:
             self._leaked(UNVETTED)
             return
         self._state = State.CLOSED
-        self._submit(partial(_seal, self._file, self._ready, clean), partial(self._sealed, end, stopped_at))
+        self._submit(partial(_seal, self._file, self._ready, ask), partial(self._sealed, end, stopped_at))
         self._ready = []
 
     def discard(self, done: Callable[[], None]) -> None:
@@ -200,11 +202,11 @@ class Session:
         except StorageError as error:
             self._fail(error)
 
-    def _queue_last(self, pieces: list[Piece], stopped_at: float) -> Callable[[], bool]:
+    def _queue_last(self, pieces: list[Piece], stopped_at: float) -> Callable[[], Verdict]:
         """Queue all there is; what the writer thread must ask before it writes that."""
         if self._vetting is None:
             self._queue(pieces)
-            return _always
+            return _nothing_to_compare
         self._vetting.reference.listen(stopped_at, to_the_end=True)
         stretches = self._vetting.hold(pieces, self._intake.law)
         self._queue(self._vetting.release_all())
@@ -262,11 +264,11 @@ class Session:
     def _added(self, size: int, _: None) -> None:
         self._pending -= size
 
-    def _sealed(self, end: End, stopped_at: float, sealed: Sealed | None) -> None:
+    def _sealed(self, end: End, stopped_at: float, sealed: Sealed | Verdict) -> None:
         timeline = self._intake.timeline
         assert timeline is not None and self._opened is not None, "sealed what wasn't opened"
-        if sealed is None:
-            self._over(self._failure(LEAK))
+        if isinstance(sealed, Verdict):
+            self._over(self._failure(LEAK if sealed is Verdict.LEAK else TOO_SHORT))
             return
         self._over(
             SegmentSealed(
@@ -325,14 +327,15 @@ class Session:
             self._vetting.clear()
 
 
-def _always() -> bool:
-    return True
+def _nothing_to_compare() -> Verdict:
+    return Verdict.SILENT
 
 
-def _seal(file: SegmentFile, pieces: list[Piece], clean: Callable[[], bool]) -> Sealed | None:
-    """The end of a file; None where it must not stay."""
-    if not clean():
+def _seal(file: SegmentFile, pieces: list[Piece], ask: Callable[[], Verdict]) -> Sealed | Verdict:
+    """The end of a file, or the verdict for which it must not stay."""
+    verdict = ask()
+    if verdict in (Verdict.LEAK, Verdict.BRIEF):
         file.discard()
-        return None
+        return verdict
     file.add(pieces)
     return file.seal()

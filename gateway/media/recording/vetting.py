@@ -142,10 +142,10 @@ class Vetting:
                 self._meter.feed(stretch.heard, stretch.microphone)
         return self._meter.verdict, self._meter.cleared
 
-    def finish(self, stretches: list[Stretch]) -> bool:
-        """The last of it; whether the whole is clean."""
+    def finish(self, stretches: list[Stretch]) -> Verdict:
+        """The last of it; what the meter says about the whole."""
         self.judge(stretches)
-        return self._meter.finish() is not Verdict.LEAK
+        return self._meter.finish()
 
     def _stretch(self, piece: Piece, law: Law) -> Stretch:
         start, count = self._fed, _samples(piece)

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.call.stage import Stage
-from gateway.media.plane import LEAK, UNVETTED, DigitHeard, Discard, FlowId, PlayEnded, Record, SegmentFailed
+from gateway.media.plane import LEAK, TOO_SHORT, UNVETTED, DigitHeard, Discard, FlowId, PlayEnded, Record, SegmentFailed
 from storage.errors import StorageUnavailable
 from storage.recordings import State
 from tests.peers.engine_bench import EngineBench
@@ -87,6 +87,16 @@ async def test_a_leak_that_is_found_after_another_stop_destroys_what_was_kept(be
     await bench.engine.finished()
     assert await state(bench) is State.DISCARDED
     assert bench.ledger.outs == ["discarded"]
+
+
+async def test_a_segment_that_was_too_short_costs_neither_leg_nor_call(bench, alone):
+    bench.engine.reports.take(0, leak(bench, TOO_SHORT))
+    assert bench.stage(alone) is Stage.OPEN
+    bench.engine.hang_up(alone.call.new.call_id)
+    await bench.engine.finished()
+    assert await state(bench) is State.FAILED
+    assert bench.ledger.outs == ["not_recorded"]
+    assert bench.custody.failures == 0
 
 
 async def test_a_leak_that_is_told_after_a_restart_destroys_the_recording(bench, alone):

@@ -101,6 +101,14 @@ def test_a_leak_in_a_segment_of_two_seconds_is_found_at_its_end():
     assert meter.finish() is Verdict.LEAK
 
 
+@pytest.mark.parametrize(("seconds", "verdict"), [(3, Verdict.BRIEF), (4.9, Verdict.BRIEF), (5, Verdict.CLEAN)])
+def test_a_segment_is_clean_only_if_it_lasted(seconds, verdict):
+    heard, microphone = call(Room(None, "double talk"), np.random.default_rng(1), VOICES)
+    meter, count = LeakMeter(), int(seconds * RATE)
+    meter.feed(heard[:count], microphone[:count])
+    assert meter.finish() is verdict
+
+
 def test_a_leak_is_final_and_clears_nothing():
     meter = LeakMeter()
     meter.feed(*call(Room(-20.0, "silence"), np.random.default_rng(1), VOICES))

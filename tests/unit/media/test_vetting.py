@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.media.plane import (
     LEAK,
+    TOO_SHORT,
     UNVETTED,
     CallRef,
     Discard,
@@ -186,6 +187,24 @@ async def test_a_leak_in_the_last_seconds_is_found_when_the_segment_ends(house):
     assert not house.blobs.of_recording(RECORDING)
 
 
+async def test_a_segment_that_is_over_before_it_could_be_judged_is_not_kept(house):
+    house.record()
+    house.talk(*room(None, seconds=4))
+    house.stop()
+    await house.settle()
+    assert [report.reason for report in house.told(SegmentFailed)] == [TOO_SHORT]
+    assert not house.blobs.of_recording(RECORDING)
+
+
+async def test_a_short_segment_in_which_the_caller_says_nothing_is_kept(house):
+    _, microphone = room(None, seconds=2)
+    house.record()
+    house.talk(np.zeros(2 * RATE, np.int16), microphone)
+    house.stop()
+    await house.settle()
+    assert house.told(SegmentSealed)
+
+
 async def test_audio_waits_for_the_meter_and_then_reaches_the_file(house, monkeypatch):
     monkeypatch.setattr("gateway.media.recording.session.CHUNK_BYTES", 1000)
     written = []
@@ -224,9 +243,8 @@ async def test_what_the_meter_had_no_room_for_is_not_kept(house, monkeypatch):
 
 
 async def test_keys_and_comfort_noise_of_the_caller_s_are_no_reason_to_destroy(house):
-    heard, microphone = room(None, seconds=2)
     house.record()
-    house.talk(heard, microphone)
+    house.talk(*room(None, seconds=6))
     house.packet(CALLER, bytes(4), 0xCA, kind=101)
     house.packet(CALLER, bytes(9), 0xCA, kind=13)
     house.stop()
@@ -281,7 +299,7 @@ async def test_a_new_segment_begins_with_a_new_meter(house):
     house.stop()
     await house.settle()
     house.record(seg=2)
-    house.talk(*room(None, seconds=2))
+    house.talk(*room(None, seconds=6))
     house.stop(seg=2)
     await house.settle()
     assert [report.seg for report in house.told(SegmentSealed)][-1:] == [2]
