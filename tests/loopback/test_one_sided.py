@@ -1,6 +1,8 @@
 """A caller who says no under an agreement that lets the agent's side be kept alone: kept, until the caller is in it."""
 
 import asyncio
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,12 +16,14 @@ from demo.talk import THINK_S
 from gateway.media.prompts.sounds import Catalogue
 from tests.peers.kept import Kept
 from tests.peers.running_site import PROMPT, RunningSite, Talk, until
+from tests.peers.system_calls import SystemCall, SystemCalls
 
 pytestmark = pytest.mark.timeout(120)
 QUESTION = "ask-side-en-1"
 CALLER, AGENT = speech("caller"), speech("agent")
 CLEAN_S = 6
 LEAK_FOUND_S = 9.0
+_IN_FILE = re.compile(r'[<"](/[^<>"]+)[>"]')
 
 
 def one_sided(document: str) -> str:
@@ -38,12 +42,24 @@ def one_sided(document: str) -> str:
     return document
 
 
-async def test_after_a_no_the_agent_s_side_is_kept_alone_until_the_caller_is_heard_in_it(tmp_path):
+async def test_after_a_no_the_agent_s_side_is_kept_alone_until_the_caller_is_heard_in_it(tmp_path, program):
+    program("strace")
     async with RunningSite(tmp_path, desks=2, agreed=one_sided) as site:
         site.prompt_end = Catalogue().samples(QUESTION)[-RATE:]
         kept, leaking = await asyncio.gather(*(site.drawn_call(desk) for desk in site.desks))
         await asyncio.gather(*(refuse(site, talk) for talk in (kept, leaking)))
-        await asyncio.gather(is_kept_alone(site, kept), is_destroyed(site, leaking))
+        workers = [pid for name, pid in site.processes.items() if name.startswith("media")]
+        async with SystemCalls(tmp_path / "strace.log", workers) as calls:
+            await asyncio.gather(is_kept_alone(site, kept), is_destroyed(site, leaking))
+        assert_only_the_agents_side_was_written(calls.seen(), site)
+
+
+def assert_only_the_agents_side_was_written(seen: list[SystemCall], site: RunningSite) -> None:
+    """Whatever file a media worker made or wrote to while two callers talked whose side isn't kept."""
+    found = {Path(path) for call in seen if call.writes for path in _IN_FILE.findall(call.text)}
+    files = {path.name for path in found if site.data in path.parents and path.suffix}
+    assert "agent-1.header" in files and "agent-1.payload.part" in files
+    assert all(name.startswith(("agent-1.", "worker-")) for name in files), files
 
 
 async def refuse(site: RunningSite, talk: Talk) -> None:
