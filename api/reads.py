@@ -18,6 +18,7 @@ __all__ = [
     "AgentRow",
     "AgreementInForce",
     "ConsentText",
+    "EntryRow",
     "MonthStatistics",
     "ObjectKind",
     "RecordingRow",
@@ -149,6 +150,23 @@ class MonthStatistics:
     figures: Statistics
 
 
+@dataclass(frozen=True, slots=True)
+class EntryRow:
+    """An entry of the log that is about one agent, opened."""
+
+    id: int
+    origin: str
+    index: int
+    kind: str
+    told: object
+    """What the entry commits to."""
+    salt: str
+    entry: str
+    """The leaf."""
+    proof: str | None
+    """C2SP tlog-proof; None until it is published."""
+
+
 class SiteReads(Protocol):
     """Everything the API asks of the site."""
 
@@ -190,6 +208,10 @@ class SiteReads(Protocol):
 
     async def statistics(self, month: Month | None) -> MonthStatistics:
         """A month's, or the newest one's; raises `Problem` where nothing can be told."""
+        ...
+
+    async def own_entries(self, agent: str, after: int, limit: int) -> Sequence[EntryRow]:
+        """What the log says of an agent, oldest first, from behind the id `after`."""
         ...
 
     async def log_checkpoint(self, origin: str) -> bytes | None:

@@ -500,6 +500,26 @@ class RecordingPage(BaseModel):
     next: str | None
 
 
+class OwnEntry(BaseModel):
+    """An entry of the log about the agent: its leaf, what opens its commitment, a tlog-proof once it is published."""
+
+    id: int
+    origin: str
+    index: int
+    kind: str
+    told: dict[str, str | int | None]
+    salt: str
+    entry: str
+    proof: str | None
+
+
+class OwnEntryPage(BaseModel):
+    """Entries, oldest first, and where they go on."""
+
+    items: list[OwnEntry]
+    next: int | None
+
+
 # --- statistics ---------------------------------------------------------------------------------------------------
 
 Figure = Annotated[int | None, Field(description="a count; null: withheld")]

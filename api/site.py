@@ -20,6 +20,7 @@ from api.reads import (
     AgentRow,
     AgreementInForce,
     ConsentText,
+    EntryRow,
     MonthStatistics,
     ObjectKind,
     RecordingRow,
@@ -47,7 +48,10 @@ from storage.blobs import Kind, LocalBlobs
 from storage.consents import Consents, StandingConsent
 from storage.database import Database, Work
 from storage.errors import AgentUnknown, LogEntryUnknown, StorageError
+from storage.gateway_key import load_public
 from storage.log.files import LocalLogFiles
+from storage.log.openings import OwnOpening, own_openings
+from storage.log.reader import LogReader
 from storage.names import SegmentKey
 from storage.recordings import State as RecordingState
 from storage.roster import Agent, Roster
@@ -165,6 +169,16 @@ class SiteFolder:
     async def statistics(self, month: Month | None) -> MonthStatistics:
         """Only what the policy lets out."""
         return await self._figures.of(await self._open(), month)
+
+    async def own_entries(self, agent: str, after: int, limit: int) -> Sequence[EntryRow]:
+        """Each with its leaf and, once published, its proof."""
+        found = await self._read(lambda connection: own_openings(connection, agent, after, limit))
+        try:
+            key = await asyncio.to_thread(load_public, self._config.site.data_dir.absolute())
+            reader = LogReader(await self._open(), self._log, key)
+            return [await _entry_row(reader, one) for one in found]
+        except StorageError:
+            raise Problem("site-unavailable", 503, "the log can't be read now", {"Retry-After": "1"}) from None
 
     async def log_checkpoint(self, origin: str) -> bytes | None:
         """Published files only: entries that wait are the gateway's."""
@@ -306,6 +320,15 @@ def _with_sides(connection: Connection, rows: Iterable[Row[Any]]) -> list[Record
         )
         for row in rows
     ]  # fmt: skip
+
+
+async def _entry_row(reader: LogReader, one: OwnOpening) -> EntryRow:
+    [leaf] = await reader.entries(one.origin, one.index, one.index + 1)
+    try:
+        proof = bytes(await reader.proof(one.origin, one.index)).decode()
+    except LogEntryUnknown:
+        proof = None
+    return EntryRow(one.id, one.origin, one.index, one.kind, one.told, one.salt.hex(), leaf.decode(), proof)
 
 
 def _published(read: Callable[[], bytes]) -> bytes | None:

@@ -27,6 +27,15 @@ def load(data_dir: Path) -> SigningKey:
         raise KeyFileError("gateway's key file isn't an openssh ed25519 key without passphrase") from None
 
 
+def load_public(data_dir: Path) -> VerifyKey:
+    """The public part, from `keys/allowed_signers`, for whoever only checks. Raises as `load`."""
+    line = durable.read(data_dir / "keys" / "allowed_signers").splitlines()[:1]
+    try:
+        return VerifyKey.parse(b"".join(line).decode("ascii").split(" ", 2)[-1])
+    except (SshKeyError, UnicodeDecodeError):
+        raise KeyFileError("`keys/allowed_signers` doesn't begin with the gateway's key: run `fairtap init`") from None
+
+
 def load_or_create(data_dir: Path) -> SigningKey:
     """The key that is there, else a fresh one, durable before it is returned. Raises as `load`."""
     try:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api.deps import AgentId, Enroller, OwnRow, Parts, Who, need
 from api.errors import Problem
@@ -27,6 +28,8 @@ from api.schemas import (
     Enrolment,
     InCallAnswer,
     Me,
+    OwnEntry,
+    OwnEntryPage,
     PurposeName,
     RecordRequest,
     SeatClaim,
@@ -63,6 +66,19 @@ async def me(row: OwnRow, who: Who, parts: Parts) -> Me:
         ask_again_at=dict(row.ask_again_at), enrolments=row.enrolments, enrolled_from=row.enrolled_from,
         bundle=None if bundle is None else base64.b64encode(bundle).decode(),
     )  # fmt: skip
+
+
+@router.get("/entries")
+async def entries(
+    agent: AgentId,
+    parts: Parts,
+    cursor: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+) -> OwnEntryPage:
+    """What the log says of the agent, opened for nobody else: enrolments, holds, erasures, accesses; with proofs."""
+    rows = await parts.site.own_entries(agent, cursor, limit + 1)
+    items = [OwnEntry.model_validate(asdict(row)) for row in rows[:limit]]
+    return OwnEntryPage(items=items, next=items[-1].id if len(rows) > limit else None)
 
 
 @router.post("/enrolment", status_code=201)

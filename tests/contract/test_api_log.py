@@ -1,16 +1,24 @@
 """The log over HTTP: a foreign path isn't one, tiles may be kept for ever, agents get hashes and no entries."""
 
+import json
+
 import httpx
 import pytest
 
 from api.errors import Problem
 from api.roles import Role
 from api.site import SiteFolder
+from crypto.commitment import opens
+from crypto.ssh_key import allowed_signers_line
+from crypto.tlog_proof import TlogProof
 from crypto.tlog_tiles import Tile
 from gateway.config import Config
+from policy.log_entry import Erase, Hold
+from storage.log import wal
+from storage.roster import NewAgent
 from tests.peers.api_server import SetClock, running_api
 from tests.peers.log_house import LogHouse
-from tests.peers.stored import ORIGIN, open_folder
+from tests.peers.stored import AT, ORIGIN, open_folder
 
 LOG = f"/v1/log/{ORIGIN}"
 
@@ -85,3 +93,35 @@ async def test_the_site_folder_serves_what_the_gateway_published(tmp_path):
         tile.mkdir()
         with pytest.raises(Problem):
             await site.log_tile(ORIGIN, Tile(0, 0))
+
+
+async def test_an_agent_finds_what_the_log_says_of_them_and_can_prove_it(tmp_path):
+    folder = await open_folder(tmp_path)
+    house = LogHouse(folder)
+    line = allowed_signers_line("gateway", folder.key.verify_key, ("a", "b"))
+    (tmp_path / "keys" / "allowed_signers").write_text(line)
+    ada, bo = [await folder.roster.add(NewAgent(name, "team-a", "hamburg"), AT) for name in ("Ada", "Bo")]
+    told = {"recording": "1" * 32, "side": "agent"}
+    await folder.database.write(lambda connection: wal.append_committed(connection, Erase, bo, told))
+    await folder.database.write(lambda connection: wal.append_committed(connection, Erase, ada, told))
+    await house.publisher.publish(ORIGIN)
+    await folder.database.write(lambda connection: wal.append_committed(connection, Hold, ada, {"by": "dpo"}))
+    async with SiteFolder(Config.model_validate({"site": {"data_dir": tmp_path}}), SetClock()) as site:
+        first, waiting = await site.own_entries(ada, 0, 9)
+        assert await site.own_entries(ada, waiting.id, 9) == []
+    await folder.database.close()
+    assert (first.kind, first.told, first.index, waiting.kind, waiting.proof) == ("erase", told, 1, "hold", None)
+    assert first.proof is not None
+    proof = TlogProof.parse(first.proof.encode())
+    assert proof.index == first.index
+    assert proof.check(first.entry.encode(), ORIGIN, folder.key.verify_key).size == 2
+    digest = json.loads(first.entry)["m"]
+    assert opens(bytes.fromhex(digest), "erase", first.told, bytes.fromhex(first.salt))
+
+    async with running_api(tmp_path / "api") as api, await client(api, Role.AGENT) as http:
+        [agent] = api.site.rows
+        api.site.entries[agent] = [first, waiting]
+        page = (await http.get("/v1/agents/me/entries?limit=1")).json()
+        assert ([one["id"] for one in page["items"]], page["next"]) == ([first.id], first.id)
+        rest = (await http.get(f"/v1/agents/me/entries?cursor={page['next']}")).json()
+        assert ([one["told"] for one in rest["items"]], rest["next"]) == ([{"by": "dpo"}], None)

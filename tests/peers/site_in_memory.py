@@ -11,6 +11,7 @@ from api.reads import (
     AgentRow,
     AgreementInForce,
     ConsentText,
+    EntryRow,
     MonthStatistics,
     ObjectKind,
     RecordingRow,
@@ -29,6 +30,7 @@ class SiteInMemory:
         self.in_force: AgreementInForce | None = None
         self.recorded: list[RecordingRow] = []
         self.objects: dict[tuple[str, str, int, str], bytes] = {}
+        self.entries: dict[str, list[EntryRow]] = {}
         self.log: dict[str, bytes] = {}
         self.months: dict[str, MonthStatistics] = {}
 
@@ -84,6 +86,9 @@ class SiteInMemory:
         if found is None:
             raise Problem("month-not-told", 404, "not told")
         return found
+
+    async def own_entries(self, agent: str, after: int, limit: int) -> Sequence[EntryRow]:
+        return [row for row in self.entries.get(agent, []) if row.id > after][:limit]
 
     async def log_checkpoint(self, origin: str) -> bytes | None:
         return self.log.get(f"{origin}/checkpoint")
