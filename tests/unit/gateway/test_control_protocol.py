@@ -26,6 +26,7 @@ COMMANDS = (
     p.SetBlackout("a", True),
     p.StopRecording("a", "c"),
     p.CallerRefused("a", "c"),
+    p.CallerAgreed("a", "c", "dispute", SIGNED),
     p.ConsentInCall("a", "c", "dispute", "no"),
     p.RequestRecord("a", "c", "customer_request", SIGNED),
     p.PauseCall("c", "agent:a", False),

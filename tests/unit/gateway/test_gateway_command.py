@@ -116,9 +116,9 @@ def test_wrong_use_is_rc_2(run, words, said):
 
 def test_a_wrong_configuration_is_one_line_and_rc_2(run, tmp_path):
     path = tmp_path / "fairtap.toml"
-    path.write_text("[ng]\nlisten = ['udp:127.0.0.1:2223']\n")
+    path.write_text("[siprec]\nlisten = ['udp:127.0.0.1:5080']\n")
     rc, stderr = run("serve", "--config", str(path))
-    assert rc == 2 and "ng.listen" in one_line(stderr)
+    assert rc == 2 and "siprec.listen" in one_line(stderr)
 
 
 def test_a_second_gateway_is_one_line_and_rc_1(run, tmp_path):
