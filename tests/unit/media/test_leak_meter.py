@@ -71,6 +71,18 @@ def test_lost_packets_on_both_sides_don_t_hide_a_leak():
     assert judged(*both)[2]
 
 
+def test_clocks_that_drift_apart_don_t_hide_a_leak():
+    heard, microphone = call(Room(-30.0), np.random.default_rng(1), VOICES)
+    at = np.arange(len(heard)) * (1 + 60e-6)
+    assert judged(np.interp(at, np.arange(len(heard)), heard).astype(np.int16), microphone)[2]
+
+
+def test_a_delay_that_jumps_doesn_t_hide_a_leak():
+    heard, microphone = call(Room(-25.0, delay_ms=60), np.random.default_rng(1), VOICES)
+    jumping = np.concatenate([np.roll(part, 160 * (count % 3)) for count, part in enumerate(np.split(microphone, 4))])
+    assert judged(heard, jumping)[2]
+
+
 @pytest.mark.parametrize("pitch", [50.0, 425.0, 440.0])
 def test_the_same_hum_on_both_sides_is_no_leak(pitch):
     at, dice = np.arange(10 * RATE) / RATE, np.random.default_rng(1)
