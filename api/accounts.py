@@ -132,7 +132,7 @@ class Accounts:
     ) -> str:
         """A bearer token of an admin or a PBX, shown once; `scopes` can only be fewer than the role's."""
         if role not in TOKEN_ROLES:
-            raise Problem("token-role", 403, "only admin and pbx have tokens; other roles start with an enrolment code")
+            raise Problem("token-role", 403, "only admin and pbx tokens are made here; council or DPO let others in")
         return await self._new_token(role, label, scopes, expires_in)
 
     async def register_ivr(self, name: str) -> str:

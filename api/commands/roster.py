@@ -67,7 +67,7 @@ def create_token(
 ) -> None:
     """A bearer token, shown once."""
     if role not in TOKEN_ROLES:
-        raise CommandError("--role: only admin and pbx have tokens; other roles start with an enrolment code", 2)
+        raise CommandError("--role: only admin and pbx tokens are made here; council or DPO let others in", 2)
     home = find_home(config)
     scopes = frozenset(scope) if scope else None
     lasts = None if days is None else days * 86400

@@ -287,7 +287,9 @@ class Engine:
         if leg is not None:
             return tuple(reason.value for reason in leg.told_reasons())
         site = self.site.reasons(self.clock.wallclock())
-        return tuple(reason.value for reason in site) or (Reason.LEG_UNBOUND.value,)
+        unleased = live.call.needs_lease and live.call.lease is None
+        nobody = Reason.PARTY_UNKNOWN if unleased else Reason.LEG_UNBOUND
+        return tuple(reason.value for reason in site) or (nobody.value,)
 
     def gather(self, live: LiveCall, leg: Leg, now: float, wallclock: datetime) -> Circumstances:
         """What a decision of this leg needs to know now."""

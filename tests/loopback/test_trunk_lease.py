@@ -5,7 +5,6 @@ What was kept is measured against the caller's own tones: the one after the PBX'
 
 import asyncio
 import contextlib
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,13 +14,18 @@ import httpx
 import numpy as np
 import pytest
 
-from api.supervisor import child_environment
+from api.accounts import Accounts
+from api.database import Database
+from api.roles import Role
+from api.serve import api_database
 from demo.agents import Desk
 from demo.agreement import QUEUE
 from demo.call import Call
 from demo.correlate import tone_db
 from demo.g711 import RATE
 from demo.tones import tone
+from gateway.clock import SystemClock
+from gateway.config import load_config
 from gateway.media.prompts.sounds import Catalogue
 from tests.peers.kept import moment
 from tests.peers.running_site import CONNECT_S, MOST_TRIES, PROMPT, RunningSite, Talk
@@ -42,19 +46,17 @@ class Machines:
 
     @classmethod
     async def of(cls, site: RunningSite) -> "Machines":
-        made = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "api.cli", "token", "create", "--role", "pbx", "--label", "pbx",
-            "--config", str(site.folder / "fairtap.toml"), stdout=asyncio.subprocess.PIPE, env=child_environment(),
-        )  # fmt: skip
-        out, _ = await made.communicate()
+        config = load_config(site.folder / "fairtap.toml", {})
+        async with Database(api_database(config)) as database:
+            pbx = await Accounts(database, SystemClock()).create_token(Role.PBX, "pbx")
         credential = await site.office.ask("POST", "/ivrs", {"name": "front"})
-        return cls(site, out.decode().strip(), credential["token"])
+        return cls(site, pbx, credential["token"])
 
     async def say(self, token: str, call_id: str, verb: str, body: Mapping[str, object]) -> httpx.Response:
         path = "".join(f"%{byte:02X}" for byte in call_id.encode())
         headers = {"Authorization": f"Bearer {token}"}
-        async with httpx.AsyncClient(base_url=self.site.at.base_url) as http:
-            return await http.post(f"/v1/calls/{path}/{verb}", json=body, headers=headers)
+        # whose cookies the client has doesn't matter: a token goes before
+        return await self.site.office._http.post(f"/v1/calls/{path}/{verb}", json=body, headers=headers)
 
     async def agreed(self, call_id: str) -> None:
         now = datetime.now(UTC).isoformat().replace("+00:00", "Z")

@@ -256,6 +256,7 @@ async def leased(bench, extension: str = EXTENSION, ttl_s: float = 10):
 async def test_without_a_lease_a_call_over_the_trunk_has_no_agent(trunk):
     live = await trunk.answered(extension=EXTENSION)
     assert live.call.leg is None and trunk.ledger.entered == []
+    assert reasons(trunk, live) == ("PARTY_UNKNOWN",)
     trunk.engine.hang_up(live.call.new.call_id)
     await trunk.engine.finished()
     assert trunk.ledger.x == [XKind.UNCLAIMED]
@@ -273,6 +274,7 @@ async def test_a_lease_brings_the_leg_of_the_agent_who_claimed_that_seat(trunk):
 async def test_a_lease_makes_no_claim(trunk):
     live = await leased(trunk, extension="299")
     assert live.agent is None and live.call.leg is None and trunk.ledger.entered == []
+    assert reasons(trunk, live) == ("LEG_UNBOUND",)
 
 
 async def test_a_lease_before_the_answer_counts_once_it_is_answered(trunk):
