@@ -36,6 +36,8 @@ class SiteClient:
         if parts.scheme == "http" and not host.startswith(_LOOPBACK):
             raise WrongUse("plain http is for this machine only: use the `https://` address")
         self._url = url.rstrip("/")
+        self._origin = f"{parts.scheme}://{parts.netloc}"
+        # the site takes changes from its own address only, which a browser can't be made to claim
         try:
             context = ssl.create_default_context(cafile=ca)
         except OSError:
@@ -70,6 +72,7 @@ class SiteClient:
     def _ask(self, method: str, path: str, body: bytes | None) -> bytes | None:
         request = urllib.request.Request(self._url + path, body, method=method)
         request.add_header("Accept", "application/json, */*")
+        request.add_header("Origin", self._origin)
         if body is not None:
             request.add_header("Content-Type", "application/json")
         try:
