@@ -104,7 +104,15 @@ async def test_council_and_officer_find_the_files_that_they_open_together(api: R
     async with browser_page() as page:
         session = await api.services.accounts.open_session(Role.COUNCIL, None)
         await page.context.add_cookies([{"name": "fairtap_session", "value": session.secret, "url": api.url}])
+        api.site.add("Ada", recipient="age1x", enrolments=2)
         await page.goto(f"{api.url}/council")
+        await page.wait_for_selector("#agents:has-text('2 times')")
+        await page.fill("#ivr-name", "front")
+        await page.click("#ivr-form button")
+        await page.wait_for_selector("#ivr-token:not(:empty)")
+        who = await api.services.accounts.by_token(await page.inner_text("#ivr-token"))
+        assert who is not None and (who.role, who.name) == (Role.IVR, "front")
+
         await page.fill("#code", print_code(CODE))
         await page.click("#together-form button")
         await page.wait_for_selector("#files a")

@@ -1,5 +1,5 @@
 // The room of council and DPO: enrolment codes, made for one agent and shown once; the files of a caller's record, which
-// both together open.
+// both together open; credentials of IVRs.
 
 import { readCode } from "./parts/code.js";
 import { ApiProblem, call, signOut } from "./parts/http.js";
@@ -21,7 +21,9 @@ function row(agent) {
     });
     place.append(button);
   }
-  const cells = [agent.name, agent.group, word(state)].map((text) => make("td", { textContent: text }));
+  // new keys set all answers to unset: how often is told here, and to the agent
+  const times = agent.enrolments > 1 ? ` (${word("codes.times", { times: agent.enrolments })})` : "";
+  const cells = [agent.name, agent.group, word(state) + times].map((text) => make("td", { textContent: text }));
   return make("tr", {}, ...cells, place);
 }
 
@@ -55,6 +57,10 @@ onSubmit(at("together-form"), async () => {
   const links = record.sides.flatMap((side) => side.segments.flatMap((seg) => fileLinks(record.recording, side.side, seg)));
   at("files").replaceChildren(...(links.length ? links : [make("li", { textContent: word("together.none") })]));
   at("steps").hidden = !links.length;
+});
+
+onSubmit(at("ivr-form"), async () => {
+  at("ivr-token").textContent = (await call("POST", "/ivrs", { name: at("ivr-name").value })).token;
 });
 
 at("sign-out").addEventListener("click", () => signOut(false));
