@@ -7,7 +7,6 @@ withdrawal needs none. What an asker may not know is folded before it leaves (ag
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import date
-from hashlib import sha256
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -22,7 +21,7 @@ from gateway.control import protocol as p
 from gateway.engine.engine import Engine, format_time
 from gateway.engine.epoch_commands import EpochCommands
 from gateway.engine.errors import Refused
-from gateway.engine.live_call import LiveCall
+from gateway.engine.live_call import LiveCall, SignedYes
 from gateway.engine.machine_commands import machine_commands
 from gateway.engine.record_commands import RecordCommands
 from gateway.events import Snapshot
@@ -235,8 +234,8 @@ class Commands:
         await self._engine.wishing.ask(live, leg, lane, purpose, yes)
         return {"state": leg.stage.value, "lane": lane.value, "purpose": purpose.value}
 
-    def _yes_in_call(self, live: LiveCall, leg: Leg, statement: p.Signed | None, purpose: Purpose) -> str:
-        """The digest of the agent's own signed yes for this call and purpose."""
+    def _yes_in_call(self, live: LiveCall, leg: Leg, statement: p.Signed | None, purpose: Purpose) -> SignedYes:
+        """The agent's own signed yes for this call and purpose."""
         if statement is None:
             raise Refused("statement_missing", "a yes needs the agent's signed statement", 422)
         document = self._signed(leg.agent, statement, CALL_CONSENT_NAMESPACE)
@@ -247,7 +246,7 @@ class Commands:
         if purpose in live.said_yes and leg.per_call[purpose].answer is ConsentState.NO:
             # the statement carries no number: it can't be told from the one that was taken back
             raise Refused("no_is_final", "a yes that was taken back in this call can't be given again", 409)
-        return sha256(document).hexdigest()
+        return SignedYes(document, statement.signature)
 
     # --- reading and administration ----------------------------------------------------------------------------------
 

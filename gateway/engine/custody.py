@@ -17,12 +17,12 @@ from crypto.ssh_key import SigningKey
 from crypto.sshsig import sign
 from gateway.call.effects import WriteDecision, WriteReceipt, WriteStop
 from gateway.clock import Clock
-from gateway.engine.live_call import LiveCall, SideKey
+from gateway.engine.live_call import LiveCall, SideKey, SignedYes
 from gateway.engine.site import Site
 from gateway.media.plane import LEAKS, NOTHING_KEPT, RecordingId, SegmentFailed, SegmentOpened, SegmentSealed, Settled
 from policy.consent import RECEIPT_NAMESPACE, Receipt
 from policy.decision import Outcome, Reason, Side, fold
-from policy.retention import erase_recording_at
+from policy.retention import erase_receipt_at, erase_recording_at
 from policy.terms import Lane
 from storage import consents as stored
 from storage.consents import Consents
@@ -135,9 +135,13 @@ class Custody:
         said = site.standing.get(agent.id, {}).get(decision.purpose)
         self._live[effect.recording], live.entry_of[effect.recording] = live, effect.entry
         statements = (said.statement.digest,) if said is not None and said.statement is not None else ()
-        in_call = (live.said_yes[decision.purpose],) if decision.purpose in live.said_yes else ()
         receipts = (live.consents[decision.purpose],) if decision.purpose in live.consents else ()
         if effect.seg == 1:
+            erase_at = erase_recording_at(agreements, decision.purpose, wallclock)
+            yes = live.said_yes.get(decision.purpose)
+            in_call = (
+                (await self._keep_yes(effect, yes, wallclock, erase_receipt_at(agreements, erase_at)),) if yes else ()
+            )
             begin = Begin(
                 recording=effect.recording,
                 agent=agent.id,
@@ -149,7 +153,7 @@ class Custody:
                 agreement=entered.agreement.digest,
                 consents=(*statements, *in_call, *receipts),
                 recipients=(agent.recipient,) if agent.recipient is not None else (),
-                erase_at=erase_recording_at(agreements, decision.purpose, wallclock),
+                erase_at=erase_at,
             )
             await self.recordings.begin(begin, wallclock)
             if decision.lane is Lane.CUSTOMER_REQUEST:
@@ -170,6 +174,21 @@ class Custody:
                 at=wallclock,
             )
         )
+
+    async def _keep_yes(self, effect: WriteDecision, yes: SignedYes, at: datetime, keep_until: datetime) -> str:
+        """The agent's yes in the call, beside the recording that stands on it; its digest."""
+        kept = stored.Receipt(
+            jti=secrets.token_hex(16),
+            call_ref=effect.call,
+            recording=effect.recording,
+            outcome=stored.ReceiptOutcome.YES,
+            document=yes.document,
+            signature=yes.signature,
+            at=at,
+            keep_until=keep_until,
+        )
+        await self._consents.add_receipt(kept)
+        return kept.digest
 
     def tap_ordered(self, live: LiveCall, key: SideKey, opened_at: float) -> None:
         """The order to record a side goes out now."""

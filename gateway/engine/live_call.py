@@ -12,11 +12,19 @@ from gateway.engine.ledger import Entered, Wished
 from gateway.media.plane import RecordingId, SideName
 from policy.decision import Purpose
 
-__all__ = ["LiveCall", "SideKey"]
+__all__ = ["LiveCall", "SideKey", "SignedYes"]
 
 log = structlog.get_logger()
 SideKey = tuple[RecordingId, int, SideName]
 """Recording, segment, side."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedYes:
+    """What the agent signed for this call."""
+
+    document: bytes
+    signature: str
 
 
 @dataclass(slots=True, eq=False)
@@ -39,8 +47,8 @@ class LiveCall:
     """Digest of the receipt of the caller's yes, by purpose: what a recording stands on."""
     pausers: frozenset[str] = frozenset()
     """Who paused it; each of them must resume."""
-    said_yes: dict[Purpose, str] = field(default_factory=dict)
-    """Digest of the agent's own signed yes in this call, by purpose."""
+    said_yes: dict[Purpose, SignedYes] = field(default_factory=dict)
+    """The agent's own yes in this call, by purpose: written with the first recording that stands on it, else never."""
     entry_of: dict[RecordingId, int] = field(default_factory=dict)
     """The entry that each recording of the leg is under."""
     told: tuple[str, tuple[str, ...], str | None] | None = None

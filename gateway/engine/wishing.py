@@ -19,7 +19,7 @@ from gateway.call.wish import Wish
 from gateway.clock import Clock
 from gateway.engine.errors import Refused
 from gateway.engine.ledger import Ledger
-from gateway.engine.live_call import LiveCall
+from gateway.engine.live_call import LiveCall, SignedYes
 from gateway.engine.site import Site
 from policy.decision import ASKABLE, Reason
 from policy.terms import Lane, Purpose
@@ -73,12 +73,12 @@ class Wishing:
             raise _refused("lane_not_agreed")
         return purpose
 
-    async def ask(self, live: LiveCall, leg: Leg, lane: Lane, purpose: Purpose, statement: str) -> None:
-        """Enter the agent's wish, whose signed yes has this digest, and let the leg begin. Raises `Refused`."""
+    async def ask(self, live: LiveCall, leg: Leg, lane: Lane, purpose: Purpose, yes: SignedYes) -> None:
+        """Enter the agent's wish, which is their signed yes, and let the leg begin. Raises `Refused`."""
         self._refuse_in_vain(live, leg, lane, purpose)
         leg.wishing(lane)
         told: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self._steps.do(live, partial(self._enter, live, leg, Wish(lane, purpose, 0), statement, told))
+        self._steps.do(live, partial(self._enter, live, leg, Wish(lane, purpose, 0), yes, told))
         refusal = await told
         if refusal is not None:
             raise _refused(refusal)
@@ -97,7 +97,7 @@ class Wishing:
             raise _refused("question_missing")
 
     async def _enter(
-        self, live: LiveCall, leg: Leg, wish: Wish, statement: str, told: "asyncio.Future[str | None]"
+        self, live: LiveCall, leg: Leg, wish: Wish, yes: SignedYes, told: "asyncio.Future[str | None]"
     ) -> None:
         """In the call's own queue. Whatever happens, who waits is told."""
         refusal: str | None = "storage_unavailable"
@@ -105,7 +105,7 @@ class Wishing:
             entry = await self._booked(live, leg, wish)
             refusal = Reason.AGENT_CAP.value.lower() if entry is None else None
             if entry is not None:
-                live.said_yes[wish.purpose] = statement
+                live.said_yes[wish.purpose] = yes
                 self._steps.step(live, partial(leg.wished, Wish(wish.lane, wish.purpose, entry)))
         except StorageError as error:
             self._site.storage_available = False  # until the next probe succeeds

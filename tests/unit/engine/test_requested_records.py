@@ -106,6 +106,8 @@ async def test_both_want_it_and_it_is_recorded_in_its_own_lane(bench, requests, 
     assert order.quorum == (Quorum((COUNCIL,), OFFICER) if lane is Lane.CUSTOMER_REQUEST else None)
     row = await bench.folder.recordings.row(order.recording)
     assert (row.lane, row.purpose, len(row.consents)) == (lane.value, LANES[lane].value, 3)
+    kept = await bench.site.consents.receipts(recording=order.recording)
+    assert [one.digest for one in kept] == [row.consents[1]], "the agent's own yes in the call, beside the recording"
     assert row.recipients == [bench.site.agents[bench.agent].recipient]
     shown = live.call.leg.indicator.shown
     assert (shown.lane, shown.purpose) == (lane.value, LANES[lane].value)
