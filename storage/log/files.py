@@ -5,7 +5,6 @@ thread.
 """
 
 import contextlib
-import os
 from pathlib import Path
 from typing import Protocol
 
@@ -36,9 +35,6 @@ class LogFiles(Protocol):
 
     def drop_partials(self, origin: str, tile: Tile) -> None:
         """Remove the narrower forms of a tile that is full by now; harmless when repeated."""
-
-    def sweep(self, origin: str) -> None:
-        """The same for every full tile of a log: what an interrupted publication left."""
 
 
 class LocalLogFiles:
@@ -74,26 +70,15 @@ class LocalLogFiles:
     def drop_partials(self, origin: str, tile: Tile) -> None:
         """See LogFiles."""
         path = self.path(origin, tile.path)
-        self._drop(path.with_name(path.name + PARTIALS))
-
-    def sweep(self, origin: str) -> None:
-        """See LogFiles."""
-        with durable.declared("look through the log's files"):
-            for folder, names, _ in os.walk(self.path(origin, "tile")):
-                for name in names:
-                    if name.endswith(PARTIALS) and Path(folder, name.removesuffix(PARTIALS)).is_file():
-                        self._drop(Path(folder, name))
+        folder = path.with_name(path.name + PARTIALS)
+        # Not durably: a power cut brings them back, and the next start drops them again.
+        with durable.declared("remove partial tiles"), contextlib.suppress(FileNotFoundError):
+            for partial in list(folder.iterdir()):
+                partial.unlink()
+            folder.rmdir()
 
     def _read(self, origin: str, name: str) -> bytes:
         try:
             return durable.read(self.path(origin, name))
         except BlobMissing:
             raise LogEntryUnknown("no such checkpoint or tile") from None
-
-    @staticmethod
-    def _drop(folder: Path) -> None:
-        # Not durably: a power cut brings them back, and the next start's sweep drops them again.
-        with durable.declared("remove partial tiles"), contextlib.suppress(FileNotFoundError):
-            for path in list(folder.iterdir()):
-                path.unlink()
-            folder.rmdir()

@@ -148,6 +148,7 @@ class Publisher:
         await asyncio.to_thread(self._drop_partials, origin, start, size)
 
     def _drop_partials(self, origin: str, start: int, size: int) -> None:
+        # INVARIANT: only under a checkpoint of `size`; an older one still needs its partial tiles.
         for tile in tiles_of(size, start):
             if not tile.partial:
                 self._files.drop_partials(origin, tile)
@@ -159,7 +160,7 @@ class Publisher:
         published = await asyncio.to_thread(self._published, origin)
         if published is not None:
             await self._database.write(lambda connection: wal.drop(connection, origin, published.size))
-            await asyncio.to_thread(self._files.sweep, origin)
+            await asyncio.to_thread(self._drop_partials, origin, 0, published.size)
         self._swept.add(origin)
 
 

@@ -18,15 +18,19 @@ from crypto import age
 from crypto.errors import AgeTruncated
 from crypto.stream import CHUNK_BYTES, read_chunks
 from crypto.x25519 import Identity
+from policy.log_entry import Day, encode
 from storage import manifest as manifests
 from storage.blobs import Kind
 from storage.database import Database
+from storage.log import wal
 from storage.manifest import Opening
 from storage.names import SegmentKey
 from storage.recordings import Recording, SegmentState, State
 from storage.recovery import interrupt_open, rebuild, resume_discards
 from storage.vault import Secret
-from tests.peers.stored import AT, SIDES, Folder, begin, open_folder, open_side
+from tests.peers.log_check import leftovers
+from tests.peers.log_house import LogHouse
+from tests.peers.stored import AT, EPOCH, ORIGIN, SIDES, Folder, begin, open_folder, open_side
 
 IDENTITY = Identity(bytes(range(1, 33)))
 FIRST, SECOND = "1" * 32, "2" * 32
@@ -67,6 +71,22 @@ async def erase(folder: Folder, ack: Callable[[str], None]) -> None:
     ack(f"erased {FIRST}")
 
 
+async def publish(folder: Folder, ack: Callable[[str], None]) -> None:
+    """Three entries come past the edge of a tile, are published, and a fourth waits."""
+    house = LogHouse(folder)
+    for i in range(254, 257):
+        ack(f"entry {await house.append(Day(EPOCH, i))}")
+    ack(f"published {(await house.publisher.publish(ORIGIN)).size}")
+    ack(f"entry {await house.append(Day(EPOCH, 257))}")
+
+
+async def nearly_full(folder: Folder) -> None:
+    """A published log of 254 entries."""
+    house = LogHouse(folder)
+    await house.grow(254)
+    await house.publisher.publish(ORIGIN)
+
+
 async def nothing(folder: Folder) -> None:
     """An empty folder."""
 
@@ -91,14 +111,6 @@ async def beside_another(folder: Folder) -> None:
     worker.chunk(7)
     await folder.recordings.seal(SECOND, 1, "agent", worker.finish(), "normal")
     await folder.recordings.close(SECOND, AT)
-
-
-SCENARIOS: dict[str, tuple[Callable[[Folder], Awaitable[None]], Scenario]] = {
-    "record": (nothing, record),
-    "discard": (beside_another, discard),
-    "recover": (half_recorded, recover),
-    "erase": (beside_another, erase),
-}
 
 
 class Fuse:
@@ -257,9 +269,38 @@ def check_ack(folder: Folder, word: str, recording: str, side: list[str], found:
             assert ends[side[0]] in ("normal", "interrupted"), ends
 
 
+async def check_log(folder: Folder) -> None:
+    """Before and after it is published anew: every entry acknowledged is there, and what is published is whole."""
+    path = folder.root / "acks"
+    acks = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+    house = LogHouse(folder)
+    published = house.whole()
+    sizes = [int(count) for word, count in acks if word == "published"]
+    assert len(published) in (254, 255, 256, 257) and len(published) >= max(sizes, default=254)
+    size = (await house.reader.sizes())[ORIGIN]
+    days = [encode(Day(EPOCH, i)) for i in range(size)]
+    assert size > max((int(index) for word, index in acks if word == "entry"), default=253)
+    assert await house.reader.entries(ORIGIN, 0, size) == days
+    assert (await house.publisher.publish(ORIGIN)).size == size
+    assert house.whole() == days
+    assert await folder.database.read(lambda connection: wal.waiting(connection, ORIGIN, 0, size)) == []
+    odd = [name for name in leftovers(house.folder) if not name.endswith(".tmp")]
+    assert odd == []
+
+
+Check = Callable[[Folder], Awaitable[None]]
+SCENARIOS: dict[str, tuple[Callable[[Folder], Awaitable[None]], Scenario, Check]] = {
+    "record": (nothing, record, check),
+    "discard": (beside_another, discard, check),
+    "recover": (half_recorded, recover, check),
+    "erase": (beside_another, erase, check),
+    "publish": (nearly_full, publish, check_log),
+}
+
+
 def main(base: Path, name: str) -> int:
     """Every k; how many there were."""
-    prepare, scenario = SCENARIOS[name]
+    prepare, scenario, checked = SCENARIOS[name]
     start = base / "start"
     start.mkdir()
     forked(lambda: asyncio.run(in_folder(start, prepare)))
@@ -270,7 +311,7 @@ def main(base: Path, name: str) -> int:
         root = base / str(number)
         shutil.copytree(start, root)
         lived = forked(lambda root=root, number=number: asyncio.run(dying(root, scenario, number)))  # type: ignore[misc]  # bound now
-        forked(lambda root=root: asyncio.run(in_folder(root, check)))  # type: ignore[misc]  # bound now
+        forked(lambda root=root: asyncio.run(in_folder(root, checked)))  # type: ignore[misc]  # bound now
         if lived:
             return number
         shutil.rmtree(root)

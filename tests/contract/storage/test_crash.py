@@ -13,10 +13,11 @@ from storage.names import SegmentKey
 from tests.peers.stored import enter, open_folder, pseudonym
 
 REC = "ab" * 16
+STEPS = {"record": 60, "discard": 15, "recover": 20, "erase": 15, "publish": 40}
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("scenario", "at_least"), [("record", 60), ("discard", 15), ("recover", 20), ("erase", 15)])
+@pytest.mark.parametrize(("scenario", "at_least"), STEPS.items())
 def test_a_crash_at_every_step(tmp_path, root, scenario, at_least):
     command = [sys.executable, "-m", "tests.peers.crash_points", tmp_path, scenario]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
@@ -75,3 +76,13 @@ async def test_counters_go_on_dense_after_their_writer_was_killed(tmp_path, root
     assert numbers == list(range(1, len(numbers) + 1)) and len(numbers) >= acknowledged
     assert (await enter(folder)).n == len(numbers) + 1
     await folder.database.close()
+
+
+@pytest.mark.timeout(300)
+def test_a_log_survives_a_hundred_kills_at_random(tmp_path, root):
+    command = [sys.executable, "-m", "tests.peers.log_kill", tmp_path, "100"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-4000:]
+    entries, published, checkpoints = (int(word) for word in done.stdout.split())
+    assert entries >= published > 300
+    assert checkpoints > 10  # it was killed while it published, not only before

@@ -188,6 +188,25 @@ async def test_a_full_disk_costs_a_publication_and_nothing_else(house, monkeypat
     assert len(house.whole()) == 300
 
 
+async def test_partial_tiles_stay_as_long_as_the_checkpoint_needs_them(house, monkeypatch):
+    await house.grow(240)
+    await house.publisher.publish(ORIGIN)
+    await house.grow(300)
+
+    def dies(*_):
+        raise StorageUnavailable("before the commit point")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(house.files, "commit", dies)
+        for _ in range(2):  # the second time as after a restart
+            with pytest.raises(StorageUnavailable):
+                await Publisher(house.database, house.files, house.key).publish(ORIGIN)
+            assert len(house.whole()) == 240
+    await house.publisher.publish(ORIGIN)
+    assert len(house.whole()) == 300
+    assert leftovers(house.folder) == []
+
+
 async def test_a_tile_is_never_written_over(house):
     await house.grow(300)
     await house.publisher.publish(ORIGIN)
