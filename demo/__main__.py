@@ -16,7 +16,7 @@ from api.errors import CommandError
 from demo import opening, report, softphone, staff
 from demo.agents import Desk
 from demo.control import find_call
-from demo.council_desk import CouncilDesk
+from demo.council_tool import Checked, CouncilFailed, CouncilTool
 from demo.g711 import Samples
 from demo.house import House, HouseFailed, find_addresses, own_environment
 from demo.keys import PARTIES, new_keys
@@ -30,17 +30,29 @@ from gateway.clock import SystemClock
 from gateway.media.prompts.sounds import Catalogue
 
 AGENTS = 8
-EPOCHS_AHEAD = 3
+EPOCH = ("epoch: PT10M", "epoch: PT1M")
+"""So short that a whole one is over, and revealed, before the demo ends."""
+EPOCH_OVER_S = 90
 PROMPT = "ask-de-1"
 INTERRUPTED = 130
-EXPECTED = (HouseFailed, OfficeRefused, ClientProblem, CommandError, NoAnswer, Refused, OSError, TimeoutError)
+EXPECTED = (
+    HouseFailed,
+    OfficeRefused,
+    CouncilFailed,
+    ClientProblem,
+    CommandError,
+    NoAnswer,
+    Refused,
+    OSError,
+    TimeoutError,
+)
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="./run demo", description="Plays the whole story on embedded defaults.")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="keep results here: var/, keys/, *.wav (else nothing stays)"
+        "--out", type=Path, metavar="DIR", help="keep results here: var/, keys/, council/, *.wav (else nothing stays)"
     )
     parser.add_argument("--keep", action="store_true", help="go on serving after the story, until Ctrl-C")
     parser.add_argument("--phone", action="store_true", help="as --keep, and say how to register your own softphone")
@@ -92,6 +104,7 @@ class Demo:
         self._at = find_addresses()
         self._clock = SystemClock()
         self._calls: list[CallTold] = []
+        self._checked: Checked | None = None
 
     async def run(self) -> int:
         """All of it; the exit status."""
@@ -103,7 +116,7 @@ class Demo:
             faults = [f"{type(error).__name__}: {error}" for error in leaves(group)]
         for fault in faults:
             sys.stderr.write(f"demo: {fault}\n")
-        self._teller.summary(self._calls, self._at.base_url)
+        self._teller.summary(self._calls, self._checked, self._at.base_url)
         return 1 if faults else 0
 
     async def _play(self, stack: AsyncExitStack) -> list[str]:
@@ -124,11 +137,12 @@ class Demo:
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=self._at.base_url, timeout=20))
         office = Office(http, house.admin_token, parties, self._clock)
         await self._first_day(office, desks)
-        council = CouncilDesk(office, parties["council"].keys.signing, self._clock)
-        await council.open_epochs(EPOCHS_AHEAD)
-        say("the council committed to its share of the draw, cosigned the log, and only then handed the share over")
-        watching = asyncio.create_task(council.watch(EPOCHS_AHEAD))
-        stack.callback(watching.cancel)
+        council = CouncilTool(self._folder / "council", house.log_key)
+        await council.set_up(self._at.base_url, parties)
+        await council.open_epochs()
+        say("fairtap-council committed to its share of the draw, cosigned the log, and only then handed the share over")
+        stack.push_async_callback(council.close)
+        await council.watch()
         trunk = await stack.enter_async_context(Phone((self._at.trunk, 5060), user="trunk"))
         socket = self._folder / "var" / "run" / "control.sock"
         prompt = Catalogue().samples(PROMPT)
@@ -139,12 +153,30 @@ class Demo:
         self._calls = director.told
         faults = await self._open_recordings(desks, director)
         faults += [f"this story didn't happen: {story.value}" for story in report.missing(director.told)]
+        faults += await self._check_log(office, council)
         self._teller.told(director.told)
         for line in report.where_to_look(self._folder, self._at.base_url, self._kept, self._stays):
             say(line)
         if self._stays:
             await self._stay(office, trunk, prompt)
         return faults
+
+    async def _check_log(self, office: Office, council: CouncilTool) -> list[str]:
+        """Once the epoch of the last call is over and revealed: what the council's tool says of the whole log."""
+        self._teller.title("the council verifies the log; the epoch has to be over and revealed")
+        now = self._clock.wallclock().isoformat(timespec="seconds")
+        last = [one["epoch"] for one in (await office.ask("GET", "/epochs"))["epochs"] if one["start"] <= now][-1]
+        for _ in range(EPOCH_OVER_S):
+            if last not in {one["epoch"] for one in (await office.ask("GET", "/epochs"))["epochs"]}:
+                break
+            await asyncio.sleep(1)
+        checked = self._checked = await council.check()
+        self._teller.say(f"fairtap-council verify: {checked.size} entries, root {checked.root}, {checked.told}")
+        changed = await council.check_with_one_byte_changed()
+        found = changed.findings[0] if changed.findings else "NOTHING"
+        self._teller.say(f"the same with one byte changed in a copy: {len(changed.findings)} findings; {found}")
+        faults = [f"fairtap-council verify: {finding}" for finding in checked.findings]
+        return faults + ([] if changed.findings else ["a changed byte of the log was not found"])
 
     async def _stay(self, office: Office, trunk: Phone, prompt: Samples) -> None:
         if self._own_phone:
@@ -168,7 +200,7 @@ class Demo:
     async def _first_day(self, office: Office, desks: list[Desk]) -> None:
         prompt = Catalogue().sounds[PROMPT]
         await office.sign_in_council()
-        document = await office.activate(prompt.id, prompt.sha256)
+        document = await office.activate(prompt.id, prompt.sha256, lambda text: text.replace(*EPOCH))
         (self._folder / "agreement.yaml").write_text(document, encoding="utf-8")
         self._teller.say("a works agreement (demo) is signed by employer and council, and in force")
         agents = await office.add_agents([f"DEMO agent {number}" for number in range(1, AGENTS + 1)])

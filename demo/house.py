@@ -99,6 +99,7 @@ class House:
         self.folder = folder
         self.at = at
         self.admin_token = ""
+        self.log_key = ""
         self._config = folder / "fairtap.toml"
         self._config.write_text(configuration(folder, at, own_phone))
         self._process: asyncio.subprocess.Process | None = None
@@ -112,7 +113,8 @@ class House:
         """Make data folder, gateway key, database and anchors."""
         anchors = [word for role, keys in parties.items() for word in ("--anchor", f"{role}={keys.public_file}")]
         said = await self._fairtap("init", "--config", str(self._config), "--json", *anchors)
-        self.admin_token = json.loads(said)["admin_token"]
+        made = json.loads(said)
+        self.admin_token, self.log_key = made["admin_token"], made["gateway"]["log_key"]
 
     async def __aenter__(self) -> Self:
         with (self.folder / LOG).open("wb") as log:

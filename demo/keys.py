@@ -18,6 +18,8 @@ class Keys:
     keys: AgentKeys = field(repr=False)
     identity_file: Path
     """`NAME.key`: opens recordings."""
+    signing_file: Path
+    """`NAME.sign`: signs acts, commitments, cosignatures."""
     public_file: Path
     """`NAME.pub`: what `fairtap init --anchor` takes."""
 
@@ -28,4 +30,4 @@ def new_keys(folder: Path, name: str) -> Keys:
     make_keys(folder / name, f"DEMO {name}")
     identity_file, signing_file, public_file = (folder / f"{name}{suffix}" for suffix in (".key", ".sign", ".pub"))
     keys = AgentKeys(read_identities(identity_file)[0], read_signing_key(signing_file))
-    return Keys(name, keys, identity_file, public_file)
+    return Keys(name, keys, identity_file, signing_file, public_file)

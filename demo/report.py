@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from demo.council_tool import Checked
 from demo.talk import Story
 
 
@@ -85,14 +86,14 @@ class Teller:
             table.add_row(call.call, drawn, call.outcome, reasons, story.value if story else "")
         self._console.print(table)
 
-    def summary(self, calls: Sequence[CallTold], console_url: str) -> None:
-        """The object of `--json`, last, on one line; `log` is null as long as there is no log to verify."""
+    def summary(self, calls: Sequence[CallTold], checked: Checked | None, console_url: str) -> None:
+        """The object of `--json`, last, on one line; `log` is null where nothing was verified."""
         if self._as_json:
-            sys.stdout.write(json.dumps(summary(calls, console_url)) + "\n")
+            sys.stdout.write(json.dumps(summary(calls, checked, console_url)) + "\n")
             sys.stdout.flush()
 
 
-def summary(calls: Sequence[CallTold], console_url: str) -> dict[str, Any]:
+def summary(calls: Sequence[CallTold], checked: Checked | None, console_url: str) -> dict[str, Any]:
     """The keys that scripts rely on."""
     return {
         "calls": [
@@ -108,7 +109,7 @@ def summary(calls: Sequence[CallTold], console_url: str) -> dict[str, Any]:
             }
             for call in calls
         ],
-        "log": None,
+        "log": checked.log if checked is not None else None,
         "console": console_url,
     }
 

@@ -65,7 +65,7 @@ def _run(args: argparse.Namespace, config: Config) -> int:
         from gateway import setup
 
         made = asyncio.run(setup.initialise(config, _anchors(args.anchor), ()))
-        sys.stdout.write(json.dumps({"gateway": made.gateway, "anchors": made.anchors}) + "\n")
+        sys.stdout.write(json.dumps({"gateway": made.gateway, "log_key": made.log_key, "anchors": made.anchors}) + "\n")
     return 0
 
 

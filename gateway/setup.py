@@ -21,7 +21,7 @@ from storage import durable, manifest
 from storage.acts import Acts, Anchor
 from storage.database import Database
 from storage.durable import declared
-from storage.gateway_key import load_or_create
+from storage.gateway_key import load_or_create, vkey
 from storage.lock import WriterLock
 
 __all__ = ["AnchorError", "Made", "initialise"]
@@ -35,6 +35,8 @@ class Made:
     """What is there now: fingerprints to be compared by voice or on paper."""
 
     gateway: str
+    log_key: str
+    """`name+hash+base64`: what the council's tool takes, and verifies every checkpoint with."""
     anchors: dict[str, str]
 
 
@@ -62,6 +64,7 @@ async def initialise(config: Config, anchors: dict[str, Path], numbers: Iterable
             await database.close()
     return Made(
         gateway=key.verify_key.fingerprint(),
+        log_key=vkey(f"{config.site.name}/fairtap", key.verify_key),
         anchors={anchor.role: VerifyKey.parse(anchor.key).fingerprint() for anchor in known},
     )
 

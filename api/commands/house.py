@@ -91,6 +91,7 @@ def _initialise(home: Home, anchors: list[str], say: Any) -> tuple[dict[str, Any
         raise CommandError(said, done.returncode)
     made = _members(done.stdout)
     say(f"data folder {home.data_dir}, gateway key {made.get('gateway')}")
+    say(f"the log's key, for `fairtap-council init --log-key`: {made.get('log_key')}")
     for role, fingerprint in made.get("anchors", {}).items():
         say(f"anchor {role}: {fingerprint}")
     token = finish(_first_token(home))

@@ -1,20 +1,23 @@
 """The whole story as a child process, as a visitor starts it: six stories, and a WAV that holds what was said."""
 
+import base64
 import json
 import os
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
 from api.listen import find_sides, open_side, read_identities
+from crypto.tlog_tiles import WIDTH, Tile, parse_bundle
 from demo import house
 from demo.correlate import find
 from demo.opening import read_stereo
 from demo.report import CallTold, missing
 from demo.speech import speech
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +39,25 @@ def told(summary):
 def test_every_story_was_told(played):
     _, summary = played
     assert set(summary) == {"calls", "log", "console"}
-    assert summary["log"] is None
     assert missing(told(summary)) == []
     assert len(summary["calls"]) <= 60
+
+
+def test_the_councils_tool_verified_the_log_and_finds_a_changed_byte(played):
+    folder, summary = played
+    (checkpoint,) = (folder / "council" / "mirror").glob("*/fairtap/*/checkpoint")
+    _, size, root = checkpoint.read_text().splitlines()[:3]
+    assert summary["log"] == {"size": int(size), "root": base64.b64decode(root).hex(), "verified": True}
+    leaves = [json.loads(leaf) for leaf in entries(checkpoint.parent, int(size))]
+    kinds = Counter(leaf["t"] for leaf in leaves)
+    assert kinds["call"] == len(summary["calls"]) == kinds["out"]
+    assert kinds["reveal"] == kinds["eclose"] >= 1
+    assert {leaf["o"] for leaf in leaves if leaf["t"] == "out"} <= {"no", "cap", "hit"}
+
+
+def entries(mirror, size):
+    tiles = [Tile(None, number, min(WIDTH, size - number * WIDTH)) for number in range(-(-size // WIDTH))]
+    return [leaf for tile in tiles for leaf in parse_bundle((mirror / tile.path).read_bytes(), tile.width)]
 
 
 def test_only_what_was_recorded_has_sides(played):

@@ -23,7 +23,6 @@ from demo import staff
 from demo.agents import Desk
 from demo.agreement import CONSENT_KEY, QUEUE
 from demo.control import find_call
-from demo.council_desk import CouncilDesk
 from demo.g711 import RATE, Samples
 from demo.house import LOG, Addresses, House, find_addresses
 from demo.keys import PARTIES, new_keys
@@ -35,6 +34,7 @@ from demo.talk import THINK_S
 from gateway.clock import SystemClock
 from gateway.control.protocol import MAX_LINE, Answer, Command, Request, Status, decode, encode
 from gateway.media.prompts.sounds import Catalogue
+from tests.peers.council_desk import CouncilDesk
 
 PROMPT = "ask-en-1"
 SMALLEST_GROUP = 8

@@ -49,7 +49,7 @@ def test_missing_names_what_did_not_happen():
 
 def test_summary_has_exactly_the_keys_of_the_contract():
     call = CallTold("ab", True, "recorded", (), [SideFound("agent", 1.5, "00", "x.wav")])
-    assert summary([call], "http://127.0.0.1:1") == {
+    assert summary([call], None, "http://127.0.0.1:1") == {
         "calls": [
             {
                 "call": "ab",
@@ -68,7 +68,7 @@ def test_json_alone_goes_to_stdout_and_people_read_stderr(capsys):
     teller = Teller(as_json=True)
     teller.title("begins")
     teller.told(list(TOLD.values()))
-    teller.summary(list(TOLD.values()), "http://127.0.0.1:1")
+    teller.summary(list(TOLD.values()), None, "http://127.0.0.1:1")
     out, err = capsys.readouterr()
     assert len(json.loads(out)["calls"]) == 6
     assert out.count("\n") == 1
@@ -78,7 +78,7 @@ def test_json_alone_goes_to_stdout_and_people_read_stderr(capsys):
 def test_without_json_there_is_no_object(capsys):
     teller = Teller(as_json=False)
     teller.say("a [b] c")
-    teller.summary([], "http://127.0.0.1:1")
+    teller.summary([], None, "http://127.0.0.1:1")
     assert capsys.readouterr().out == "a [b] c\n"
 
 

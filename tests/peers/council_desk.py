@@ -1,10 +1,8 @@
-"""The council's part in the draw, by the API alone: it commits, cosigns what it saw, and only then hands shares over.
+"""The council's part in the draw, by the API alone and at once: commits, cosigns what it is shown, hands shares over.
 
-The real council's own tool also verifies the log before it cosigns; the demo lets that tool do so at the end.
+It verifies nothing: that is the council's own tool's (`council`), with which the demo plays.
 """
 
-import asyncio
-import contextlib
 from typing import Any
 
 from crypto.checkpoint import Checkpoint
@@ -17,7 +15,6 @@ from gateway.clock import Clock
 from policy.epoch_statement import commit
 
 COSIGNER = "council"
-WATCH_S = 10.0
 
 
 class CouncilDesk:
@@ -43,13 +40,6 @@ class CouncilDesk:
         for one in committed:
             body = {"share": self._shares.pop(one["epoch"]).hex()}
             await self._office.ask("POST", f"/epochs/{one['epoch']}/share", body)
-
-    async def watch(self, count: int) -> None:
-        """Keep so many epochs open until it is cancelled."""
-        while True:
-            await asyncio.sleep(WATCH_S)
-            with contextlib.suppress(OfficeRefused):  # asked again at once
-                await self.open_epochs(count)
 
     async def _commit(self, origin: str, epoch: str) -> dict[str, Any]:
         share = self._shares.setdefault(epoch, new_share())
