@@ -36,12 +36,13 @@ from policy.agreement.schema import Agreement
 from policy.chain import Posted, fold
 from policy.consent import ask_again_at, standing_answer
 from policy.draw_rules import rules
+from policy.epochs import EpochState, frozen
 from policy.errors import PolicyError
 from policy.month import Month
 from policy.percent import percent_text
 from policy.state import Anchor, State, Term, rates_of
 from policy.statements import LANGUAGES
-from policy.terms import ASKED_LANES, Lane, Purpose
+from policy.terms import ASKED_LANES, DRAWN_LANES, Lane, Purpose
 from policy.texts import consent_text, current_texts, text_sha256
 from storage.acts import Acts
 from storage.blobs import Kind, LocalBlobs
@@ -55,7 +56,7 @@ from storage.log.reader import LogReader
 from storage.names import SegmentKey
 from storage.recordings import State as RecordingState
 from storage.roster import Agent, Roster
-from storage.tables import recordings, segments
+from storage.tables import epochs, recordings, segments
 from storage.vault import LocalVault, Secret
 
 __all__ = ["SiteFolder"]
@@ -151,7 +152,9 @@ class SiteFolder:
         return found[0] if found else None
 
     async def fetch(self, recording: str, side: str, seg: int, kind: ObjectKind) -> AsyncIterator[bytes] | None:
-        """An object in pieces of 64 KiB, None where it isn't (any more)."""
+        """An object in pieces of 64 KiB, None where it isn't (any more), or its epoch's reveal is overdue."""
+        if kind in ("age", "quorum") and await self._frozen(recording):
+            return None
         try:
             key = SegmentKey(recording, seg, side)
             if kind == "manifest":
@@ -165,6 +168,13 @@ class SiteFolder:
             return None
         payload = self._blobs.path(key, Kind.PAYLOAD)
         return _file(header, payload) if await asyncio.to_thread(payload.is_file) else None
+
+    async def _frozen(self, recording: str) -> bool:
+        """Whether a drawn recording's epoch should have been revealed by now and wasn't."""
+        query = select(epochs.c.state, epochs.c.closed_at).join(recordings, recordings.c.epoch == epochs.c.name)
+        query = query.where(recordings.c.id == recording, recordings.c.lane.in_([lane.value for lane in DRAWN_LANES]))
+        row = await self._read(lambda connection: connection.execute(query).one_or_none())
+        return row is not None and frozen(EpochState(row.state), row.closed_at, self._clock.wallclock())
 
     async def statistics(self, month: Month | None) -> MonthStatistics:
         """Only what the policy lets out."""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import Connection, Update, insert, update
 
 from api.errors import Problem
 from api.reads import ObjectKind
@@ -23,12 +23,14 @@ from storage.acts import Acts, Anchor
 from storage.blobs import Kind, LocalBlobs
 from storage.consents import Consents, Statement
 from storage.database import Database
+from storage.epochs import Epochs
 from storage.names import SegmentKey
 from storage.roster import NewAgent, Roster
-from storage.tables import recordings, segments
+from storage.tables import epochs, recordings, segments
 from storage.vault import LocalVault, Secret
 from tests.peers.api_server import SetClock
 from tests.peers.enacted import ANCHORS, KEYS
+from tests.peers.opened_epoch import opened_book
 
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "agreement.example.yaml"
@@ -147,6 +149,15 @@ async def test_recordings_are_listed_newest_first_and_fetched_as_one_age_file(
     LocalVault(tmp_path).put(key, Secret.QUORUM, b"wrapped twice")
     together = await site.fetch(key.recording, "agent", 1, "quorum")
     assert together is not None and [piece async for piece in together] == [b"wrapped twice"]
+    await opened_book(Epochs(written), "2026-W10", [])
+    for state, hours, served in [("opened", 99, 1), ("closed", 23, 1), ("closed", 25, 0), ("revealed", 25, 1)]:
+        over = update(epochs).values(state=state, closed_at=SetClock().wallclock() - timedelta(hours=hours))
+
+        def close(connection: Connection, over: Update = over) -> None:
+            connection.execute(over)
+
+        await written.write(close)
+        assert (await site.fetch(key.recording, "agent", 1, "age") is not None) is bool(served)
     LocalVault(tmp_path).erase(key)
     kinds: tuple[ObjectKind, ...] = ("age", "quorum")
     for kind in kinds:
