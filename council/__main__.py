@@ -201,7 +201,7 @@ def _watch(args: argparse.Namespace) -> int:
             outcome = one.verify()
             if forked or not outcome.clean:
                 return max(1, _tell(outcome, args))
-            one.cosign(outcome)
+            one.cosign(outcome, if_due=True)
             one.share(outcome)
             one.open_epochs(min(args.ahead, AHEAD))
         except CouncilError as error:

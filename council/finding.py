@@ -22,6 +22,7 @@ class Code(StrEnum):
     COSIGNATURE = "V1.cosignature"
     ROLLED_BACK = "V1.rolled_back"
     FORKED = "V1.forked"
+    EVIDENCE = "V1.evidence"
     BUNDLE = "V2.bundle"
     ENTRY = "V2.entry"
     TILE = "V2.tile"

@@ -107,6 +107,7 @@ class Home:
             openings=there("openings"),
             manifests=there("manifests"),
             seen=there("seen"),
+            evidence=there("evidence"),
             key=log_key(self.settings.log_key),
             pinned=self.pinned(),
             identities=self.identities(),

@@ -49,6 +49,8 @@ class Sources:
     """Opened files of openings: one, or a folder of them."""
     manifests: Path | None = None
     seen: Path | None = None
+    evidence: Path | None = None
+    """Folders of other histories that the council was shown: red until somebody has dealt with them."""
     key: VerifyKey | None = None
     """The log's own; else the file `vkey` beside it says it."""
     pinned: Mapping[str, str] = field(default_factory=dict)
@@ -111,6 +113,8 @@ def inspect(sources: Sources, progress: Callable[[int], None] = lambda _: None) 
         found = verify(asked, progress)
         logs.append(found)
     _twice(logs, own)
+    for one_history in sorted(sources.evidence.iterdir()) if sources.evidence is not None else ():
+        own.add(Code.EVIDENCE, f"evidence/{one_history.name}")
     waiting = _shown(sources, shown, logs, own)
     calls, steering = _calls(sources, logs, openings, own)
     judged = fairness.judge([share for one in logs for share in one.shares])

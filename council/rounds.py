@@ -8,26 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from council import mirror
 from council.errors import Unreachable
-from council.folder import LogFolder, logs_in
+from council.folder import LogFolder, logs_in, read_file
 from council.home import Home, write_private
 from council.inspect import Outcome, inspect, log_key
 from council.site import SiteClient
 from council.verify import Verified
 from crypto.checkpoint import Checkpoint
-from crypto.cosignature import cosign
+from crypto.cosignature import cosign, cosigner, find_cosignature
 from crypto.jcs import canonical
-from crypto.signed_note import SignedNote
+from crypto.signed_note import MAX_NOTE, SignedNote
 from policy.epoch_statement import EPOCH, commit
 from policy.errors import LogEntryError
 from policy.log_block import LogBlock
 
 AHEAD: Final = 13
+COSIGN_EVERY: Final = timedelta(hours=6)
 _NONE: Final = "none"
 _COMMITTED: Final = "committed"
 
@@ -110,24 +111,37 @@ class Round:
 
     def verify(self, progress: Callable[[int], None] = lambda _: None, **changes: Any) -> Outcome:
         """Everything in the folder; `changes` are other `Sources`."""
-        found = inspect(replace(self.home.sources(), now=self.now(), **changes), progress)
-        evidence = self.home.path / "evidence"
-        if evidence.is_dir() and any(evidence.iterdir()):
-            self.say(f"evidence of another history is kept in {evidence}")
-        return found
+        return inspect(replace(self.home.sources(), now=self.now(), **changes), progress)
 
     # -- cosign and share
 
-    def cosign(self, outcome: Outcome) -> int:
-        """Cosign the newest checkpoint of each log and hand it over; how many. Nothing that has a finding."""
+    def cosign(self, outcome: Outcome, *, if_due: bool = False) -> int:
+        """Cosign the newest checkpoint of each log and hand it over; how many. Nothing that has a finding.
+
+        `if_due`: only where an epoch waits for it, or the last cosignature is some hours old.
+        """
         if not outcome.clean:
             raise Unreachable("nothing is cosigned while there are findings")
         done = 0
         for one in outcome.logs:
-            if one.checkpoint is not None:
+            if one.checkpoint is not None and (not if_due or self._due(one)):
                 self._cosign(one.checkpoint, self._folder(one))
                 done += 1
         return done
+
+    def _due(self, one: Verified) -> bool:
+        seen = self._seen(one.origin)
+        if any(not book.open and book.ecommit is not None and book.ecommit_at >= seen for book in one.epochs.values()):
+            return True
+        note = read_file(self._note(one.origin, seen), MAX_NOTE)
+        if note is None:
+            return True
+        name = f"{one.origin.partition('/')[0]}/{self.home.settings.role}"
+        _, at = find_cosignature(SignedNote.parse(note), cosigner(name, self.home.signing_key().verify_key))
+        return self.now() - datetime.fromtimestamp(at, UTC) >= COSIGN_EVERY
+
+    def _note(self, origin: str, size: int) -> Path:
+        return self.home.path / "seen" / f"{origin.replace('/', '_')}-{size}.note"
 
     def _cosign(self, checkpoint: Checkpoint, folder: Path) -> None:
         key = self.home.signing_key()
@@ -135,8 +149,7 @@ class Round:
         site = checkpoint.origin.partition("/")[0]
         line = cosign(str(checkpoint), f"{site}/{self.home.settings.role}", key, int(self.now().timestamp()))
         both = SignedNote(note.text, (*note.signatures[:1], line))
-        name = f"{checkpoint.origin.replace('/', '_')}-{checkpoint.size}.note"
-        write_private(self.home.path / "seen" / name, bytes(both))  # kept before anybody else has it
+        write_private(self._note(checkpoint.origin, checkpoint.size), bytes(both))  # kept before anybody else has it
         self.site.send("POST", "/v1/log/cosignatures", {"note": bytes(both).decode()})
         self.say(f"cosigned {checkpoint.origin} at {checkpoint.size} entries")
 

@@ -20,6 +20,8 @@ _EN: Final = {
     Code.COSIGNATURE: "A signature under this checkpoint doesn't hold.",
     Code.ROLLED_BACK: "The log has {size} entries, but you have seen {kept}: entries were taken away.",
     Code.FORKED: "You have seen another history of the first {size} entries: the log was rewritten. Keep both.",
+    Code.EVIDENCE: "You were once shown another history of this log, kept in this folder. Take the folder away once "
+    "it is explained.",
     Code.BUNDLE: "Entries are missing or damaged here; nothing after them can be checked.",
     Code.ENTRY: "This is no entry that the log may hold.",
     Code.TILE: "The entry and the hash that stands for it don't fit: one of them was changed.",
@@ -85,6 +87,8 @@ _DE: Final = {
     Code.ROLLED_BACK: "Das Protokoll hat {size} Einträge, Sie haben aber schon {kept} gesehen: Es wurde gekürzt.",
     Code.FORKED: "Sie haben für die ersten {size} Einträge eine andere Fassung gesehen: Das Protokoll wurde "
     "umgeschrieben. Bewahren Sie beide auf.",
+    Code.EVIDENCE: "Ihnen wurde einmal eine andere Fassung dieses Protokolls gezeigt; sie liegt in diesem Ordner. "
+    "Nehmen Sie ihn weg, sobald das geklärt ist.",
     Code.BUNDLE: "Hier fehlen Einträge oder sind beschädigt; was danach kommt, lässt sich nicht prüfen.",
     Code.ENTRY: "Das ist kein Eintrag, den das Protokoll enthalten darf.",
     Code.TILE: "Eintrag und Prüfsumme passen nicht zusammen: Eines von beiden wurde verändert.",
@@ -155,6 +159,8 @@ _NB: Final = {
     Code.COSIGNATURE: "En signatur under dette kontrollpunktet holder ikke.",
     Code.ROLLED_BACK: "Loggen har {size} poster, men du har sett {kept}: poster er tatt bort.",
     Code.FORKED: "Du har sett en annen historie for de første {size} postene: loggen er skrevet om. Ta vare på begge.",
+    Code.EVIDENCE: "Du er en gang blitt vist en annen historie av denne loggen; den ligger i denne mappen. Ta den "
+    "bort når saken er oppklart.",
     Code.BUNDLE: "Her mangler poster, eller de er skadet; det som kommer etter, kan ikke kontrolleres.",
     Code.ENTRY: "Dette er ingen post som loggen kan inneholde.",
     Code.TILE: "Posten og kontrollsummen passer ikke sammen: en av dem er endret.",

@@ -136,6 +136,9 @@ def test_weekly_does_all_of_it_and_writes_a_page(council, site, capsys):
 
 def test_watch_does_it_again_without_a_page(council, site):
     assert council("watch", "--every", 0, "--rounds", 2) == 0
+    assert len(site.handed_to("/log/cosignatures")) == 1  # the second time nothing waits for it
+    council.now += timedelta(hours=7)
+    assert council("watch", "--every", 0, "--rounds", 1) == 0
     assert len(site.handed_to("/log/cosignatures")) == 2
     assert not (council.home / "reports").exists()
 
@@ -167,7 +170,12 @@ def test_another_history_is_kept_as_evidence_and_nothing_is_cosigned(council, si
     for note in (kept, new):
         note.check(VerifierKey(ORIGIN, KEYS["log"].verify_key))
     assert (council.home / "mirror" / ORIGIN / "checkpoint").read_bytes() == before
-    assert council("verify") == 0  # the copy itself is sound
+    site.folder.rename(site.folder.with_name("other"))
+    site.world.write(site.folder)  # the first history again, as if nothing had been
+    assert council("weekly") == 1
+    assert site.handed == []
+    shutil.move(evidence, council.home / "dealt-with")
+    assert council("verify") == 0
 
 
 def test_a_log_that_has_grown_is_taken_on(council, site):

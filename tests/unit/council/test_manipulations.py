@@ -60,6 +60,8 @@ def looked_at(folder, world, **changes):
     """The council's tool over a folder."""
     pinned = {role: KEYS[role].verify_key.line() for role in ("employer", "council", "dpo")}
     given = {name: folder / name for name in ("acts", "manifests", "seen", "openings")}
+    if (folder / "evidence").exists():
+        given["evidence"] = folder / "evidence"
     records = folder / "cdr.csv" if (folder / "log" / "tile").exists() else None
     sources = {"log": folder / "log", "roster": folder / "rosters", "cdr": records, "zone": UTC, **given}
     return inspect(Sources(**{**sources, "pinned": pinned, "now": world.now, **changes}))
@@ -846,6 +848,12 @@ def a_log_after_a_restore_repeats_an_epoch(world, folder):
     shutil.rmtree(folder / "log")
     (folder / "logs").rename(folder / "log")
     return Code.EPOCH_TWICE, f"{origin} epoch {FIRST}"
+
+
+@spoil(FILES)
+def another_history_was_kept_as_evidence(world, folder):
+    (folder / "evidence/hamburg-1").mkdir(parents=True)
+    return Code.EVIDENCE, "evidence/hamburg-1"
 
 
 @spoil(FILES)
