@@ -116,6 +116,7 @@ class EpochSteps:
         cosigned = Cosigned(origin, checkpoint.size, str(line), min(at, self._clock.wallclock()))
         await self._epochs.cosigned(cosigned)
         self._book.cosigned_at = max(self._book.cosigned_at or cosigned.at, cosigned.at)
+        self._site.watch.last_entry = max(self._site.watch.last_entry or cosigned.at, cosigned.at)
         return cosigned
 
     def horizon(self) -> tuple[Epoch, ...]:

@@ -113,15 +113,18 @@ class Ledger:
             rule = rule_for(scoped, queue=queue or "", group=leaf.group, phase=leaf.phase, wallclock=wallclock)
         day = local_time(agreement, wallclock).date()
         about: dict[str, object] = {"call": call, "start": wallclock.isoformat(), "nonce": secrets.token_hex(16)}
-        entry = await self._legs.enter(
-            epoch=epoch.name,
-            pseudonym=a,
-            rule=rule.index if rule is not None else None,
-            queue=queue if queue is not None and any(queue in one.scope.queues for one in agreements) else "other",
-            commitment=commitment("call", about, new_salt()),
-            day=day,
-            rule_name=rule_name(scoped[0], rule) if rule is not None else None,
-        )
+        try:
+            entry = await self._legs.enter(
+                epoch=epoch.name,
+                pseudonym=a,
+                rule=rule.index if rule is not None else None,
+                queue=queue if queue is not None and any(queue in one.scope.queues for one in agreements) else "other",
+                commitment=commitment("call", about, new_salt()),
+                day=day,
+                rule_name=rule_name(scoped[0], rule) if rule is not None else None,
+            )
+        except EpochStep:
+            return None  # it was closed this very moment
         try:
             await self.close_failed(agreement)
             hit = rule is not None and await self._is_drawn(epoch, entry, rule)

@@ -7,10 +7,13 @@ import subprocess
 import sys
 
 import pytest
+from sqlalchemy import select
 
+from policy.log_entry import Call, parse
 from storage.blobs import Kind, LocalBlobs
 from storage.names import SegmentKey
-from tests.peers.stored import enter, open_folder, pseudonym
+from storage.tables import log_wal
+from tests.peers.stored import ORIGIN, enter, open_folder, pseudonym
 
 REC = "ab" * 16
 STEPS = {"record": 60, "discard": 15, "recover": 20, "erase": 15, "publish": 40}
@@ -74,6 +77,10 @@ async def test_counters_go_on_dense_after_their_writer_was_killed(tmp_path, root
     folder = await open_folder(tmp_path)
     numbers = [leg.n for leg in await folder.legs.without_out() if leg.pseudonym == pseudonym(1)]
     assert numbers == list(range(1, len(numbers) + 1)) and len(numbers) >= acknowledged
+    query = select(log_wal.c.leaf).where(log_wal.c.origin == ORIGIN).order_by(log_wal.c.idx)
+    leaves = await folder.database.read(lambda connection: connection.execute(query).scalars().all())
+    logged = [entry for leaf in leaves if isinstance(entry := parse(bytes(leaf)), Call)]
+    assert [entry.n for entry in logged if entry.a == pseudonym(1)] == numbers
     assert (await enter(folder)).n == len(numbers) + 1
     await folder.database.close()
 

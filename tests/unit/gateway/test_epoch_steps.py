@@ -14,6 +14,7 @@ from crypto.ssh_key import SigningKey
 from gateway.engine.epoch_book import EpochBook
 from gateway.engine.epoch_steps import EpochSteps
 from gateway.engine.errors import Refused
+from gateway.engine.ledger import Ledger, SealedShare
 from policy.epoch_statement import commit
 from policy.epochs import EpochState, following, preceding
 from policy.log_entry import parse
@@ -120,6 +121,19 @@ async def test_later_ones_are_committed_from_the_start_of_the_epoch_before(draw)
     assert (await draw.folder.epochs.get(second.name)).state is S.DARK
     with pytest.raises(EpochStep):
         await draw.steps.share(second.name, draw.shares[second.name])
+
+
+async def test_a_leg_that_comes_as_its_epoch_closes_is_not_entered(draw):
+    epoch = draw.current
+    await draw.open(epoch.name)
+    stale = EpochBook(dict(draw.book.rows), draw.house.at)
+    assert await draw.folder.epochs.close(epoch.name, 20, epoch.end)
+    ledger = Ledger(SITE, draw.folder.legs, draw.folder.epochs, stale, SealedShare())
+    agent = next(iter(draw.house.site.agents.values()))
+    entered = await ledger.enter(
+        agent, draw.house.site.agreements, queue="service-gas", call="c", wallclock=draw.house.at
+    )
+    assert entered is None
 
 
 async def test_no_epoch_but_the_first_is_committed_once_it_has_begun(draw):

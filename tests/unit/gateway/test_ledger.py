@@ -196,9 +196,13 @@ async def test_an_entry_names_neither_call_nor_agent_nor_number(folder, ledger, 
     leg = await entering(ledger, agent, terms, queue="+4940123456")
     await ledger.leave(leg, "recorded", (), ("d" * 64,))
     (row,) = await rows(folder)
-    text = repr(row)
-    for secret in (CALL, agent.id, agent.name, "4940123456", "d" * 64, "recorded", "09:30"):
+    query = select(log_wal.c.leaf)
+    leaves = await folder.database.read(lambda connection: connection.execute(query).scalars().all())
+    assert len(leaves) == 6  # `ecommit`, `eopen`, two midnights, `call`, `out`
+    text = repr(row) + "".join(bytes(leaf).decode() for leaf in leaves)
+    for secret in (CALL, agent.id, agent.name, "4940123456", "d" * 64, "recorded", "09:30", "sample", "coaching"):
         assert secret not in text
+    assert "2026-03-04" not in "".join(bytes(leaf).decode() for leaf in leaves)
     assert row["q"] == "other" and row["day"] == TODAY
 
 
