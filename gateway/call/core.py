@@ -83,13 +83,11 @@ class Call:
         self.leg.said, self.leg.confirmed = self.said, self._confirmed
         return [EnterLeg(agent)]
 
-    def confirmed(self, now: float, wallclock: datetime) -> list[Effect]:
+    def confirmed(self) -> None:
         """The ACK of the initial 2xx passed."""
         self._confirmed = True
-        if self.leg is None:
-            return []
-        self.leg.confirmed = True
-        return self.leg.introduce(now, wallclock)
+        if self.leg is not None:
+            self.leg.confirmed = True
 
     def referred(self) -> None:
         """One party transfers the other, or somebody takes the call over: a party change."""
@@ -148,4 +146,5 @@ class Call:
         if self.needs_lease and (self.lease is None or now >= self.lease.until):
             self.leg.party_changed = True  # the PBX no longer says who is on it: final for the leg
         self.leg.media_encrypted = self.negotiation.encrypted
-        return self.leg.reconsider(given, self.negotiation.line(), now, wallclock)
+        known = self.leg.introduce(now, wallclock) if self._confirmed else []
+        return known + self.leg.reconsider(given, self.negotiation.line(), now, wallclock)

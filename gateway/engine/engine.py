@@ -157,7 +157,7 @@ class Engine:
         """The ACK of the initial 2xx passed."""
         live = self.calls.get(call_id)
         if live is not None:
-            self.apply(live, live.call.confirmed(self.clock.now(), self.clock.wallclock()))
+            live.call.confirmed()
             self.reconsider(live)
 
     def rolled_back(self, call_id: SipCallId, dialog: DialogTag) -> None:

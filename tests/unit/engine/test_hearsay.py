@@ -253,6 +253,15 @@ async def leased(bench, extension: str = EXTENSION, ttl_s: float = 10):
     return live
 
 
+async def test_the_agents_pages_know_of_a_call_once_the_pbx_says_who_is_on_it(trunk):
+    told: list = []
+    trunk.bus.publish = told.append
+    live = await trunk.answered(extension=EXTENSION)
+    assert told == []
+    trunk.engine.hearsay.lease(live, EXTENSION, 10)
+    assert [(event.call, event.connected) for event in told[:1]] == [(live.call.ref, True)]
+
+
 async def test_without_a_lease_a_call_over_the_trunk_has_no_agent(trunk):
     live = await trunk.answered(extension=EXTENSION)
     assert live.call.leg is None and trunk.ledger.entered == []
