@@ -57,6 +57,7 @@ class NgControl:
         self._udp: list[socket.socket] = []
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._streams: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Bind and serve; raises `ConfigError` where an address can't be bound."""
@@ -91,9 +92,9 @@ class NgControl:
         self._udp.clear()
         for server in self._servers:
             server.close()
-        for task in tuple(self._tasks):
+        for task in (*self._tasks, *self._streams):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._streams, return_exceptions=True)
 
     # --- datagrams ---------------------------------------------------------------------------------------------------
 
@@ -146,16 +147,17 @@ class NgControl:
 
     async def _serve_stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        if task is None or len(self._tasks) >= MAX_CONNECTIONS + REMEMBERED:
+        if task is None or len(self._streams) >= MAX_CONNECTIONS:
+            self._counters["ng_too_many_connections"] += 1
             writer.close()
             return
-        self._tasks.add(task)
+        self._streams.add(task)
         try:
             await self._converse(reader, writer)
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             pass  # the proxy went away or fell silent
         finally:
-            self._tasks.discard(task)
+            self._streams.discard(task)
             writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -263,3 +263,17 @@ async def test_over_a_stream_messages_need_no_separator_and_may_come_in_pieces(c
         assert b"Could not decode" in await asyncio.wait_for(reader.read(), 2)
     finally:
         writer.close()
+
+
+async def test_more_streams_than_there_may_be_are_closed_and_the_others_go_on(control, bench, monkeypatch):
+    monkeypatch.setattr("gateway.ingress.ng_control.MAX_CONNECTIONS", 1)
+    reader, writer = await asyncio.open_connection(*control.bound()[1])
+    writer.write(b"a " + bencode.encode({"command": b"ping"}))
+    await asyncio.wait_for(reader.readexactly(len(b"a d6:result4:ponge")), 2)
+    other_reader, other = await asyncio.open_connection(*control.bound()[1])
+    assert await asyncio.wait_for(other_reader.read(), 2) == b""
+    assert bench.engine.counters["ng_too_many_connections"] == 1
+    writer.write(b"b " + bencode.encode({"command": b"ping"}))
+    assert (await asyncio.wait_for(reader.readexactly(18), 2)).startswith(b"b ")
+    for end in (writer, other):
+        end.close()
