@@ -192,6 +192,13 @@ class EpochStep(StorageError):
     status = 409
 
 
+class TermsChanged(StorageError):
+    """An act was taken since the leg's rule was read: it has to be read again."""
+
+    code = "TERMS_CHANGED"
+    status = 409
+
+
 class RecordingUnknown(StorageError):
     """No such recording or segment, or it was erased."""
 

@@ -22,9 +22,10 @@ from policy.decision import Reason, Rule
 from policy.terms import Lane
 from storage.database import Database
 from storage.epochs import open_row, turn_day
-from storage.errors import EntryState, EntryUnknown
+from storage.errors import EntryState, EntryUnknown, TermsChanged
 from storage.figures import Answered, count_answer
 from storage.log.wal import append, open_log
+from storage.tables import acts as acts_table
 from storage.tables import campaigns, legs
 
 COMMITMENT_BYTES: Final = 32
@@ -119,17 +120,22 @@ class Legs:
         commitment: bytes,
         day: date,
         rule_name: str | None = None,
+        acts: int | None = None,
     ) -> LegEntry:
         """Write a leg's `call` entry with the agent's next counter; durable on return. Raises StorageUnavailable.
 
         `day` is the local day, `queue` its code, `rule_name` what statistics call the rule. Every entry must be
-        admitted afterwards, drawn or not. Raises EpochStep unless the epoch is open.
+        admitted afterwards, drawn or not. `acts` is the number of the act that `rule` was read under: where another one
+        stands in the log by now, TermsChanged is raised. Raises EpochStep unless the epoch is open.
         """
         row = {"e": epoch, "a": _pseudonym(pseudonym), "r": rule, "q": queue, "c": _commitment(commitment), "day": day}
         row["rule"] = rule_name
 
         def work(connection: Connection) -> LegEntry:
             found = open_row(connection, epoch)
+            newest = select(func.max(acts_table.c.seq))
+            if acts is not None and (connection.execute(newest).scalar_one() or 0) != acts:
+                raise TermsChanged("an act was taken meanwhile")
             counted = turn_day(connection, found, (day - found.first_day).days)
             row["day"] = found.first_day + timedelta(days=counted)
             return _enter(connection, EntryKind.CALL, {**row, "origin": found.origin})

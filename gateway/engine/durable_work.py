@@ -4,6 +4,7 @@ Runs in the call's own queue, apart from its steps; each completion is a step of
 keeps or makes the tap closed, and says so once; the call goes on.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -19,7 +20,7 @@ from gateway.call.model import Circumstances
 from gateway.call.stage import Stage
 from gateway.clock import Clock
 from gateway.engine.custody import Custody
-from gateway.engine.ledger import Ledger
+from gateway.engine.ledger import Entered, Ledger
 from gateway.engine.lights import Lights
 from gateway.engine.live_call import LiveCall
 from gateway.engine.memory import Memory, Remembered
@@ -30,12 +31,15 @@ from gateway.media import plane
 from policy.agreement.schema import Agreement
 from policy.decision import Reason
 from policy.retention import erase_receipt_at, erase_recording_at
-from storage.errors import StorageError
+from storage.errors import StorageError, TermsChanged
 from storage.legs import XKind
 
 __all__ = ["Deciding", "DurableWork"]
 
 log = structlog.get_logger()
+ACT_TAKES_S = 0.01
+"""Between an act's place in the log and its effect here."""
+TRIES = 100
 
 
 class Deciding(Protocol):
@@ -89,13 +93,7 @@ class DurableWork:
             await self.write_x(XKind.PROTECTED)  # no entry may tie an agent to who was called
             return
         try:
-            live.entered = await self._ledger.enter(
-                self._site.agents[agent],
-                self._site.agreements,
-                queue=live.call.new.queue,
-                call=live.call.ref,
-                wallclock=wallclock,
-            )
+            live.entered = await self._entered(live, agent, wallclock)
         except StorageError as error:
             self._storage_failed("a leg could not be entered", error)
             return
@@ -104,6 +102,22 @@ class DurableWork:
         self._site.watch.last_entry = wallclock
         live.call.entered(live.entered.result)
         self._deciding.reconsider(live)
+
+    async def _entered(self, live: LiveCall, agent: str, wallclock: datetime) -> Entered | None:
+        """The entry, under the terms that hold where it stands in the log: an act that came meanwhile counts."""
+        for _ in range(TRIES):
+            try:
+                return await self._ledger.enter(
+                    self._site.agents[agent],
+                    self._site.agreements,
+                    queue=live.call.new.queue,
+                    call=live.call.ref,
+                    wallclock=wallclock,
+                    acts=self._site.state.seq,
+                )
+            except TermsChanged:
+                await asyncio.sleep(ACT_TAKES_S)
+        raise TermsChanged("the acts of the log aren't those in force here")
 
     async def write_receipt(self, live: LiveCall, effect: WriteReceipt) -> None:
         """The proof of a yes, or of its withdrawal."""

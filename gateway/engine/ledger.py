@@ -97,8 +97,11 @@ class Ledger:
         queue: str | None,
         call: str,
         wallclock: datetime,
+        acts: int | None = None,
     ) -> Entered | None:
         """Enter one agent leg and draw it; durable on return. None in a dark epoch. Raises `StorageError`.
+
+        `acts` is the number of the newest act behind `agreements`; raises TermsChanged where there is a newer one.
 
         Group and phase are the roster's, as `ecommit` fixed it: who isn't in it is entered and never drawn.
         """
@@ -122,6 +125,7 @@ class Ledger:
                 commitment=commitment("call", about, new_salt()),
                 day=day,
                 rule_name=rule_name(scoped[0], rule) if rule is not None else None,
+                acts=acts,
             )
         except EpochStep:
             return None  # it was closed this very moment

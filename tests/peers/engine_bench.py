@@ -127,7 +127,7 @@ class LedgerDouble:
     answers: list[CallerAnswer | None] = field(default_factory=list)
     hold: asyncio.Event | None = None
 
-    async def enter(self, agent, agreements, *, queue, call, wallclock) -> Entered | None:
+    async def enter(self, agent, agreements, *, queue, call, wallclock, acts) -> Entered | None:
         if self.real:
             return await self.books.enter(agent, agreements, queue=queue, call=call, wallclock=wallclock)
         entry = await enter(self.folder)

@@ -18,7 +18,7 @@ from gateway.engine.ledger import Ledger, SealedShare
 from policy.epoch_statement import commit
 from policy.epochs import EpochState, following, preceding
 from policy.log_entry import parse
-from storage.errors import EpochStep
+from storage.errors import EpochStep, TermsChanged
 from storage.log.files import LocalLogFiles
 from storage.log.publish import Publisher
 from storage.log.tiles import PublishedTree
@@ -134,6 +134,18 @@ async def test_a_leg_that_comes_as_its_epoch_closes_is_not_entered(draw):
         agent, draw.house.site.agreements, queue="service-gas", call="c", wallclock=draw.house.at
     )
     assert entered is None
+
+
+async def test_a_leg_is_entered_under_the_newest_act_or_not_at_all(draw):
+    await draw.open(draw.current.name)
+    ledger = Ledger(SITE, draw.folder.legs, draw.folder.epochs, draw.book, SealedShare())
+    agent, seq = next(iter(draw.house.site.agents.values())), draw.house.site.state.seq
+    how = {"queue": "service-gas", "call": "c", "wallclock": draw.house.at}
+    with pytest.raises(TermsChanged):
+        await ledger.enter(agent, draw.house.site.agreements, **how, acts=seq - 1)
+    assert "call" not in await draw.told()
+    entered = await ledger.enter(agent, draw.house.site.agreements, **how, acts=seq)
+    assert entered is not None and entered.entry.n == 1
 
 
 async def test_no_epoch_but_the_first_is_committed_once_it_has_begun(draw):
