@@ -14,7 +14,7 @@ from council.errors import CdrError, WrongUse
 from council.finding import Code, Finding, Findings
 from council.folder import LogFolder, logs_in, read_file
 from council.manifests import Shown, check_shown, read_shown
-from council.tree_check import Kept, read_kept
+from council.tree_check import Kept, is_checkpoint, read_kept
 from council.verify import Asked, Verified, verify
 from crypto import age
 from crypto.errors import CryptoError
@@ -218,9 +218,10 @@ def _kept(
     found = []
     for path in _files(folder, "*.note") if folder is not None else ():
         data = read_file(path, MAX_NOTE) or b""
-        if data.partition(b"\n")[0] == origin.encode():
-            kept = read_kept(data, origin, key, council, path.name, findings)
-            found += [kept] if kept is not None else []
+        if is_checkpoint(data) and data.partition(b"\n")[0] != origin.encode():
+            continue  # another log's
+        kept = read_kept(data, origin, key, council, path.name, findings)
+        found += [kept] if kept is not None else []
     return found
 
 

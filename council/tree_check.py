@@ -38,7 +38,7 @@ def read_checkpoint(
     try:
         checkpoint, note = open_checkpoint(data, origin, key)
     except CryptoError:
-        code = Code.CHECKPOINT_SIGNATURE if _readable(data) else Code.CHECKPOINT_UNREADABLE
+        code = Code.CHECKPOINT_SIGNATURE if is_checkpoint(data) else Code.CHECKPOINT_UNREADABLE
         findings.add(code, "checkpoint")
         return None
     if any(claimed and at is None for claimed, at in _cosignatures(note, council)):
@@ -60,7 +60,8 @@ def read_kept(
     return Kept(checkpoint, max((at for at in times if at is not None), default=None))
 
 
-def _readable(data: bytes) -> bool:
+def is_checkpoint(data: bytes) -> bool:
+    """Whether the bytes are a checkpoint of any log, signed by anybody."""
     try:
         Checkpoint.parse(SignedNote.parse(data).text)
     except CryptoError:

@@ -38,7 +38,7 @@ FILES = [
 @functools.cache
 def small():
     """A small world on disk, and its host."""
-    host = Host(3, legs=6, agents=8)
+    host = Host(3, legs=8, agents=8)  # more than one bundle
     world = host.run()
     folder = Path(tempfile.mkdtemp(prefix="fairtap-garbage-"))
     world.write(folder)
@@ -83,6 +83,7 @@ def with_file(name, data):
 
 def test_the_small_world_is_clean():
     assert judged(small()[0]).findings == []
+    assert all((small()[0] / name).exists() for name in FILES if name.startswith(("log/", "acts/", "rosters/")))
 
 
 @few
