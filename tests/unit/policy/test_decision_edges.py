@@ -47,3 +47,12 @@ def test_an_agreement_of_another_site_excludes_nothing_here():
     assert evaluate(green(agreements=(example(), bremen))).outcome is Outcome.RECORD
     here = agreement(id="here", scope__excluded_queues=["service-strom"])
     assert evaluate(green(agreements=(example(), here))).reasons == (Reason.OUT_OF_SCOPE,)
+
+
+@pytest.mark.parametrize(
+    ("missing", "reason"),
+    [("agent_standing", Reason.AGENT_NO_OR_UNSET), ("agent_per_call", Reason.AGENT_PER_CALL_MISSING)],
+)
+def test_without_a_purpose_an_answer_that_is_missing_is_still_told(missing, reason):
+    assert reason in evaluate(green(rule=None, **{missing: None})).reasons
+    assert reason not in evaluate(green(rule=None)).reasons
