@@ -56,3 +56,7 @@ def test_an_agreement_of_another_site_excludes_nothing_here():
 def test_without_a_purpose_an_answer_that_is_missing_is_still_told(missing, reason):
     assert reason in evaluate(green(rule=None, **{missing: None})).reasons
     assert reason not in evaluate(green(rule=None)).reasons
+
+
+def test_without_a_wall_clock_no_clock_is_trusted():
+    assert {Reason.CLOCK_UNTRUSTED, Reason.OUTSIDE_VALIDITY} <= set(evaluate(green(wallclock=None)).reasons)
