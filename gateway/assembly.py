@@ -180,9 +180,7 @@ async def _run(config: Config, parts: _Parts) -> None:
     await parts.ng.start()
     _say_state(parts.engine, adopted)
     if config.sip.identity.placement == "trunk":
-        log.warning(
-            "nothing is recorded: at placement `trunk` a leg has an agent only while the PBX says so; not built"
-        )
+        log.info("at placement `trunk` a leg has an agent only while the PBX says so: see `fairtap link`")
     await over.wait()
     parts.inline.drain()
     parts.ng.drain()
