@@ -25,6 +25,8 @@ MAX_FILE: Final = 64 * 1024 * 1024
 MAX_LINE: Final = 128 * 1024
 MAX_MANIFESTS: Final = 1_000
 MAX_REASONS: Final = 64
+BLOCK: Final = 1024
+"""Sealed openings are padded to multiples of it: all reasons there are fit into the first."""
 _CALL_ID: Final = re.compile(r"[^\x00-\x1f\x7f]{1,1024}")
 _WORD: Final = re.compile(r"[A-Za-z_]{1,64}", re.ASCII)
 
@@ -109,6 +111,11 @@ class OutOpening:
                 "salt": self.salt.hex(),
             }
         )
+
+
+def pad_line(line: bytes) -> bytes:
+    """A line with spaces behind it, so that its sealed size doesn't tell how a leg ended."""
+    return line + b" " * (-len(line) % BLOCK)
 
 
 def print_openings(openings: Iterable[CallOpening]) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from policy.agreement.schema import Agreement
@@ -28,3 +28,9 @@ def erase_receipt_at(agreements: Iterable[Agreement], recording_erased: datetime
     """The instant by which a consent receipt must be gone: the recording's life, then the receipts' period."""
     periods = (agreement.retention.receipts for agreement in agreements)
     return min((period.after(recording_erased) for period in periods), default=recording_erased)
+
+
+def forget_opening_at(agreements: Iterable[Agreement], day: date) -> datetime:
+    """The midnight (UTC) by which an agent's opening of a leg of `day` must be gone: as long as the log is kept."""
+    midnight = datetime.combine(day, time(), tzinfo=UTC)
+    return min((agreement.retention.log.after(midnight) for agreement in agreements), default=midnight)

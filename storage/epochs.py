@@ -54,6 +54,8 @@ class StoredEpoch:
     day: int = 0
     """Index of the local day that its log has come to."""
     closed_at: datetime | None = None
+    revealed_index: int | None = None
+    """Where `reveal` stands in its log."""
 
     def leaf(self, a: str) -> RosterLeaf | None:
         """The roster's entry of a pseudonym: without one it is never drawn."""
@@ -198,8 +200,8 @@ class Epochs:
             if row.host_secret is None or row.council_secret is None:
                 raise EpochStep("a share is missing")
             entry = Reveal(e=name, h=bytes(row.host_secret).hex(), c=bytes(row.council_secret).hex())
-            append(connection, row.origin, entry)
-            _move(connection, row, EpochState.REVEALED, host_secret=None, council_secret=None)
+            index = append(connection, row.origin, entry)
+            _move(connection, row, EpochState.REVEALED, host_secret=None, council_secret=None, revealed_index=index)
 
         await self._database.write(work)
 
@@ -356,4 +358,5 @@ def _epoch(row: Row[Any]) -> StoredEpoch:
         committed_index=row.committed_index,
         day=row.day or 0,
         closed_at=row.closed_at,
+        revealed_index=row.revealed_index,
     )

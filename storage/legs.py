@@ -7,7 +7,7 @@ pseudonym, counter, rule index, queue code, 32-byte commitments and the day. Epo
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
@@ -19,11 +19,13 @@ from crypto.merkle import leaf_hash
 from policy import draw_rules, log_entry
 from policy.agreement.schema import Agreement
 from policy.decision import Reason, Rule
+from policy.opening import OutOpening
 from policy.terms import Lane
 from storage.database import Database
 from storage.epochs import open_row, turn_day
 from storage.errors import EntryState, EntryUnknown, TermsChanged
 from storage.figures import Answered, count_answer
+from storage.log.leg_openings import Owned, Owner, forget_due, keep_call, keep_out
 from storage.log.wal import append, open_log
 from storage.tables import acts as acts_table
 from storage.tables import campaigns, legs
@@ -121,12 +123,14 @@ class Legs:
         day: date,
         rule_name: str | None = None,
         acts: int | None = None,
+        owned: Owned | None = None,
     ) -> LegEntry:
         """Write a leg's `call` entry with the agent's next counter; durable on return. Raises StorageUnavailable.
 
         `day` is the local day, `queue` its code, `rule_name` what statistics call the rule. Every entry must be
         admitted afterwards, drawn or not. `acts` is the number of the act that `rule` was read under: where another one
-        stands in the log by now, TermsChanged is raised. Raises EpochStep unless the epoch is open.
+        stands in the log by now, TermsChanged is raised. `owned` opens `commitment`, for its agent.
+        Raises EpochStep unless the epoch is open.
         """
         row = {"e": epoch, "a": _pseudonym(pseudonym), "r": rule, "q": queue, "c": _commitment(commitment), "day": day}
         row["rule"] = rule_name
@@ -138,12 +142,20 @@ class Legs:
                 raise TermsChanged("an act was taken meanwhile")
             counted = turn_day(connection, found, (day - found.first_day).days)
             row["day"] = found.first_day + timedelta(days=counted)
-            return _enter(connection, EntryKind.CALL, {**row, "origin": found.origin})
+            return _enter(connection, EntryKind.CALL, {**row, "origin": found.origin}, owned)
 
         return await self._database.write(work)
 
     async def enter_wish(
-        self, *, origin: str, epoch: str, pseudonym: str, commitment: bytes, day: date, lane: Lane
+        self,
+        *,
+        origin: str,
+        epoch: str,
+        pseudonym: str,
+        commitment: bytes,
+        day: date,
+        lane: Lane,
+        owned: Owned | None = None,
     ) -> LegEntry:
         """Write a `wish` entry with the agent's next counter of wishes; durable on return. The row knows its lane.
 
@@ -154,7 +166,7 @@ class Legs:
 
         def work(connection: Connection) -> LegEntry:
             open_log(connection, origin)
-            return _enter(connection, EntryKind.WISH, row)
+            return _enter(connection, EntryKind.WISH, row, owned)
 
         return await self._database.write(work)
 
@@ -204,13 +216,15 @@ class Legs:
         if not turns:
             self._turns.pop(admitted.epoch, None)
 
-    async def out(self, entry: LegEntry, commitment: bytes, answered: Answered | None = None) -> Out:
-        """Close an entry, once, with the commitment to what came of it; durable on return.
+    async def out(
+        self, entry: LegEntry, told: OutOpening, answered: Answered | None = None, owner: Owner | None = None
+    ) -> Out:
+        """Close an entry, once, with the commitment to what came of it; durable on return. Its `owner` can open it.
 
         What the caller `answered` is counted for a hit only, and not kept with the entry.
         Raises EntryState for a second `out` or a leg that wasn't admitted yet, EntryUnknown.
         """
-        m = _commitment(commitment)
+        m = told.commitment()
 
         def work(connection: Connection) -> Out:
             row = _row(connection, entry.entry)
@@ -222,11 +236,17 @@ class Legs:
             over = log_entry.Out(e=row.e, a=row.a, n=row.n, o=said, m=m.hex())
             index = append(connection, row.origin, over)
             connection.execute(update(legs).where(legs.c.id == entry.entry).values(o=said, m=m, out_i=index))
+            keep_out(connection, row.origin, row.i, index, told, owner)
             if answered is not None and said == Out.HIT:
                 count_answer(connection, row, answered)
             return Out(said)
 
         return await self._database.write(work)
+
+    async def forget_openings(self, at: datetime) -> None:
+        """Destroy what agents could open of legs whose log's time is over."""
+        while await self._database.write(lambda connection: forget_due(connection, at)):
+            pass
 
     async def without_out(self) -> list[LegEntry]:
         """Entries that lack their `out`, in order: what a restarted gateway has to admit and close."""
@@ -255,12 +275,14 @@ class Legs:
         return counts
 
 
-def _enter(connection: Connection, kind: EntryKind, row: dict[str, Any]) -> LegEntry:
+def _enter(connection: Connection, kind: EntryKind, row: dict[str, Any], owned: Owned | None) -> LegEntry:
     where = (legs.c.e == row["e"], legs.c.kind == kind.value, legs.c.a == row["a"])
     # INVARIANT: read and written under the one writing transaction, so the counter has no gap and no repeat.
     n = (connection.execute(select(func.max(legs.c.n)).where(*where)).scalar_one() or 0) + 1
     values = {"kind": kind.value, "n": n, "q": None, "r": None, **row}
     index = append(connection, row["origin"], _said(values))
+    if owned is not None:
+        keep_call(connection, row["origin"], index, kind.value, owned)
     inserted = insert(legs).values(i=index, **values).returning(legs)
     return _entry(connection.execute(inserted).one())
 

@@ -195,6 +195,7 @@ epochs = Table(
     _whole("day", null=True),
     Column("figures", JSON, nullable=True),
     _time("closed_at", null=True),
+    _whole("revealed_index", null=True),
     Index(None, "state"),
 )
 cosignatures = _numbered(
@@ -251,6 +252,19 @@ log_openings = _numbered(
     Column("told", LargeBinary, nullable=False),
     Column("salt", LargeBinary, nullable=False),
     Index(None, "agent"),
+    UniqueConstraint("origin", "idx"),
+)
+leg_openings = _numbered(
+    "leg_openings",
+    _agent(),
+    _text("recipient"),
+    _text("origin"),
+    _whole("idx"),
+    _text("kind"),
+    Column("sealed", LargeBinary, nullable=False),
+    _time("keep_until"),
+    Index(None, "agent"),
+    Index(None, "keep_until"),
     UniqueConstraint("origin", "idx"),
 )
 figures = Table(

@@ -112,6 +112,7 @@ class DurableWork:
                     self._site.agreements,
                     queue=live.call.new.queue,
                     call=live.call.ref,
+                    call_id=live.call.new.call_id,
                     wallclock=wallclock,
                     acts=self._site.state.seq,
                 )

@@ -100,6 +100,7 @@ class Jobs:
     async def _retention(self) -> None:
         with contextlib.suppress(StorageError):
             erased = await erase_due(self._engine.custody.recordings, self._consents, self._engine.clock.wallclock())
+            await self._engine.ledger.forget_openings(self._engine.clock.wallclock())
             if erased.left:
                 self._engine.bus.publish(Alarm("retention", "recordings are due but can't be erased: check the disk"))
 

@@ -5,13 +5,13 @@ so that a council's own box can answer later: the decision waits for it, the cal
 """
 
 import asyncio
-import secrets
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
-from crypto.commitment import commitment, new_salt, pseudonym
+from crypto.commitment import new_salt, pseudonym
 from crypto.draw import agent_key, combine, draw_output, drawn
 from gateway.call.model import EntryResult
 from gateway.engine.epoch_book import EpochBook, pseudonym_of
@@ -19,6 +19,8 @@ from policy.agreement.schema import Agreement
 from policy.decision import CallerAnswer, ConsentState, Reason, Rule
 from policy.draw_rules import epoch_of, rule_for, rules, wish_caps_ok
 from policy.intersection import covering
+from policy.opening import CallOpening, OutOpening
+from policy.retention import forget_opening_at
 from policy.statistics import rule_name
 from policy.terms import Lane
 from policy.validity import local_time
@@ -26,7 +28,11 @@ from storage.epochs import Epochs, StoredEpoch
 from storage.errors import EntryState, EpochStep
 from storage.figures import Answered, What
 from storage.legs import Admission, EntryKind, LegEntry, Legs, Out, XKind
+from storage.log.leg_openings import Owned, Owner
 from storage.roster import Agent
+
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f]")
+MAX_CALL_ID: Final = 1024
 
 __all__ = ["CouncilShare", "Entered", "Ledger", "SealedShare", "Wished"]
 
@@ -57,6 +63,8 @@ class Entered:
     entry: LegEntry
     admission: Admission
     agreement: Agreement
+    owner: Owner | None = None
+    """Who may open the entries, where the agent has a recipient."""
 
     @property
     def lane(self) -> Lane | None:
@@ -73,6 +81,7 @@ class Wished:
     entry: LegEntry
     lane: Lane
     agreement: Agreement
+    owner: Owner | None = None
 
 
 class Ledger:
@@ -96,6 +105,7 @@ class Ledger:
         *,
         queue: str | None,
         call: str,
+        call_id: str,
         wallclock: datetime,
         acts: int | None = None,
     ) -> Entered | None:
@@ -115,17 +125,18 @@ class Ledger:
         if leaf is not None:
             rule = rule_for(scoped, queue=queue or "", group=leaf.group, phase=leaf.phase, wallclock=wallclock)
         day = local_time(agreement, wallclock).date()
-        about: dict[str, object] = {"call": call, "start": wallclock.isoformat(), "nonce": secrets.token_hex(16)}
+        told, owner = _opening(call, call_id, wallclock), _owner(agent, agreements, wallclock)
         try:
             entry = await self._legs.enter(
                 epoch=epoch.name,
                 pseudonym=a,
                 rule=rule.index if rule is not None else None,
                 queue=queue if queue is not None and any(queue in one.scope.queues for one in agreements) else "other",
-                commitment=commitment("call", about, new_salt()),
+                commitment=told.commitment(),
                 day=day,
                 rule_name=rule_name(scoped[0], rule) if rule is not None else None,
                 acts=acts,
+                owned=Owned(owner, told) if owner is not None else None,
             )
         except EpochStep:
             return None  # it was closed this very moment
@@ -136,10 +147,17 @@ class Ledger:
         except BaseException:
             self._failed.append(entry)
             raise
-        return Entered(_result(entry, rule, hit, admission), entry, admission, next(iter(scoped), agreement))
+        return Entered(_result(entry, rule, hit, admission), entry, admission, next(iter(scoped), agreement), owner)
 
     async def wish(
-        self, agent: Agent, agreements: Sequence[Agreement], lane: Lane, *, call: str, wallclock: datetime
+        self,
+        agent: Agent,
+        agreements: Sequence[Agreement],
+        lane: Lane,
+        *,
+        call: str,
+        call_id: str,
+        wallclock: datetime,
     ) -> Wished | None:
         """Enter what was asked for; durable on return. None: the week's count is used up. Raises `StorageError`.
 
@@ -147,8 +165,7 @@ class Ledger:
         """
         agreement = agreements[0]
         epoch, day = epoch_of(agreement, wallclock).name, local_time(agreement, wallclock).date()
-        about: dict[str, object] = {"lane": lane.value, "call": call, "start": wallclock.isoformat()}
-        about["nonce"] = secrets.token_hex(16)
+        told, owner = _opening(call, call_id, wallclock, lane.value), _owner(agent, agreements, wallclock)
         async with self._counting:
             if lane is Lane.CUSTOMER_REQUEST:
                 since = await self._legs.wishes_since(lane, day - timedelta(days=day.weekday()))
@@ -161,11 +178,12 @@ class Ledger:
                 origin=origin,
                 epoch=epoch,
                 pseudonym=pseudonym(agent.salt, origin, epoch).hex(),
-                commitment=commitment("wish", about, new_salt()),
+                commitment=told.commitment(),
                 day=day,
                 lane=lane,
+                owned=Owned(owner, told) if owner is not None else None,
             )
-        return Wished(entry, lane, agreement)
+        return Wished(entry, lane, agreement, owner)
 
     async def enter_x(self, agreements: Sequence[Agreement], kind: XKind, wallclock: datetime) -> None:
         """Count a leg that has no agent; in a dark epoch nothing is counted."""
@@ -182,14 +200,14 @@ class Ledger:
         answer: CallerAnswer | None = None,
     ) -> Out:
         """The leg's single `out`, kept or not; its commitment is of equal size whatever came of it."""
-        said: dict[str, object] = {
-            "outcome": told_as,
-            "lane": entered.lane.value if entered.lane is not None else None,
-            "reason": list(reasons),
-            "manifests": list(manifests),
-        }
+        lane = entered.lane.value if entered.lane is not None else None
+        told = OutOpening(0, told_as, lane, reasons, manifests, new_salt())
         answered = _answered(entered.entry.origin, answer)
-        return await self._legs.out(entered.entry, commitment("out", said, new_salt()), answered)
+        return await self._legs.out(entered.entry, told, answered, entered.owner)
+
+    async def forget_openings(self, at: datetime) -> None:
+        """Destroy the agents' openings whose time is over. Raises `StorageError`."""
+        await self._legs.forget_openings(at)
 
     async def note_leftovers(self) -> None:
         """On start, before anything is entered: remember what an earlier run entered and never closed."""
@@ -228,8 +246,7 @@ class Ledger:
             hit = rule is not None and await self._is_drawn(epoch, entry, rule)
             agreements = (agreement,) if agreement is not None else ()
             await self._legs.admit(entry, drawn=hit, rule=rule, agreements=agreements)
-        said: dict[str, object] = {"outcome": "interrupted", "lane": None, "reason": [], "manifests": []}
-        await self._legs.out(entry, commitment("out", said, new_salt()))
+        await self._legs.out(entry, OutOpening(0, "interrupted", None, (), (), new_salt()))
 
     async def _is_drawn(self, epoch: StoredEpoch, entry: LegEntry, rule: Rule) -> bool:
         if epoch.host is None:
@@ -237,6 +254,19 @@ class Ledger:
         host = draw_output(agent_key("host", epoch.origin, epoch.name, entry.pseudonym, epoch.host), entry.n)
         council = await self._share.draw(epoch, entry.pseudonym, entry.n, entry.leaf)
         return drawn(combine(host, council), rule.ppm)
+
+
+def _opening(call: str, call_id: str, wallclock: datetime, lane: str | None = None) -> CallOpening:
+    """Its entry gets its place later. Of a Call-ID that isn't text, what can be told as text."""
+    told = call_id.encode("utf-8", "surrogateescape").decode("utf-8", "replace")[:MAX_CALL_ID]
+    start = wallclock.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return CallOpening(0, call, _UNPRINTABLE.sub("\ufffd", told), start, new_salt(), lane)
+
+
+def _owner(agent: Agent, agreements: Sequence[Agreement], wallclock: datetime) -> Owner | None:
+    if agent.recipient is None:
+        return None
+    return Owner(agent.id, agent.recipient, forget_opening_at(agreements, wallclock.date()))
 
 
 def _rule_at(agreement: Agreement | None, index: int | None) -> Rule | None:

@@ -128,6 +128,7 @@ class Wishing:
             self._site.about(leg.agent, live.call.new.queue) or self._site.agreements,
             wish.lane,
             call=live.call.ref,
+            call_id=live.call.new.call_id,
             wallclock=wallclock,
         )
         if wished is None:

@@ -27,7 +27,7 @@ from storage.legs import LegEntry, Legs
 from tests.peers.api_server import RunningApi, running_api
 from tests.peers.manual_clock import ManualClock
 from tests.peers.opened_epoch import open_epoch
-from tests.peers.stored import pseudonym
+from tests.peers.stored import TOLD, pseudonym
 from tests.unit.policy.green import edited
 
 MARCH = Month(date(2026, 3, 1))
@@ -161,7 +161,7 @@ async def fill(database: Database) -> None:
     for number in range(36):
         answer = {0: What.YES, 1: What.NO}.get(number % 3) if number < 18 else None
         answered = None if answer is None else Answered("hamburg/fairtap", "dtmf", answer)
-        await legs.out(await leg(legs, number % 6, drawn=number < 18), bytes(32), answered)
+        await legs.out(await leg(legs, number % 6, drawn=number < 18), TOLD, answered)
 
 
 async def test_a_months_legs_become_its_figures(site: SiteFolder, database: Database) -> None:
@@ -186,7 +186,7 @@ async def test_what_cannot_be_told_is_said_so(config: Config, database: Database
     legs = await books(database)
     entry = await leg(legs, 1)
     assert await code_of(site, MARCH) == "month-not-told"  # a call of it goes on
-    await legs.out(entry, bytes(32))
+    await legs.out(entry, TOLD)
     assert (await site.statistics(MARCH)).month == "2026-03"
     assert await code_of(site, MARCH.before) == "no-agreement"
     async with SiteFolder(config, ManualClock(MARCH.told_from - timedelta(seconds=1))) as early:
@@ -207,7 +207,7 @@ async def test_two_questions_an_hour_and_a_year_apart_get_the_same_answer(
             day=date(2026, 4, 1), rule_name=REGULAR,
         )  # fmt: skip
         await legs.admit(entry, drawn=True, rule=EVERY, agreements=())
-        await legs.out(entry, bytes(32), Answered("hamburg/fairtap", "dtmf", What.YES))
+        await legs.out(entry, TOLD, Answered("hamburg/fairtap", "dtmf", What.YES))
     document = edited({"statistics": {"min_agents": 5, "min_calls": 1}, "version": 4})
     later = MARCH.told_from + timedelta(days=365)
     await put(database, 2, document, MARCH.told_from)

@@ -127,16 +127,18 @@ class LedgerDouble:
     answers: list[CallerAnswer | None] = field(default_factory=list)
     hold: asyncio.Event | None = None
 
-    async def enter(self, agent, agreements, *, queue, call, wallclock, acts) -> Entered | None:
+    async def enter(self, agent, agreements, *, queue, call, call_id, wallclock, acts) -> Entered | None:
         if self.real:
-            return await self.books.enter(agent, agreements, queue=queue, call=call, wallclock=wallclock)
+            return await self.books.enter(
+                agent, agreements, queue=queue, call=call, call_id=call_id, wallclock=wallclock
+            )
         entry = await enter(self.folder)
         self.entered.append(call)
         result = EntryResult(entry.entry, SAMPLE_RULE, self.drawn, True, True, False)
         return Entered(result, entry, Admission(Out.HIT if self.drawn else Out.NO), agreements[0])
 
-    async def wish(self, agent, agreements, lane, *, call, wallclock) -> Wished | None:
-        return await self.books.wish(agent, agreements, lane, call=call, wallclock=wallclock)
+    async def wish(self, agent, agreements, lane, *, call, call_id, wallclock) -> Wished | None:
+        return await self.books.wish(agent, agreements, lane, call=call, call_id=call_id, wallclock=wallclock)
 
     async def enter_x(self, agreements, kind: XKind, wallclock) -> None:
         self.x.append(kind)

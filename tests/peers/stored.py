@@ -11,6 +11,7 @@ from crypto.quorum import seal
 from crypto.ssh_key import SigningKey
 from crypto.stream import CHUNK_BYTES, PayloadWriter, new_file_key
 from crypto.x25519 import Identity
+from policy.opening import OutOpening
 from policy.terms import Lane, Purpose, Side
 from storage import gateway_key
 from storage.blobs import LocalBlobs
@@ -24,6 +25,9 @@ from storage.roster import NewAgent, Roster
 from storage.sealing import Sealer
 from storage.vault import LocalVault, Secret
 from tests.peers.opened_epoch import open_epoch
+
+TOLD = OutOpening(0, "not_recorded", None, ("NOT_DRAWN",), (), b"s" * 32)
+"""How some leg ended."""
 
 AT = datetime(2026, 4, 6, 9, 30, 15, 123456, tzinfo=UTC)
 DAY = date(2026, 4, 6)

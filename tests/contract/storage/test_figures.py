@@ -15,7 +15,7 @@ from storage.names import SegmentKey
 from storage.recordings import State
 from storage.tables import figures
 from tests.peers.opened_epoch import open_epoch
-from tests.peers.stored import AT, DAY, ORIGIN, Folder, begin, open_side, pseudonym
+from tests.peers.stored import AT, DAY, ORIGIN, TOLD, Folder, begin, open_side, pseudonym
 
 ALWAYS = Rule(Lane.SAMPLE, Purpose.COACHING, 1_000_000, 0)
 NAME = "sample/regular/team-a"
@@ -45,9 +45,9 @@ async def counters(folder: Folder) -> list[tuple[object, ...]]:
 
 async def test_answers_are_counted_with_the_out_and_for_hits_only(folder):
     for answered in (YES, YES, NO, None):
-        await folder.legs.out(await entered(folder), M, answered)
-    await folder.legs.out(await entered(folder, drawn=False), M, NO)
-    await folder.legs.out(await entered(folder, name=None), M, YES)
+        await folder.legs.out(await entered(folder), TOLD, answered)
+    await folder.legs.out(await entered(folder, drawn=False), TOLD, NO)
+    await folder.legs.out(await entered(folder, name=None), TOLD, YES)
     assert await counters(folder) == [
         ("2026-04", "hamburg", NAME, "agent_key", "no", 1),
         ("2026-04", "hamburg", NAME, "dtmf", "yes", 2),
@@ -56,9 +56,9 @@ async def test_answers_are_counted_with_the_out_and_for_hits_only(folder):
 
 async def test_a_second_out_counts_nothing(folder):
     leg = await entered(folder)
-    await folder.legs.out(leg, M, YES)
+    await folder.legs.out(leg, TOLD, YES)
     try:
-        await folder.legs.out(leg, M, YES)
+        await folder.legs.out(leg, TOLD, YES)
     except EntryState:
         assert [row[-1] for row in await counters(folder)] == [1]
     else:
@@ -85,7 +85,7 @@ async def kept(folder: Folder, identity, *, discard: bool = False, crash: bool =
     else:
         await folder.recordings.close(recording, AT)
         await folder.recordings.close(recording, AT)
-    await folder.legs.out(leg, M)
+    await folder.legs.out(leg, TOLD)
     return (await folder.recordings.get(recording)).state
 
 
@@ -100,8 +100,8 @@ async def test_a_recording_is_counted_once_when_it_is_kept(folder, identity):
 
 async def test_a_month_is_its_local_days_and_nothing_else(folder):
     for day in (FIRST - timedelta(days=1), FIRST, AFTER - timedelta(days=1), AFTER):
-        await folder.legs.out(await entered(folder, day=day), M, YES)
-    await folder.legs.out(await entered(folder, 2, day=FIRST, drawn=False), M)
+        await folder.legs.out(await entered(folder, day=day), TOLD, YES)
+    await folder.legs.out(await entered(folder, 2, day=FIRST, drawn=False), TOLD)
     counts = await Figures(folder.database).of(FIRST, AFTER)
     assert counts is not None
     assert set(counts.legs) == {
@@ -116,12 +116,12 @@ async def test_a_month_with_an_open_leg_or_recording_is_not_told(folder, identit
     source = Figures(folder.database)
     leg = await entered(folder)
     assert await source.of(FIRST, AFTER) is None
-    await folder.legs.out(leg, M)
+    await folder.legs.out(leg, TOLD)
     assert await source.of(FIRST, AFTER) is not None
     recording = token_hex(16)
     late = await begin(folder, recording, identity)
     await folder.legs.admit(late, drawn=True, rule=ALWAYS, agreements=())
-    await folder.legs.out(late, M)
+    await folder.legs.out(late, TOLD)
     assert await source.of(FIRST, AFTER) is None
     assert await source.of(AFTER, date(2026, 6, 1)) is not None
     await folder.recordings.close(recording, AT)

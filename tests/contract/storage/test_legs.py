@@ -17,7 +17,7 @@ from storage.errors import EntryState, EntryUnknown
 from storage.legs import Admission, EntryKind, Legs, Out, XKind
 from storage.tables import legs as legs_table
 from tests.peers.opened_epoch import open_epoch
-from tests.peers.stored import DAY, EPOCH, ORIGIN, enter, pseudonym
+from tests.peers.stored import DAY, EPOCH, ORIGIN, TOLD, enter, pseudonym
 
 ASKED = Lane.CUSTOMER_REQUEST
 RULE = Rule(Lane.SAMPLE, Purpose.COACHING, 300_000, 0)
@@ -63,23 +63,23 @@ async def test_an_entry_gets_one_out_that_says_what_was_admitted(folder):
         origin=ORIGIN, epoch=EPOCH, pseudonym=pseudonym(1), commitment=M, day=DAY, lane=Lane.CUSTOMER_REQUEST
     )
     with pytest.raises(EntryState, match="admitted"):
-        await folder.legs.out(hit, M)
+        await folder.legs.out(hit, TOLD)
     await admit(folder, hit)
     await admit(folder, no, drawn=False)
     await admit(folder, cap, terms=[Terms(per_day=1)])
-    outs = [await folder.legs.out(entry, M) for entry in (hit, no, cap, wish)]
+    outs = [await folder.legs.out(entry, TOLD) for entry in (hit, no, cap, wish)]
     assert outs == [Out.HIT, Out.NO, Out.CAP, Out.WISH]
     for entry in (hit, wish):
         with pytest.raises(EntryState, match="already"):
-            await folder.legs.out(entry, M)
+            await folder.legs.out(entry, TOLD)
     with pytest.raises(EntryUnknown):
-        await folder.legs.out(replace(hit, entry=999), M)
+        await folder.legs.out(replace(hit, entry=999), TOLD)
 
 
 async def test_outs_raced_for_are_one(folder):
     leg = await enter(folder)
     await admit(folder, leg)
-    results = await asyncio.gather(*(folder.legs.out(leg, M) for _ in range(5)), return_exceptions=True)
+    results = await asyncio.gather(*(folder.legs.out(leg, TOLD) for _ in range(5)), return_exceptions=True)
     assert [type(result) for result in results] == [Out] + [EntryState] * 4
 
 
@@ -91,7 +91,7 @@ async def test_what_lacks_its_out_is_listed_for_a_restart(folder, url):
     await folder.legs.enter_x(EPOCH, XKind.PROTECTED)
     for leg in (done, admitted):
         await admit(folder, leg)
-    await folder.legs.out(done, M)
+    await folder.legs.out(done, TOLD)
     again = await Database.open(url)
     left = await Legs(again).without_out()
     assert left == [replace(admitted, admitted=Out.HIT), entered, wish]

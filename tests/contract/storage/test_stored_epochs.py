@@ -30,7 +30,7 @@ from storage.legs import LegEntry, XKind
 from storage.tables import epochs as table
 from storage.tables import log_wal
 from tests.peers.opened_epoch import SHARE, cosigned, epoch_named, open_epoch, promise
-from tests.peers.stored import DAY, EPOCH, ORIGIN, Folder, enter, pseudonym
+from tests.peers.stored import DAY, EPOCH, ORIGIN, TOLD, Folder, enter, pseudonym
 
 S = EpochState
 M = bytes(32)
@@ -47,7 +47,7 @@ async def entries(folder: Folder, origin: str = ORIGIN) -> list[Entry]:
 
 async def over(folder: Folder, leg: LegEntry, *, drawn: bool = True) -> None:
     await folder.legs.admit(leg, drawn=drawn, rule=ALWAYS, agreements=())
-    await folder.legs.out(leg, M)
+    await folder.legs.out(leg, TOLD)
 
 
 async def test_an_epoch_goes_from_commitment_to_reveal_and_the_log_tells_all_of_it(folder):
@@ -154,7 +154,7 @@ async def test_a_wish_is_logged_in_a_dark_epoch_too(folder):
     wish = await folder.legs.enter_wish(
         origin=ORIGIN, epoch=EPOCH, pseudonym=pseudonym(1), commitment=M, day=DAY, lane=Lane.AGENT_REQUEST
     )
-    await folder.legs.out(wish, M)
+    await folder.legs.out(wish, TOLD)
     assert [entry.t for entry in await entries(folder)] == ["wish", "out"]
 
 

@@ -113,7 +113,7 @@ async def opened(bench, group: str = "team-a") -> Ledger:
 async def entered(bench, ledger: Ledger, terms):
     agent = await bench.folder.roster.get(bench.agent)
     for _ in range(50):
-        leg = await ledger.enter(agent, (terms,), queue="service-gas", call="c", wallclock=NOW)
+        leg = await ledger.enter(agent, (terms,), queue="service-gas", call="c", call_id="a84b@pbx", wallclock=NOW)
         assert leg is not None
         if leg.admission.out == "hit":
             return leg
@@ -151,7 +151,7 @@ async def test_a_leg_under_no_rule_has_no_name_in_the_books(bench):
     ledger = await opened(bench, group="team-z")
     agent = await bench.folder.roster.get(bench.agent)
     object.__setattr__(agent, "group", "team-z")
-    leg = await ledger.enter(agent, (terms,), queue="service-gas", call="c", wallclock=NOW)
+    leg = await ledger.enter(agent, (terms,), queue="service-gas", call="c", call_id="a84b@pbx", wallclock=NOW)
     assert leg is not None
     await ledger.leave(leg, "not_recorded", (), (), CallerAnswer(NO, "agent_key"))
     found = await bench.folder.database.read(lambda connection: connection.execute(select(legs.c.rule)).scalars().all())

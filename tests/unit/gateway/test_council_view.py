@@ -56,7 +56,9 @@ async def played(folder: Folder, terms: Agreement, refuses: int | None) -> tuple
     hits: Counter[int] = Counter()
     for _ in range(ROUNDS):
         for number, agent in enumerate(await folder.roster.list()):
-            leg = await ledger.enter(agent, (terms,), queue="service-gas", call="c" * 16, wallclock=NOW)
+            leg = await ledger.enter(
+                agent, (terms,), queue="service-gas", call="c" * 16, call_id="a84b@pbx", wallclock=NOW
+            )
             assert leg is not None
             hit = leg.admission.out is Told.HIT
             told = VETO if hit and number == refuses else KEPT if hit else ("not_recorded", ("NOT_DRAWN",), ())

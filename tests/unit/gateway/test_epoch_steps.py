@@ -131,7 +131,7 @@ async def test_a_leg_that_comes_as_its_epoch_closes_is_not_entered(draw):
     ledger = Ledger(SITE, draw.folder.legs, draw.folder.epochs, stale, SealedShare())
     agent = next(iter(draw.house.site.agents.values()))
     entered = await ledger.enter(
-        agent, draw.house.site.agreements, queue="service-gas", call="c", wallclock=draw.house.at
+        agent, draw.house.site.agreements, queue="service-gas", call="c", call_id="a84b@pbx", wallclock=draw.house.at
     )
     assert entered is None
 
@@ -140,7 +140,7 @@ async def test_a_leg_is_entered_under_the_newest_act_or_not_at_all(draw):
     await draw.open(draw.current.name)
     ledger = Ledger(SITE, draw.folder.legs, draw.folder.epochs, draw.book, SealedShare())
     agent, seq = next(iter(draw.house.site.agents.values())), draw.house.site.state.seq
-    how = {"queue": "service-gas", "call": "c", "wallclock": draw.house.at}
+    how = {"queue": "service-gas", "call": "c", "call_id": "a84b@pbx", "wallclock": draw.house.at}
     with pytest.raises(TermsChanged):
         await ledger.enter(agent, draw.house.site.agreements, **how, acts=seq - 1)
     assert "call" not in await draw.told()

@@ -76,7 +76,7 @@ async def entering(
 ) -> Entered:
     await ledger.open()
     async with asyncio.timeout(5):
-        entered = await ledger.enter(agent, (terms,), queue=queue, call=CALL, wallclock=at)
+        entered = await ledger.enter(agent, (terms,), queue=queue, call=CALL, call_id="a84b@pbx", wallclock=at)
     assert entered is not None
     return entered
 
