@@ -16,7 +16,7 @@ PARTIES: Final[Mapping[str, Mapping[str, str]]] = {
         "council": "Betriebsrat",
         "council2": "Betriebsrat (zweiter Schlüssel)",
         "council3": "Betriebsrat (dritter Schlüssel)",
-        "dpo": "Datenschutzbeauftragte",
+        "dpo": "Datenschutzbeauftragte(r)",
     },
     "en": {
         "and": "and",
@@ -45,25 +45,26 @@ ACTS: Final[Mapping[str, Mapping[str, str]]] = {
     A.MALFORMED: _three(
         "Dieser Vorgang ist nicht lesbar: „{field}“ hat nicht die vorgeschriebene Form. Es hat sich nichts geändert.",
         "This act can't be read: `{field}` doesn't have the prescribed form. Nothing has changed.",
-        "Denne handlingen kan ikke leses: «{field}» har ikke riktig form. Ingenting er endret.",
+        "Denne beslutningen kan ikke leses: «{field}» har ikke riktig form. Ingenting er endret.",
     ),
     A.SIGNATURE: _three(
         "Die Unterschrift von „{role}“ passt nicht zu diesem Text und zum hinterlegten Schlüssel.",
-        "The signature of `{role}` doesn't fit this text and the anchored key.",
+        "The signature of `{role}` doesn't match this text and the anchored key.",
         "Signaturen til «{role}» passer ikke til denne teksten og den registrerte nøkkelen.",
     ),
     A.STALE: _three(
         "Seit dieser Unterschrift ist ein anderer Vorgang in Kraft getreten. Der nächste hat die Nummer {next}: "
-        "bitte den heutigen Stand holen und neu unterschreiben.",
+        "Bitte den aktuellen Stand abrufen und neu unterschreiben.",
         "Another act has taken effect since this one was signed. The next one has number {next}: "
-        "please fetch the present state and sign again.",
-        "En annen handling har trådt i kraft siden denne ble signert. Den neste har nummer {next}: "
-        "hent dagens stand og signer på nytt.",
+        "please fetch the current state and sign again.",
+        "En annen beslutning har trådt i kraft siden denne ble signert. Den neste har nummer {next}: "
+        "hent gjeldende status og signer på nytt.",
     ),
     A.CLOCK_BACK: _three(
-        "Die Uhr des Servers steht vor dem letzten Vorgang. Bis sie stimmt, wird nichts angenommen.",
-        "The server's clock stands before the last act. Nothing is accepted until it is right.",
-        "Serverens klokke står før den forrige handlingen. Ingenting godtas før den stemmer.",
+        "Die Uhr des Servers geht nach: Sie zeigt eine Zeit vor dem letzten Vorgang. Bis sie stimmt, wird nichts "
+        "angenommen.",
+        "The server's clock is earlier than the last act. Nothing is accepted until it is right.",
+        "Serverens klokke går etter: den viser en tid før den forrige beslutningen. Ingenting godtas før den stemmer.",
     ),
     A.UNKNOWN_AGREEMENT: _three(
         "Eine Vereinbarung „{agreement}“ ist hier nicht in Kraft und nicht vorgemerkt.",
@@ -71,18 +72,18 @@ ACTS: Final[Mapping[str, Mapping[str, str]]] = {
         "Ingen avtale «{agreement}» gjelder eller er signert på forhånd her.",
     ),
     A.DOCUMENT_MISSING: _three(
-        "Es fehlt die Vereinbarung selbst, auf die sich die Unterschriften beziehen.",
-        "The agreement itself, which the signatures are about, is missing.",
+        "Die Vereinbarung selbst, auf die sich die Unterschriften beziehen, fehlt.",
+        "The agreement itself, to which the signatures refer, is missing.",
         "Selve avtalen som signaturene gjelder, mangler.",
     ),
     A.DOCUMENT_DIFFERS: _three(
         "Unterschrieben wurde ein anderes Dokument als das, das mitgeschickt wurde.",
-        "Another document was signed than the one that came with it.",
+        "The document that was signed isn't the one that came with it.",
         "Det ble signert et annet dokument enn det som fulgte med.",
     ),
     A.NARROWS_ANOTHER: _three(
         "Das Dokument, das hier eingeschränkt werden soll, gilt nicht (mehr).",
-        "The document that this is to narrow is not in force (any more).",
+        "The document that this would narrow is not in force (any more).",
         "Dokumentet som skal innskrenkes, gjelder ikke (lenger).",
     ),
     A.ANCHOR_UNKNOWN: _three(
@@ -93,11 +94,11 @@ ACTS: Final[Mapping[str, Mapping[str, str]]] = {
     A.NOBODY_SIGNED: _three(
         "Der Vorgang trägt keine Unterschrift.",
         "The act carries no signature.",
-        "Handlingen har ingen signatur.",
+        "Beslutningen har ingen signatur.",
     ),
     A.MUST_SIGN_TOO: _three(
         "Diese Unterschriften allein genügen nicht. Es muss noch unterschreiben: {missing}. Es geht um: {fields}.",
-        "These signatures alone are not enough. Still to sign: {missing}. It is about: {fields}.",
+        "These signatures alone are not enough. Still to sign: {missing}. This concerns: {fields}.",
         "Disse signaturene er ikke nok. Det mangler signatur fra: {missing}. Det gjelder: {fields}.",
     ),
     "must_sign_all": _three(
@@ -106,13 +107,14 @@ ACTS: Final[Mapping[str, Mapping[str, str]]] = {
         "Disse signaturene er ikke nok. Det mangler signatur fra: {missing}.",
     ),
     A.NOT_ALONE: _three(
-        "Aussetzen kann nach dieser Vereinbarung allein nur: {missing}.",
+        "Nach dieser Vereinbarung kann allein aussetzen nur: {missing}.",
         "Under this agreement only {missing} may suspend alone.",
-        "Etter denne avtalen kan bare {missing} stanse alene.",
+        "Etter denne avtalen kan bare {missing} stanse opptak alene.",
     ),
     A.NOT_NARROWER: _three(
-        "Das schränkt nicht nur ein: {fields}. Dafür braucht es eine neue Vereinbarung, die beide unterschreiben.",
-        "This doesn't only narrow: {fields}. That takes a new agreement signed by both.",
+        "Das ist mehr als eine Einschränkung: {fields}. Dafür braucht es eine neue Vereinbarung, die beide Seiten "
+        "unterschreiben.",
+        "This does more than narrow: {fields}. That takes a new agreement signed by both parties.",
         "Dette er ikke bare en innskrenkning: {fields}. Da trengs en ny avtale som begge har signert.",
     ),
     A.VERSION_NOT_NEWER: _three(
@@ -122,12 +124,12 @@ ACTS: Final[Mapping[str, Mapping[str, str]]] = {
     ),
     A.ENDED: _three(
         "Die Laufzeit dieser Vereinbarung ist schon vorbei.",
-        "This agreement has ended already.",
+        "This agreement has already ended.",
         "Denne avtalen er allerede utløpt.",
     ),
     A.UNCHANGED: _three(
-        "Das ändert nichts: es gilt schon so.",
-        "This changes nothing: it is so already.",
+        "Das ändert nichts: Es gilt schon so.",
+        "This changes nothing: it is already so.",
         "Dette endrer ingenting: slik er det allerede.",
     ),
     A.UNKNOWN_RULE: _three(
@@ -141,19 +143,20 @@ ACTS: Final[Mapping[str, Mapping[str, str]]] = {
         "Denne andelen er høyere enn noen avtale kan tillate: {fields}.",
     ),
     A.RESOLUTION_MISSING: _three(
-        "Für eine Erhöhung braucht es einen Beschluss des Betriebsrats mit Datum und Protokoll. Es geht um: {fields}.",
-        "A raise needs a resolution of the works council, with date and minutes. It is about: {fields}.",
-        "En økning krever et vedtak fra de tillitsvalgte, med dato og protokoll. Det gjelder: {fields}.",
+        "Für eine Ausweitung braucht es einen Beschluss des Betriebsrats mit Datum und Niederschrift. Es geht um: "
+        "{fields}.",
+        "A widening needs a resolution of the works council, with date and minutes. This concerns: {fields}.",
+        "En utvidelse krever et vedtak fra de tillitsvalgte, med dato og møteprotokoll. Det gjelder: {fields}.",
     ),
     A.RESOLUTION_OLD: _three(
         "Auf diesen Beschluss stützt sich schon ein früherer Vorgang; es braucht einen neuen. Es geht um: {fields}.",
-        "An earlier act rests on this resolution already; a new one is needed. It is about: {fields}.",
-        "En tidligere handling bygger alt på dette vedtaket; det trengs et nytt. Det gjelder: {fields}.",
+        "An earlier act already rests on this resolution; a new one is needed. This concerns: {fields}.",
+        "En tidligere beslutning bygger allerede på dette vedtaket; det trengs et nytt. Det gjelder: {fields}.",
     ),
     A.OPINION_MISSING: _three(
-        "Für eine Erhöhung braucht es eine Stellungnahme der Datenschutzbeauftragten. Es geht um: {fields}.",
-        "A raise needs an opinion of the data-protection officer. It is about: {fields}.",
-        "En økning krever en uttalelse fra personvernombudet. Det gjelder: {fields}.",
+        "Für eine Ausweitung braucht es eine Stellungnahme der oder des Datenschutzbeauftragten. Es geht um: {fields}.",
+        "A widening needs an opinion of the data-protection officer. This concerns: {fields}.",
+        "En utvidelse krever en uttalelse fra personvernombudet. Det gjelder: {fields}.",
     ),
     A.NOT_SUSPENDED: _three(
         "Es ist nichts ausgesetzt.",
@@ -167,18 +170,18 @@ ACTS: Final[Mapping[str, Mapping[str, str]]] = {
     ),
     A.DAY_AHEAD: _three(
         "Der Tag der Auswertung liegt in der Zukunft: {day}.",
-        "The day of the evaluation lies ahead: {day}.",
+        "The day of the evaluation is in the future: {day}.",
         "Dagen for evalueringen ligger i framtiden: {day}.",
     ),
     A.DAY_NOT_NEWER: _three(
-        "Eine Auswertung vom {day} ist schon bestätigt; eine neue muss jünger sein.",
-        "An evaluation of {day} is signed off already; a new one must be later.",
-        "En evaluering fra {day} er alt bekreftet; en ny må være senere.",
+        "Eine Auswertung vom {day} ist schon bestätigt; eine neue muss ein späteres Datum haben.",
+        "An evaluation of {day} is already signed off; a new one must be later.",
+        "En evaluering fra {day} er allerede bekreftet; en ny må ha en senere dato.",
     ),
     A.KEY_KNOWN: _three(
         "Dieser Schlüssel gehört schon einer anderen Partei: jede hat ihren eigenen.",
-        "This key is another party's already: each has its own.",
-        "Denne nøkkelen tilhører alt en annen part: hver har sin egen.",
+        "This key already belongs to another party: each has its own.",
+        "Denne nøkkelen tilhører allerede en annen part: hver har sin egen.",
     ),
     A.KEY_UNKNOWN_ROLE: _three(
         "Für „{role}“ ist kein Schlüssel hinterlegt, der ersetzt werden könnte.",
@@ -186,7 +189,7 @@ ACTS: Final[Mapping[str, Mapping[str, str]]] = {
         "Det er ikke registrert noen nøkkel for {role} som kan byttes.",
     ),
     A.KEY_NEEDS_RECIPIENT: _three(
-        "Für „{role}“ braucht es auch einen Empfängerschlüssel (age1…).",
+        "Für „{role}“ braucht es auch einen öffentlichen Empfängerschlüssel (age1…).",
         "{role} needs a recipient (age1…) too.",
         "{role} trenger også en mottakernøkkel (age1…).",
     ),
@@ -213,8 +216,8 @@ ENDS: Final[Mapping[Ends, Mapping[str, tuple[str, str]]]] = {
             "Noch {days} Tage für die gemeinsame Auswertung von „{name}“. Ohne sie wird die Aufzeichnung ausgesetzt.",
         ),
         "en": (
-            "One day left for both parties' evaluation of `{name}`. Without it recording is suspended.",
-            "{days} days left for both parties' evaluation of `{name}`. Without it recording is suspended.",
+            "One day left for both parties' evaluation of `{name}`. Without it, recording is suspended.",
+            "{days} days left for both parties' evaluation of `{name}`. Without it, recording is suspended.",
         ),
         "nb": (
             "Én dag igjen til partenes evaluering av «{name}». Uten den stanses opptak.",
@@ -246,20 +249,23 @@ FAULTS: Final[Mapping[F, Mapping[str, str]]] = {
     F.TAG: _two("YAML-Tags sind nicht zulässig.", "YAML-tagger godtas ikke."),
     F.DUPLICATE_KEY: _two("Das Feld steht zweimal da.", "Feltet står to ganger."),
     F.BOOLEAN: _two(
-        "Das liest sich als Wahr/Falsch; bitte in Anführungszeichen setzen.",
-        "Dette leses som sant/usant; sett det i anførselstegn.",
+        "YAML liest das als wahr oder falsch; bitte in Anführungszeichen setzen.",
+        "YAML leser dette som sant eller usant; sett det i anførselstegn.",
     ),
     F.UNKNOWN_FIELD: _two(
         "Dieses Feld gibt es hier nicht; nichts darin würde durchgesetzt.",
         "Dette feltet finnes ikke her; ingenting i det ville bli håndhevet.",
     ),
     F.MISSING_FIELD: _two("Die Angabe fehlt.", "Opplysningen mangler."),
-    F.WRONG_TYPE: _two("Hier steht eine andere Art von Angabe als verlangt.", "Her står en annen type enn ventet."),
+    F.WRONG_TYPE: _two(
+        "Hier steht etwas anderes als verlangt (etwa Text statt Zahl).",
+        "Her står noe annet enn det som kreves (for eksempel tekst i stedet for tall).",
+    ),
     F.WRONG_VALUE: _two("Dieser Wert ist hier nicht zulässig.", "Denne verdien godtas ikke her."),
     F.NO_END: _two("Eine Vereinbarung braucht ein Ende.", "En avtale trenger en sluttdato."),
     F.END_BEFORE_START: _two("Das Ende muss nach dem Anfang liegen.", "Slutten må komme etter starten."),
     F.VALIDITY_TOO_LONG: _two(
-        "Die Laufzeit ist länger als zulässig (24 Monate, bei formlosen Absprachen 6).",
+        "Die Laufzeit ist länger als zulässig (24 Monate; bei Regelungsabrede oder Duldung 6).",
         "Avtalen varer lenger enn tillatt (24 måneder, uformelle avtaler 6).",
     ),
     F.RATE_TOO_HIGH: _two("Der Anteil liegt über der Obergrenze.", "Andelen er over taket."),
@@ -277,32 +283,37 @@ FAULTS: Final[Mapping[F, Mapping[str, str]]] = {
         "Man kan ikke velge ut personer, bare grupper.",
     ),
     F.MIN_AGENTS_TOO_LOW: _two(
-        "Weniger als 5 Personen: Einzelne wären erkennbar.", "Under 5 personer: enkeltpersoner ville bli synlige."
+        "Weniger als 5 Personen: Einzelne wären erkennbar.", "Under 5 personer: enkeltpersoner ville kunne gjenkjennes."
     ),
     F.ANCHOR_MISSING: _two(
-        "Für diese Partei ist kein eigener hinterlegter Schlüssel genannt.",
+        "Für diese Partei ist kein eigener hinterlegter Schlüssel angegeben.",
         "Det er ikke oppgitt noen egen registrert nøkkel for denne parten.",
     ),
     F.SIGNATURES_MISSING: _two(
-        "Eine Erhöhung braucht die Unterschriften beider Parteien.", "En økning krever signatur fra begge parter."
+        "Eine Ausweitung braucht die Unterschriften beider Parteien.", "En utvidelse krever signatur fra begge parter."
     ),
     F.RESOLUTION_MISSING: _two("Es fehlt der Beschluss des Betriebsrats.", "Vedtaket fra de tillitsvalgte mangler."),
     F.AGENT_GATE_TOO_WEAK: _two(
-        "Bei dieser Form der Absprache braucht jedes Gespräch das Ja der Person am Telefon.",
-        "Med denne avtaleformen trenger hver samtale et ja fra den ansatte.",
+        "Bei dieser Form der Absprache muss die beschäftigte Person in jedem Gespräch einwilligen.",
+        "Med denne avtaleformen må den ansatte samtykke i hver samtale.",
     ),
     F.CAMPAIGN_NOTICE_TOO_SHORT: _two(
         "Eine Aktion muss mindestens 7 Tage vorher angekündigt sein.", "En kampanje må varsles minst 7 dager før."
     ),
     F.CAMPAIGN_OPEN_ENDED: _two("Eine Aktion braucht Anfang und Ende.", "En kampanje trenger start og slutt."),
     F.CAMPAIGN_WITHOUT_COUNT: _two("Eine Aktion braucht eine Höchstzahl.", "En kampanje trenger et høyeste antall."),
-    F.OPT_OUT: _two("Schweigen gilt nie als Ja: opt_in eintragen.", "Taushet er aldri et ja: skriv opt_in."),
+    F.OPT_OUT: _two(
+        "Schweigen gilt nie als Einwilligung: opt_in eintragen.", "Taushet er aldri et samtykke: skriv opt_in."
+    ),
     F.PER_LEG_WITHOUT_OPINION: _two(
-        "Einseitige Aufzeichnung braucht hier ein Gutachten (legal.per_leg_opinion).",
+        "Einseitige Aufzeichnung braucht hier ein Rechtsgutachten (legal.per_leg_opinion).",
         "Ensidig opptak krever her en juridisk vurdering (legal.per_leg_opinion).",
     ),
     F.NOT_MANDATORY: _two("Das ist verpflichtend und nicht abwählbar.", "Dette er påbudt og kan ikke velges bort."),
-    F.LIGHT_AGE_TOO_LONG: _two("Die Anzeige darf höchstens 5000 ms alt sein.", "Lyset kan være høyst 5000 ms gammelt."),
+    F.LIGHT_AGE_TOO_LONG: _two(
+        "Die Bestätigung der Anzeige darf höchstens 5000 ms alt sein.",
+        "Bekreftelsen av lyset kan være høyst 5000 ms gammel.",
+    ),
     F.PERIOD_TOO_LONG: _two("Die Dauer liegt über dem Höchstwert.", "Varigheten er over det høyeste som er tillatt."),
     F.PURPOSE_WITHOUT_GROUNDS: _two(
         "Ein Zweck braucht Rechtsgrundlage, Erforderlichkeit und mildere Mittel.",
@@ -313,11 +324,11 @@ FAULTS: Final[Mapping[F, Mapping[str, str]]] = {
         "Henvisningen til vurderingen av personvernkonsekvenser mangler.",
     ),
     F.POWERS_WITHOUT_CLAUSE: _two(
-        "Befugnisse des Betriebsrats brauchen den Verweis auf ihre Klausel.",
-        "De tillitsvalgtes fullmakter må vise til sin bestemmelse.",
+        "Befugnisse des Betriebsrats brauchen einen Verweis auf die Regelung, aus der sie folgen.",
+        "For de tillitsvalgtes fullmakter må det vises til bestemmelsen de bygger på.",
     ),
     F.CAP_LONGER_THAN_EPOCH: _two(
-        "Eine Grenze für länger als den Ziehungszeitraum ist nicht prüfbar.",
+        "Eine Grenze für mehr als den Auslosungszeitraum lässt sich nicht prüfen.",
         "En grense for mer enn trekningsperioden kan ikke kontrolleres.",
     ),
     F.NO_QUORUM: _two(

@@ -45,11 +45,11 @@ Welche Gespräche: {lanes}. Standorte: {sites}. Warteschlangen: {queues}; nie: {
 Wann: nur während Ihre Anzeige leuchtet. {caller} {gate} {home}
 Wie lange: Die Aufnahme wird spätestens nach {retention} gelöscht.
 Wer sie öffnen kann: {readers}. Sie ist mit Ihrem Schlüssel verschlossen.
-Nie dafür: Disziplinarmaßnahmen, Vergütung, Ranglisten, Kündigung, Anwesenheitskontrolle, \
-Verschriftung, Sprach-, Gefühls- oder Stimmanalyse, Training von KI.
-Ihr Nein: Sie müssen nicht zustimmen. Ein Nein hat keine Nachteile, braucht keine Begründung, und niemand außer Ihnen \
-sieht es. Ohne Antwort gilt Nein.
-Später: Sie können jederzeit Nein sagen, auch mitten im Gespräch. {withdrawn}""",
+Niemals für: Disziplinarmaßnahmen, Vergütung, Ranglisten, Kündigung, Anwesenheitskontrolle, \
+Verschriftlichung, Sprach-, Emotions- oder Stimmanalyse, Training von KI.
+Ihr Nein: Die Einwilligung ist freiwillig. Ein Nein hat keine Nachteile und braucht keine Begründung, und angezeigt \
+wird es nur Ihnen. Keine Antwort gilt als Nein.
+Widerruf: Sie können Ihr Ja jederzeit für die Zukunft widerrufen, auch mitten im Gespräch. {withdrawn}""",
     purposes={
         Purpose.COACHING: "Lernen und Unterstützung (coaching)",
         Purpose.PROCESS_QUALITY: "Abläufe verbessern (process_quality)",
@@ -64,23 +64,23 @@ Später: Sie können jederzeit Nein sagen, auch mitten im Gespräch. {withdrawn}
     readers={
         "agent": "Sie selbst",
         "coach": "Ihr Coach, wenn Sie die einzelne Aufnahme freigeben",
-        "quorum": "Datenschutzbeauftragte und Betriebsrat nur gemeinsam",
+        "quorum": "die oder der Datenschutzbeauftragte und der Betriebsrat, nur gemeinsam",
     },
     callers={
-        False: "Ihr Gegenüber muss ebenfalls zugestimmt haben.",
-        True: "Stimmt Ihr Gegenüber zu, werden beide Seiten aufgezeichnet; lehnt es ab, darf Ihre Seite allein "
+        False: "Ihr Gegenüber muss ebenfalls eingewilligt haben.",
+        True: "Willigt Ihr Gegenüber ein, werden beide Seiten aufgezeichnet; lehnt es ab, darf Ihre Seite allein "
         "behalten werden.",
     },
     gates={
-        Gate.STANDING: "Ihr Ja gilt, bis Sie es ändern.",
+        Gate.STANDING: "Ihr Ja gilt, bis Sie es widerrufen.",
         Gate.PER_CALL: "Sie werden in jedem Gespräch gefragt.",
         Gate.STANDING_AND_PER_CALL: "Ihr Ja allein genügt nicht: Sie werden zusätzlich in jedem Gespräch gefragt.",
     },
     home={True: "Für das Homeoffice entscheiden Sie gesondert.", False: "Das gilt auch im Homeoffice."},
     withdrawn={
-        WithdrawalEffect.DISCARD_CALL: "Dann stoppt die Aufnahme sofort und wird vernichtet.",
-        WithdrawalEffect.STOP_ONLY: "Dann stoppt die Aufnahme sofort; was bis dahin aufgenommen ist, bleibt bis zur "
-        "Löschfrist.",
+        WithdrawalEffect.DISCARD_CALL: "Eine laufende Aufnahme stoppt dann sofort und wird vernichtet.",
+        WithdrawalEffect.STOP_ONLY: "Eine laufende Aufnahme stoppt dann sofort; was bis dahin aufgenommen ist, bleibt "
+        "bis zur Löschfrist.",
     },
     units={
         "Y": ("Jahr", "Jahren"),
@@ -103,11 +103,11 @@ Which calls: {lanes}. Sites: {sites}. Queues: {queues}; never: {excluded}.
 When: only while your light is on. {caller} {gate} {home}
 How long: the recording is erased after {retention} at the latest.
 Who can open it: {readers}. It is locked with your key.
-Never for: discipline, pay, rankings, dismissal, attendance checks, transcription, \
-analysis of speech, emotions or voices, training of AI.
-Your no: you don't have to agree. A no has no disadvantages, needs no reason, and nobody but you sees it. \
+Never for: disciplinary measures, pay, rankings, dismissal, attendance checks, transcription, \
+analysis of speech, emotions or voices, training AI.
+Your no: consent is voluntary. A no has no disadvantages and needs no reason, and it is shown to nobody but you. \
 No answer means no.
-Later: you can say no at any time, also in the middle of a call. {withdrawn}""",
+Withdrawal: you can withdraw your yes for the future at any time, even in the middle of a call. {withdrawn}""",
     purposes={
         Purpose.COACHING: "learning and support (coaching)",
         Purpose.PROCESS_QUALITY: "better processes (process_quality)",
@@ -117,7 +117,7 @@ Later: you can say no at any time, also in the middle of a call. {withdrawn}""",
         Lane.SAMPLE: "calls drawn by lot",
         Lane.CAMPAIGN: "calls drawn by lot in announced campaigns",
         Lane.CUSTOMER_REQUEST: "calls that both sides want recorded",
-        Lane.AGENT_REQUEST: "calls that you want recorded yourself",
+        Lane.AGENT_REQUEST: "calls that you yourself want recorded",
     },
     readers={
         "agent": "you",
@@ -125,18 +125,19 @@ Later: you can say no at any time, also in the middle of a call. {withdrawn}""",
         "quorum": "the data-protection officer and the works council, only together",
     },
     callers={
-        False: "The other party must have said yes too.",
+        False: "The other party must have consented too.",
         True: "If the other party says yes, both sides are recorded; if they say no, your side alone may be kept.",
     },
     gates={
-        Gate.STANDING: "Your yes holds until you change it.",
+        Gate.STANDING: "Your yes holds until you withdraw it.",
         Gate.PER_CALL: "You are asked in every call.",
         Gate.STANDING_AND_PER_CALL: "Your yes alone is not enough: you are asked in every call as well.",
     },
     home={True: "You decide separately for working at home.", False: "This holds when you work at home too."},
     withdrawn={
-        WithdrawalEffect.DISCARD_CALL: "Recording then stops at once and what was recorded is destroyed.",
-        WithdrawalEffect.STOP_ONLY: "Recording then stops at once; what was recorded so far is kept until it is due.",
+        WithdrawalEffect.DISCARD_CALL: "A recording in progress then stops at once and is destroyed.",
+        WithdrawalEffect.STOP_ONLY: "A recording in progress then stops at once; what was recorded until then is kept "
+        "until it is due for erasure.",
     },
     units={
         "Y": ("year", "years"),
@@ -151,7 +152,7 @@ Later: you can say no at any time, also in the middle of a call. {withdrawn}""",
 )
 
 _NB = _Words(
-    frame="""Kan samtaler tas opp for formålet «{purpose}»?
+    frame="""Kan vi ta opp samtaler for formålet «{purpose}»?
 
 Behandlingsansvarlig: {controllers}. Grunnlag: «{title}» ({basis}).
 Hvorfor: {necessity}
@@ -159,11 +160,11 @@ Hvilke samtaler: {lanes}. Steder: {sites}. Køer: {queues}; aldri: {excluded}.
 Når: bare mens lyset ditt er på. {caller} {gate} {home}
 Hvor lenge: Opptaket slettes senest etter {retention}.
 Hvem som kan åpne det: {readers}. Det er låst med din nøkkel.
-Aldri til: disiplinære tiltak, lønn, rangering, oppsigelse, kontroll av oppmøte, utskrift, \
+Aldri til: disiplinære tiltak, lønn, rangering, oppsigelse, kontroll av oppmøte, transkribering, \
 analyse av tale, følelser eller stemmer, trening av KI.
-Ditt nei: Du trenger ikke å samtykke. Et nei har ingen ulemper, krever ingen begrunnelse, og ingen andre enn du ser \
-det. Uten svar gjelder nei.
-Senere: Du kan si nei når som helst, også midt i en samtale. {withdrawn}""",
+Ditt nei: Samtykket er frivillig. Et nei har ingen ulemper og krever ingen begrunnelse, og det vises bare for deg. \
+Manglende svar regnes som nei.
+Tilbaketrekking: Du kan når som helst trekke ja-et ditt tilbake for framtiden, også midt i en samtale. {withdrawn}""",
     purposes={
         Purpose.COACHING: "læring og støtte (coaching)",
         Purpose.PROCESS_QUALITY: "bedre arbeidsprosesser (process_quality)",
@@ -181,18 +182,19 @@ Senere: Du kan si nei når som helst, også midt i en samtale. {withdrawn}""",
         "quorum": "personvernombudet og de tillitsvalgte, bare sammen",
     },
     callers={
-        False: "Den du snakker med, må også ha sagt ja.",
-        True: "Sier den du snakker med ja, tas begge sider opp; sier vedkommende nei, kan din side beholdes alene.",
+        False: "Den du snakker med, må også ha samtykket.",
+        True: "Sier den du snakker med, ja, tas begge sider opp; sier vedkommende nei, kan din side beholdes alene.",
     },
     gates={
-        Gate.STANDING: "Ditt ja gjelder til du endrer det.",
+        Gate.STANDING: "Ditt ja gjelder til du trekker det tilbake.",
         Gate.PER_CALL: "Du blir spurt i hver samtale.",
         Gate.STANDING_AND_PER_CALL: "Ditt ja alene er ikke nok: Du blir også spurt i hver samtale.",
     },
     home={True: "For hjemmekontor bestemmer du særskilt.", False: "Dette gjelder også på hjemmekontor."},
     withdrawn={
-        WithdrawalEffect.DISCARD_CALL: "Da stopper opptaket med en gang og blir ødelagt.",
-        WithdrawalEffect.STOP_ONLY: "Da stopper opptaket med en gang; det som er tatt opp, beholdes til fristen.",
+        WithdrawalEffect.DISCARD_CALL: "Et pågående opptak stopper da med en gang og slettes.",
+        WithdrawalEffect.STOP_ONLY: "Et pågående opptak stopper da med en gang; det som alt er tatt opp, beholdes til "
+        "slettefristen.",
     },
     units={
         "Y": ("år", "år"),

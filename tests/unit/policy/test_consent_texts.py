@@ -73,7 +73,7 @@ def test_a_purpose_that_is_not_agreed_has_no_text():
 
 def test_a_record_on_request_is_asked_for_in_each_call_whatever_the_gate():
     assert "You are asked in every call." in consent_text(example(), DISPUTE, "en")
-    assert "Your yes holds until you change it." in consent_text(example(), COACHING, "en")
+    assert "Your yes holds until you withdraw it." in consent_text(example(), COACHING, "en")
 
 
 def test_says_so_where_the_agent_s_side_may_be_kept_alone():
