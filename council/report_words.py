@@ -9,8 +9,7 @@ LIMITS: Final = {
         "Whoever controls the host can know which next call of an agent is drawn, and choose the call that takes that "
         "place: this check proves how often, not which.",
         "A modified gateway, or a tap beside it, can keep audio of a call that the log calls `no`. Published builds "
-        "and "
-        "inspection from outside speak against it; no log can show it.",
+        "and inspection from outside help against it; no log can show it.",
         "Calls that bypass the gateway are found only by counts from outside, such as the telephone system's records.",
         "An agreement can forbid use inside the company and oblige deletion; it can't bind a court. What protects is "
         "that nothing was recorded, that it is deleted, or that only the agent can open it.",
@@ -19,7 +18,7 @@ LIMITS: Final = {
         "Wer den Rechner beherrscht, kann wissen, welches nächste Gespräch einer Person ausgelost ist, und aussuchen, "
         "welches Gespräch an diese Stelle kommt: Diese Prüfung beweist, wie oft, nicht welches.",
         "Ein verändertes Gateway oder ein Abgriff daneben kann Ton eines Gesprächs behalten, zu dem das Protokoll "
-        "`nein` sagt. Dagegen sprechen veröffentlichte Programmstände und Prüfungen von außen; ein Protokoll kann es "
+        "`nein` sagt. Dagegen helfen veröffentlichte Programmstände und Prüfungen von außen; ein Protokoll kann es "
         "nicht zeigen.",
         "Gespräche am Gateway vorbei finden sich nur durch Zählungen von außen, etwa in den Verbindungsdaten der "
         "Telefonanlage.",
@@ -28,10 +27,10 @@ LIMITS: Final = {
         "Person es öffnen kann.",
     ),
     "nb": (
-        "Den som rår over maskinen, kan vite hvilken neste samtale hos en ansatt som er trukket, og velge hvilken "
-        "samtale som kommer på den plassen: kontrollen viser hvor ofte, ikke hvilken.",
+        "Den som kontrollerer maskinen, kan vite hvilken neste samtale hos en ansatt som er trukket, og velge hvilken "
+        "samtale som kommer på den plassen: kontrollen beviser hvor ofte, ikke hvilken.",
         "En endret gateway, eller et avlyttingspunkt ved siden av, kan beholde lyd fra en samtale som loggen kaller "
-        "`nei`. Publiserte programversjoner og kontroll utenfra taler mot det; ingen logg kan vise det.",
+        "`nei`. Publiserte programversjoner og kontroll utenfra motvirker det; ingen logg kan vise det.",
         "Samtaler utenom gatewayen finnes bare ved telling utenfra, som i telefonsystemets trafikkdata.",
         "En avtale kan forby bruk i virksomheten og pålegge sletting; den binder ingen domstol. Det som beskytter, er "
         "at ingenting ble tatt opp, at det er slettet, eller at bare den ansatte kan åpne det.",
@@ -42,23 +41,23 @@ WORDS: Final = {
     "en": {
         "title": "Check of the recording log",
         "limits": "What this check can't show",
-        "green": "Green: everything that was checked is as it must be.",
+        "green": "Green: everything that was checked is as it should be.",
         "yellow": "Yellow: nothing wrong was found, but not everything could be checked.",
         "red": "Red: {total} findings. Don't cosign; talk to the employer and keep this page.",
         "findings": "Findings",
         "none": "No findings.",
         "more": "and {more} more",
         "missing": "Not checked",
-        "missing.acts": "The signed acts weren't at hand: rules and percentages couldn't be checked.",
-        "missing.roster": "The rosters weren't at hand: who may be drawn, and the counts per group, couldn't be "
+        "missing.acts": "The signed acts weren't available: rules and percentages couldn't be checked.",
+        "missing.roster": "The rosters weren't available: who may be drawn, and the counts per group, couldn't be "
         "checked.",
         "missing.reveal": "A closed epoch isn't revealed yet: its draw can't be computed.",
-        "missing.cdr": "No records of the telephone system were given: calls past the gateway can't be seen.",
+        "missing.cdr": "No records of the telephone system were given: calls that bypass the gateway can't be seen.",
         "missing.manifests": "No manifests were given: whether a recording lacks a draw can't be seen.",
-        "missing.seen": "No checkpoints kept by you were given: a rewritten log can't be seen.",
+        "missing.seen": "No checkpoints that you had kept were given: a rewritten log can't be seen.",
         "log": "Log",
         "entries": "Entries",
-        "entries.means": "How many entries the log has and were read. It doesn't say whether a call was left out.",
+        "entries.means": "How many entries the log has; all were read. It doesn't say whether a call was left out.",
         "root": "Root",
         "root.means": "The fingerprint of all entries. Colleagues who see another one at the same size were shown "
         "another log.",
@@ -71,25 +70,25 @@ WORDS: Final = {
         "legs": "Calls",
         "legs.means": "Each agent's part in a call. It doesn't say how long it lasted or who called.",
         "drawn": "Drawn",
-        "drawn.means": "What the draw, computed again here from both shares, drew. Which call took the drawn place, it "
-        "doesn't say.",
+        "drawn.means": "What the draw, computed again here from both secret shares, drew. Which call took the drawn "
+        "place, it doesn't say.",
         "hits": "Hits",
         "hits.means": "Drawn calls under percentage and caps. It doesn't say whether a recording was kept.",
-        "caps": "Over",
+        "caps": "Over the limit",
         "caps.means": "Drawn calls that were too many and left out.",
         "wishes": "Asked for",
         "wishes.means": "Records that somebody asked for, without a draw. Why, the log doesn't say.",
         "state": "State",
         "state.running": "running",
-        "state.dark": "dark",
+        "state.dark": "dark (no draw)",
         "state.closed": "closed",
         "state.revealed": "checked",
         "fairness": "Fairness",
         "fairness.means": "The least likely agent's share of draws has probability {p} in a fair draw (exact, "
-        "corrected "
-        "for {tested} comparisons). Names aren't known here, and one unlikely value in a thousand checks is normal.",
+        "corrected for {tested} comparisons). Names aren't known here, and one unlikely value in a thousand checks is "
+        "normal.",
         "fairness.none": "Nothing to compare yet.",
-        "steering": "Steering",
+        "steering": "Were calls chosen?",
         "steering.seconds": "Length of calls",
         "steering.time_of_day": "Time of day",
         "steering.means": "Drawn and other calls differ by chance alone with probability {p}. A small value hints that "
@@ -106,22 +105,21 @@ WORDS: Final = {
         "limits": "Was diese Prüfung nicht zeigen kann",
         "green": "Grün: Alles, was geprüft wurde, ist in Ordnung.",
         "yellow": "Gelb: Nichts Falsches gefunden, aber nicht alles ließ sich prüfen.",
-        "red": "Rot: {total} Befunde. Nicht mitzeichnen; mit dem Arbeitgeber sprechen und diese Seite aufbewahren.",
+        "red": "Rot: {total} Befunde. Nicht gegenzeichnen; mit dem Arbeitgeber sprechen und diese Seite aufbewahren.",
         "findings": "Befunde",
         "none": "Keine Befunde.",
         "more": "und {more} weitere",
         "missing": "Nicht geprüft",
-        "missing.acts": "Die unterschriebenen Akte lagen nicht vor: Regeln und Anteile ließen sich nicht prüfen.",
+        "missing.acts": "Die unterschriebenen Vorgänge lagen nicht vor: Regeln und Anteile ließen sich nicht prüfen.",
         "missing.roster": "Die Listen lagen nicht vor: Wer ausgelost werden darf und die Zahlen je Gruppe ließen sich "
         "nicht prüfen.",
         "missing.reveal": "Eine abgeschlossene Epoche ist noch nicht offengelegt: Ihre Auslosung lässt sich nicht "
         "nachrechnen.",
         "missing.cdr": "Es lagen keine Verbindungsdaten vor: Gespräche am Gateway vorbei sind nicht zu sehen.",
-        "missing.manifests": "Es lagen keine Begleitzettel vor: Ob eine Aufnahme ohne Auslosung besteht, ist nicht zu "
+        "missing.manifests": "Es lagen keine Begleitdateien vor: Ob eine Aufnahme ohne Auslosung besteht, ist nicht zu "
         "sehen.",
         "missing.seen": "Es lagen keine von Ihnen aufbewahrten Prüfpunkte vor: Ein umgeschriebenes Protokoll fiele "
-        "nicht "
-        "auf.",
+        "nicht auf.",
         "log": "Protokoll",
         "entries": "Einträge",
         "entries.means": "So viele Einträge hat das Protokoll, alle wurden gelesen. Ob ein Gespräch ausgelassen wurde, "
@@ -136,65 +134,63 @@ WORDS: Final = {
         "epochs": "Auslosungen",
         "epoch": "Epoche",
         "legs": "Gespräche",
-        "legs.means": "Der Anteil einer Person an einem Gespräch. Wie lange und mit wem, sagt die Zahl nicht.",
+        "legs.means": "Der Anteil einer beschäftigten Person an einem Gespräch. Wie lange es dauerte und mit wem, sagt "
+        "die Zahl nicht.",
         "drawn": "Ausgelost",
-        "drawn.means": "Was die Auslosung traf, hier aus beiden Anteilen nachgerechnet. Welches Gespräch an die "
+        "drawn.means": "Was die Auslosung traf, hier aus beiden Geheimnissen nachgerechnet. Welches Gespräch an die "
         "ausgeloste Stelle kam, sagt sie nicht.",
         "hits": "Treffer",
         "hits.means": "Ausgeloste Gespräche innerhalb von Anteil und Obergrenzen. Ob eine Aufnahme blieb, sagt die "
-        "Zahl "
-        "nicht.",
+        "Zahl nicht.",
         "caps": "Überzählig",
         "caps.means": "Ausgeloste Gespräche, die zu viel waren und ausgelassen wurden.",
         "wishes": "Gewünscht",
         "wishes.means": "Aufzeichnungen auf Wunsch, ohne Auslosung. Warum, sagt das Protokoll nicht.",
         "state": "Stand",
         "state.running": "läuft",
-        "state.dark": "dunkel",
+        "state.dark": "ohne Auslosung",
         "state.closed": "abgeschlossen",
         "state.revealed": "geprüft",
         "fairness": "Fairness",
         "fairness.means": "Der unwahrscheinlichste Anteil einer Person kommt bei fairer Auslosung mit "
-        "Wahrscheinlichkeit "
-        "{p} vor (exakt, für {tested} Vergleiche berichtigt). Namen sind hier unbekannt; ein Ausreißer unter tausend "
-        "Prüfungen ist normal.",
+        "Wahrscheinlichkeit {p} vor (exakt, für {tested} Vergleiche berichtigt). Namen sind hier unbekannt; ein "
+        "Ausreißer unter tausend Prüfungen ist normal.",
         "fairness.none": "Noch nichts zu vergleichen.",
-        "steering": "Auswahl",
+        "steering": "Wurde ausgesucht?",
         "steering.seconds": "Gesprächsdauer",
         "steering.time_of_day": "Tageszeit",
         "steering.means": "Ausgeloste und übrige Gespräche unterscheiden sich durch Zufall so mit Wahrscheinlichkeit "
-        "{p}. "
-        "Ein kleiner Wert deutet auf Auswahl; ein großer schließt sie nicht aus.",
+        "{p}. Ein kleiner Wert deutet auf Auswahl; ein großer schließt sie nicht aus.",
         "calls": "Telefonanlage",
         "calls.means": "{matched} von {rows} angenommenen Anrufen in ihren Verbindungsdaten haben einen Eintrag. Über "
         "Anrufe, die dort fehlen, sagt das nichts.",
-        "waiting": "{waiting} Begleitzettel gehören zu Epochen, deren Verzeichnis noch nicht veröffentlicht ist.",
+        "waiting": "{waiting} Begleitdateien gehören zu Epochen, deren Verzeichnis noch nicht veröffentlicht ist.",
         "printed": "Erstellt am {at} mit fairtap-council, ohne Netz.",
         "demo": "DEMO: Schlüssel und Vereinbarung sind für eine Vorführung gemacht.",
     },
     "nb": {
         "title": "Kontroll av opptaksloggen",
         "limits": "Dette kan kontrollen ikke vise",
-        "green": "Grønt: alt som ble kontrollert, er som det skal.",
+        "green": "Grønt: alt som ble kontrollert, er som det skal være.",
         "yellow": "Gult: ingenting galt er funnet, men ikke alt kunne kontrolleres.",
-        "red": "Rødt: {total} funn. Ikke medsigner; snakk med arbeidsgiveren og ta vare på denne siden.",
+        "red": "Rødt: {total} funn. Ikke kontrasigner; snakk med arbeidsgiveren og ta vare på denne siden.",
         "findings": "Funn",
         "none": "Ingen funn.",
         "more": "og {more} til",
         "missing": "Ikke kontrollert",
-        "missing.acts": "De signerte handlingene manglet: regler og andeler kunne ikke kontrolleres.",
+        "missing.acts": "De signerte beslutningene manglet: regler og andeler kunne ikke kontrolleres.",
         "missing.roster": "Listene manglet: hvem som kan trekkes, og tallene per gruppe, kunne ikke kontrolleres.",
         "missing.reveal": "En lukket epoke er ikke lagt fram ennå: trekningen kan ikke regnes ut.",
-        "missing.cdr": "Ingen trafikkdata ble gitt: samtaler utenom gatewayen kan ikke sees.",
-        "missing.manifests": "Ingen følgesedler ble gitt: om et opptak mangler trekning, kan ikke sees.",
-        "missing.seen": "Ingen kontrollpunkter som du har tatt vare på, ble gitt: en omskrevet logg kan ikke sees.",
+        "missing.cdr": "Ingen trafikkdata ble lagt fram: samtaler utenom gatewayen vises ikke.",
+        "missing.manifests": "Ingen følgefiler ble lagt fram: om et opptak mangler trekning, vises ikke.",
+        "missing.seen": "Ingen kontrollpunkter som du har tatt vare på, ble lagt fram: en omskrevet logg ville ikke "
+        "bli oppdaget.",
         "log": "Logg",
         "entries": "Poster",
         "entries.means": "Så mange poster har loggen, og alle er lest. Om en samtale er utelatt, sier tallet ikke.",
         "root": "Rot",
         "root.means": "Fingeravtrykket av alle postene. Kolleger som ser et annet ved samme størrelse, ble vist en "
-        "annen "
-        "logg.",
+        "annen logg.",
         "anchors.means": "Nøklene hvis signaturer gjelder her. Sammenlign dem med dem du har på papir; hvem de "
         "tilhører, vet loggen ikke.",
         "missing.key": "Loggens nøkkel ble hentet fra selve mappen: om den tilhører gatewayen deres, kan bare du si.",
@@ -203,17 +199,17 @@ WORDS: Final = {
         "legs": "Samtaler",
         "legs.means": "En ansatts del i en samtale. Hvor lenge og med hvem, sier tallet ikke.",
         "drawn": "Trukket",
-        "drawn.means": "Det trekningen traff, regnet ut på nytt her av begge andelene. Hvilken samtale som kom på den "
-        "trukne plassen, sier den ikke.",
+        "drawn.means": "Det trekningen traff, regnet ut på nytt her fra begge hemmelighetene. Hvilken samtale som kom "
+        "på den trukne plassen, sier den ikke.",
         "hits": "Treff",
         "hits.means": "Trukne samtaler under andel og tak. Om et opptak ble beholdt, sier tallet ikke.",
-        "caps": "Over",
+        "caps": "Over grensen",
         "caps.means": "Trukne samtaler som var for mange og ble utelatt.",
         "wishes": "Ønsket",
         "wishes.means": "Opptak som noen ba om, uten trekning. Hvorfor, sier loggen ikke.",
         "state": "Status",
         "state.running": "pågår",
-        "state.dark": "mørk",
+        "state.dark": "uten trekning",
         "state.closed": "lukket",
         "state.revealed": "kontrollert",
         "fairness": "Rettferdighet",
@@ -221,17 +217,15 @@ WORDS: Final = {
         "(eksakt, korrigert for {tested} sammenligninger). Navn er ukjent her, og ett avvik på tusen kontroller er "
         "normalt.",
         "fairness.none": "Ingenting å sammenligne ennå.",
-        "steering": "Utvelgelse",
+        "steering": "Ble samtaler valgt ut?",
         "steering.seconds": "Samtalens lengde",
         "steering.time_of_day": "Tid på dagen",
         "steering.means": "Trukne og andre samtaler skiller seg slik ved en tilfeldighet med sannsynlighet {p}. En "
-        "liten "
-        "verdi tyder på utvelgelse; en stor utelukker den ikke.",
+        "liten verdi tyder på utvelgelse; en stor utelukker den ikke.",
         "calls": "Telefonsystem",
         "calls.means": "{matched} av {rows} besvarte anrop i trafikkdataene har en post. Om anrop som mangler der, "
-        "sier "
-        "det ingenting.",
-        "waiting": "{waiting} følgesedler hører til epoker der registeret ikke er publisert ennå.",
+        "sier det ingenting.",
+        "waiting": "{waiting} følgefiler hører til epoker der registeret ikke er publisert ennå.",
         "printed": "Laget {at} av fairtap-council, uten nett.",
         "demo": "DEMO: nøkler og avtale er laget for en demonstrasjon.",
     },

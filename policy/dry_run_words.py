@@ -19,36 +19,38 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "campaign": "Aktion „{name}“",
         "rate": "{rule}: vereinbart sind höchstens {percent} %, wirksam werden {effective} % der Gespräche, etwa "
         "{hits} in der Woche. Gerechnet mit {agents} Beschäftigten und je {legs} Gesprächen in der Woche.",
-        "small": "{rule}: gezogen wird nichts. Es sind {agents} Beschäftigte, nötig sind {least}.",
+        "small": "{rule}: ausgelost wird nichts. Es sind {agents} Beschäftigte, nötig sind {least}.",
         "ceiling": "Die Obergrenze greift: Damit {percent} % nie überschritten werden, nimmt sie {share} von 100 "
-        "gezogenen Gesprächen weg.",
-        "P1D": "Die Grenze von {count} je Person und Tag greift: Sie nimmt {share} von 100 gezogenen Gesprächen weg.",
-        "P1W": "Die Grenze von {count} je Person und Woche greift: Sie nimmt {share} von 100 gezogenen Gesprächen weg.",
+        "ausgelosten Gesprächen weg.",
+        "P1D": "Die Grenze von {count} je Person und Tag greift: Sie nimmt {share} von 100 ausgelosten Gesprächen weg.",
+        "P1W": "Die Grenze von {count} je Person und Woche greift: Sie nimmt {share} von 100 ausgelosten Gesprächen "
+        "weg.",
         "no_cap": "Keine Grenze je Person greift.",
         "count": "Die Höchstzahl von {count} Aufnahmen ist nach etwa {days} Tagen erreicht, vor dem Ende der Aktion.",
         "no_count": "Die Höchstzahl von {count} Aufnahmen wird bis zum Ende der Aktion nicht erreicht.",
-        "nothing": "Diese Vereinbarung zieht keine Gespräche.",
+        "nothing": "Nach dieser Vereinbarung werden keine Gespräche ausgelost.",
         "how": "So wurde gerechnet: ganze Wochen mit fünf Arbeitstagen nachgestellt ({weeks}), die Gespräche "
         "gleichmäßig verteilt, jede Regel für sich, Obergrenze und Grenzen je Person geprüft wie im Betrieb. Wer nicht "
-        "zustimmt, wird auch dann nicht aufgezeichnet: Das geht von diesen Zahlen noch ab.",
+        "zustimmt, wird auch nach der Auslosung nicht aufgezeichnet: Das geht von diesen Zahlen noch ab.",
     },
     "en": {
         "regular": "Group “{name}”",
         "onboarding": "Group “{name}”, onboarding",
         "campaign": "Campaign “{name}”",
-        "rate": "{rule}: at most {percent} % is agreed, {effective} % of the calls takes effect, about {hits} in a "
-        "week. Reckoned with {agents} agents and {legs} calls of each in a week.",
+        "rate": "{rule}: at most {percent}% is agreed; in practice {effective}% of the calls takes effect, about "
+        "{hits} a week. Calculated for {agents} agents with {legs} calls each a week.",
         "small": "{rule}: nothing is drawn. There are {agents} agents, {least} are needed.",
-        "ceiling": "The ceiling binds: so that {percent} % is never exceeded, it takes {share} of 100 drawn calls.",
-        "P1D": "The cap of {count} per person and day binds: it takes {share} of 100 drawn calls.",
-        "P1W": "The cap of {count} per person and week binds: it takes {share} of 100 drawn calls.",
+        "ceiling": "The ceiling binds: so that {percent}% is never exceeded, it removes {share} of every 100 drawn "
+        "calls.",
+        "P1D": "The cap of {count} per person and day binds: it removes {share} of every 100 drawn calls.",
+        "P1W": "The cap of {count} per person and week binds: it removes {share} of every 100 drawn calls.",
         "no_cap": "No cap per person binds.",
-        "count": "The count of {count} recordings is used up after about {days} days, before the campaign ends.",
-        "no_count": "The count of {count} recordings isn't used up before the campaign ends.",
+        "count": "The maximum of {count} recordings is reached after about {days} days, before the campaign ends.",
+        "no_count": "The maximum of {count} recordings isn't reached before the campaign ends.",
         "nothing": "This agreement draws no calls.",
-        "how": "How this was reckoned: whole weeks of five working days simulated ({weeks}), the calls spread evenly, "
-        "each rule by itself, ceiling and caps checked as in operation. Whoever doesn't agree isn't recorded even "
-        "then: that still comes off these figures.",
+        "how": "How this was calculated: whole weeks of five working days simulated ({weeks}), the calls spread "
+        "evenly, each rule by itself, ceiling and caps checked as in operation. Whoever doesn't agree isn't recorded "
+        "even if drawn: that still has to be subtracted from these figures.",
     },
     "nb": {
         "regular": "Gruppe «{name}»",
@@ -62,12 +64,12 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "P1D": "Grensen på {count} per person og dag slår inn: den tar bort {share} av 100 trukne samtaler.",
         "P1W": "Grensen på {count} per person og uke slår inn: den tar bort {share} av 100 trukne samtaler.",
         "no_cap": "Ingen grense per person slår inn.",
-        "count": "Høyeste antall på {count} opptak er nådd etter omtrent {days} dager, før kampanjen slutter.",
-        "no_count": "Høyeste antall på {count} opptak nås ikke før kampanjen slutter.",
+        "count": "Det høyeste antallet på {count} opptak er nådd etter omtrent {days} dager, før kampanjen slutter.",
+        "no_count": "Det høyeste antallet på {count} opptak nås ikke før kampanjen slutter.",
         "nothing": "Denne avtalen trekker ingen samtaler.",
         "how": "Slik ble det regnet: hele uker med fem arbeidsdager simulert ({weeks}), samtalene jevnt fordelt, hver "
-        "regel for seg, tak og grenser per person kontrollert som i drift. Den som ikke samtykker, blir heller ikke da "
-        "tatt opp: det kommer til fradrag fra disse tallene.",
+        "regel for seg, tak og grenser per person kontrollert som i drift. Den som ikke samtykker, blir heller ikke "
+        "tatt opp om samtalen trekkes: det må trekkes fra disse tallene.",
     },
 }
 

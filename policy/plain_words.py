@@ -169,7 +169,7 @@ EN: Final[Mapping[str, str]] = {
     "form.wet_ink": "signed on paper",
     "h.parties": "Who made it",
     "employer": "The employer is {name}; its anchored key is called {anchor}.",
-    "council": "{name} ({body}) acts for the employees; the anchored key is called {anchor}. "
+    "council": "The employees are represented by {name} ({body}); the anchored key is called {anchor}. "
     "Resolution of {date}, minutes with the checksum {minutes}.",
     "dpo": "The data-protection officer (key {anchor}) gave an opinion: {opinion}.",
     "h.validity": "How long it is in force",
@@ -315,7 +315,7 @@ NB: Final[Mapping[str, str]] = {
     "form.wet_ink": "signert på papir",
     "h.parties": "Hvem som har inngått den",
     "employer": "Arbeidsgiver er {name}; den registrerte nøkkelen heter {anchor}.",
-    "council": "{name} ({body}) opptrer på vegne av de ansatte; den registrerte nøkkelen heter {anchor}. "
+    "council": "De ansatte representeres av {name} ({body}); den registrerte nøkkelen heter {anchor}. "
     "Vedtak av {date}, møteprotokoll med sjekksummen {minutes}.",
     "dpo": "Personvernombudet (nøkkel {anchor}) har uttalt seg: {opinion}.",
     "h.validity": "Hvor lenge den gjelder",

@@ -167,7 +167,7 @@ def test_it_is_said_in_each_language():
     loads = loads_of(example(), {"*": 60}, {"team-b": 7})
     effects = dry_run(example(), loads)
     for language, words in {
-        "de": ("wirksam werden", "Die Obergrenze greift", "gezogen wird nichts", "Wer nicht zustimmt"),
+        "de": ("wirksam werden", "Die Obergrenze greift", "ausgelost wird nichts", "Wer nicht zustimmt"),
         "en": ("takes effect", "The ceiling binds", "nothing is drawn", "Whoever doesn't agree"),
         "nb": ("virksomt blir", "Taket slår inn", "ingenting trekkes", "Den som ikke samtykker"),
     }.items():
@@ -182,5 +182,5 @@ def test_it_is_said_in_each_language():
 def test_an_agreement_without_drawn_lanes_says_so():
     asked_only = agreement(lanes__sample=DELETED, lanes__campaigns=[])
     assert dry_run(asked_only, {}) == () and sentences(asked_only, (), "de") == (
-        "Diese Vereinbarung zieht keine Gespräche.",
+        "Nach dieser Vereinbarung werden keine Gespräche ausgelost.",
     )
