@@ -6,8 +6,8 @@ from typing import Final
 
 LIMITS: Final = {
     "en": (
-        "Whoever controls the host can know which next call of an agent is drawn, and choose the call that takes that "
-        "place: this check proves how often, not which.",
+        "Whoever controls the host can know which of an agent's next calls is drawn, and choose the call that takes "
+        "that place: this check proves how often, not which.",
         "A modified gateway, or a tap beside it, can keep audio of a call that the log calls `no`. Published builds "
         "and inspection from outside help against it; no log can show it.",
         "Calls that bypass the gateway are found only by counts from outside, such as the telephone system's records.",
@@ -15,8 +15,8 @@ LIMITS: Final = {
         "that nothing was recorded, that it is deleted, or that only the agent can open it.",
     ),
     "de": (
-        "Wer den Rechner beherrscht, kann wissen, welches nächste Gespräch einer Person ausgelost ist, und aussuchen, "
-        "welches Gespräch an diese Stelle kommt: Diese Prüfung beweist, wie oft, nicht welches.",
+        "Wer den Rechner beherrscht, kann wissen, welches der nächsten Gespräche einer Person ausgelost ist, und "
+        "wählen, welches Gespräch an diese Stelle kommt: Diese Prüfung beweist, wie oft, nicht welches.",
         "Ein verändertes Gateway oder ein Abgriff daneben kann Ton eines Gesprächs behalten, zu dem das Protokoll "
         "`nein` sagt. Dagegen helfen veröffentlichte Programmstände und Prüfungen von außen; ein Protokoll kann es "
         "nicht zeigen.",
@@ -27,7 +27,7 @@ LIMITS: Final = {
         "Person es öffnen kann.",
     ),
     "nb": (
-        "Den som kontrollerer maskinen, kan vite hvilken neste samtale hos en ansatt som er trukket, og velge hvilken "
+        "Den som kontrollerer maskinen, kan vite hvilken av en ansatts neste samtaler som er trukket, og velge hvilken "
         "samtale som kommer på den plassen: kontrollen beviser hvor ofte, ikke hvilken.",
         "En endret gateway, eller et avlyttingspunkt ved siden av, kan beholde lyd fra en samtale som loggen kaller "
         "`nei`. Publiserte programversjoner og kontroll utenfra motvirker det; ingen logg kan vise det.",
