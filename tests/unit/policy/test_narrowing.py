@@ -197,3 +197,13 @@ def test_the_council_lowers_rates_caps_and_counts_at_once():
 def test_both_businesses_at_once_take_both():
     found = compare(example(), agreement(lanes__sample__rates__1__percent="2", validity__end="2026-08-01T00:00:00"))
     assert found.only_narrows and who_may(found, example().council_powers) == frozenset()
+
+
+def test_one_raise_among_reductions_is_a_raise():
+    lower, higher = {"lanes__sample__rates__1__percent": "2"}, {"lanes__sample__caps__per_agent__P1W": 6}
+    assert not compare(example(), agreement(**lower)).widens
+    assert compare(example(), agreement(**higher)).widens
+    mixed = compare(example(), agreement(**lower, **higher))
+    assert mixed.widens and not mixed.only_narrows
+    assert not compare(example(), example()).widens
+    assert not compare(example(), agreement(consent__agent__gate="standing_and_per_call")).widens
