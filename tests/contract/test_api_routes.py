@@ -125,15 +125,20 @@ BODIES: dict[str, Any] = {
 }  # fmt: skip
 
 
+def answer_as_a_gateway(running: RunningApi) -> None:
+    """Where an answer has members that must be there."""
+    running.gateway.answers["running_calls"] = {
+        "calls": [{"call": "c1", "since": "2026-03-02T09:00:00Z", "queue": "q"}]
+    }
+    running.gateway.answers["recording_accesses"] = {"accesses": []}
+    for kind in ("find_record", "erase_by_code", "erase_own_side"):
+        running.gateway.answers[kind] = Refusal("record_unknown", "no record has this code", 404)
+
+
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[RunningApi]:
     async with running_api(tmp_path) as running:
-        running.gateway.answers["running_calls"] = {
-            "calls": [{"call": "c1", "since": "2026-03-02T09:00:00Z", "queue": "q"}]
-        }
-        running.gateway.answers["recording_accesses"] = {"accesses": []}
-        for kind in ("find_record", "erase_by_code", "erase_own_side"):
-            running.gateway.answers[kind] = Refusal("record_unknown", "no record has this code", 404)
+        answer_as_a_gateway(running)
         yield running
 
 
@@ -418,6 +423,7 @@ async def test_metrics_count_routes_and_never_name_anybody(api: RunningApi) -> N
 
 async def test_any_json_to_any_route_is_answered_without_a_fault_of_ours(tmp_path: Path) -> None:
     async with running_api(tmp_path) as api:
+        answer_as_a_gateway(api)
         clients = [await client_of(api, role) for role in (Role.AGENT, Role.ADMIN, Role.COUNCIL)]
         routes = [one for one in (*MATRIX, *OPEN) if one[0] != "GET" and one != ("DELETE", "/v1/session")]
         words = st.sampled_from(
