@@ -26,7 +26,7 @@ __all__ = [
     "SiteReads",
 ]
 
-ObjectKind = Literal["age", "manifest", "signature", "quorum"]
+ObjectKind = Literal["age", "manifest", "signature", "opening", "quorum"]
 
 
 @dataclass(frozen=True, slots=True)

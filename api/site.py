@@ -153,7 +153,7 @@ class SiteFolder:
 
     async def fetch(self, recording: str, side: str, seg: int, kind: ObjectKind) -> AsyncIterator[bytes] | None:
         """An object in pieces of 64 KiB, None where it isn't (any more), or its epoch's reveal is overdue."""
-        if kind in ("age", "quorum") and await self._frozen(recording):
+        if kind in ("age", "opening", "quorum") and await self._frozen(recording):
             return None
         try:
             key = SegmentKey(recording, seg, side)
@@ -163,6 +163,8 @@ class SiteFolder:
                 return _once(await asyncio.to_thread(self._blobs.read, key, Kind.SIGNATURE))
             if kind == "quorum":
                 return _once(await asyncio.to_thread(self._vault.read, key, Secret.QUORUM))
+            if kind == "opening":
+                return _once(await asyncio.to_thread(self._vault.read, key, Secret.OPENING))
             header = await asyncio.to_thread(self._vault.read, key, Secret.HEADER)
         except StorageError:
             return None

@@ -100,13 +100,26 @@ async def manifest_signature(recording: HexId, side: Side, seg: Segment, who: Re
     return await _object(recording, side, seg, "signature", who, parts)
 
 
+@router.get("/{recording}/sides/{side}/{seg}.opening", response_class=Response)
+async def opening(recording: HexId, side: Side, seg: Segment, who: Reader, parts: Parts) -> Response:
+    """What the manifest commits to, encrypted to the agent: when, why, under what, with which gaps."""
+    return await _object(recording, side, seg, "opening", who, parts)
+
+
 _MEDIA = {
     "age": "application/octet-stream",
+    "opening": "application/octet-stream",
     "quorum": "application/octet-stream",
     "manifest": "application/json",
     "signature": "text/plain",
 }
-_SUFFIX = {"age": "age", "quorum": "quorum", "manifest": "manifest.json", "signature": "manifest.sig"}
+_SUFFIX = {
+    "age": "age",
+    "opening": "opening",
+    "quorum": "quorum",
+    "manifest": "manifest.json",
+    "signature": "manifest.sig",
+}
 
 
 async def _object(recording: str, side: Side, seg: int, kind: ObjectKind, who: Principal, parts: Parts) -> Response:

@@ -38,11 +38,11 @@ class LogFiles(Protocol):
 
 
 class LocalLogFiles:
-    """A log's files under `root` (the data folder)."""
+    """Logs' files under `root`, the data folder; a copy of the logs lies in no `folder` of its own."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, folder: str = "log") -> None:
         self._base = root
-        self._root = root / "log"
+        self._root = root / folder
 
     def path(self, origin: str, name: str) -> Path:
         """Where a file lies, or would. Raises LogEntryUnknown for an origin that no log has."""

@@ -84,6 +84,7 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("DELETE", "/v1/recordings/{recording}/hold"): {Role.AGENT, Role.DPO},
     ("GET", "/v1/recordings/{recording}/sides/{side}/{seg}.manifest.json"): {Role.AGENT},
     ("GET", "/v1/recordings/{recording}/sides/{side}/{seg}.manifest.sig"): {Role.AGENT},
+    ("GET", "/v1/recordings/{recording}/sides/{side}/{seg}.opening"): {Role.AGENT},
     ("GET", "/v1/statistics"): {Role.COUNCIL, Role.EMPLOYER, Role.DPO},
     ("GET", "/v1/log/{site}/fairtap/{block}/checkpoint"): {Role.AGENT, Role.COUNCIL, Role.DPO},
     ("GET", "/v1/log/{site}/fairtap/{block}/tile/{path}"): {Role.AGENT, Role.COUNCIL, Role.DPO},
@@ -301,7 +302,7 @@ async def test_lists_go_on_where_they_stopped(api: RunningApi) -> None:
 async def test_a_recording_comes_as_cipher_text_and_only_to_its_agent(api: RunningApi) -> None:
     agent = api.site.add("Ada")
     api.site.recorded = [recording(HEX, agent)]
-    api.site.objects = {(HEX, "agent", 1, kind): kind.encode() for kind in ("age", "manifest", "signature")}
+    api.site.objects = {(HEX, "agent", 1, kind): kind.encode() for kind in ("age", "manifest", "signature", "opening")}
     base = f"/v1/recordings/{HEX}"
     async with await client_of(api, Role.AGENT, agent) as own, await client_of(api, Role.AGENT) as other:
         assert (await own.get(base)).json()["sides"][0]["sha256"] == "cd" * 32
@@ -309,6 +310,7 @@ async def test_a_recording_comes_as_cipher_text_and_only_to_its_agent(api: Runni
             ("age", b"age", "application/octet-stream"),
             ("manifest.json", b"manifest", "application/json"),
             ("manifest.sig", b"signature", "text/plain; charset=utf-8"),
+            ("opening", b"opening", "application/octet-stream"),
         ):
             answer = await own.get(f"{base}/sides/agent/1.{suffix}")
             assert (answer.content, answer.headers["content-type"]) == (content, media)
