@@ -52,12 +52,13 @@ class Watcher:
     async def _opened(self) -> bool:
         return bool(self.events)
 
-    async def light(self, ref: str, state: str) -> dict[str, Any]:
-        """The leg's own event in this state."""
+    async def light(self, ref: str, state: str, after: int = 0) -> dict[str, Any]:
+        """The leg's own event in this state, the first beyond a sequence number: a call begins with a light that is off."""
 
         async def found() -> dict[str, Any] | None:
             lights = (event.data for event in self.events if event.kind == "leg")
-            return next((one for one in lights if (one["call"], one["state"]) == (ref, state)), None)
+            mine = (one for one in lights if (one["call"], one["state"]) == (ref, state))
+            return next((one for one in mine if one["seq"] > after), None)
 
         return await until(found, 40)
 
@@ -119,7 +120,7 @@ async def test_acknowledgements_of_anything_else_open_nothing(site):
             await desk.client.acknowledge(one)
         for beat in await until(lambda: some(watcher.heartbeats(talk.ref))):
             await desk.client.acknowledge(beat)  # a heartbeat isn't the leg's own event
-        off = await watcher.light(talk.ref, "off")
+        off = await watcher.light(talk.ref, "off", after=own["seq"])
         assert LIT_WAIT_S - 1 < time.monotonic() - began < LIT_WAIT_S + 1
         assert off["why"] == "INDICATOR_STALE"
         await desk.client.acknowledge(own)  # too late
