@@ -53,7 +53,7 @@ class Watcher:
         return bool(self.events)
 
     async def light(self, ref: str, state: str, after: int = 0) -> dict[str, Any]:
-        """The leg's own event in this state, the first beyond a sequence number: a call begins with a light that is off."""
+        """The leg's own event in this state, the first after a number: calls begin dark."""
 
         async def found() -> dict[str, Any] | None:
             lights = (event.data for event in self.events if event.kind == "leg")
