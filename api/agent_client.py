@@ -33,7 +33,7 @@ from policy.statements import (
 )
 from policy.terms import Lane, Purpose
 
-__all__ = ["AgentClient", "AgentKeys", "ClientProblem", "LiveEvent"]
+__all__ = ["AgentClient", "AgentKeys", "ClientProblem", "LiveEvent", "fetch_draws"]
 
 LIT: Final = ("asking", "recording_agent", "recording_both", "paused")
 _TYPE: Final = re.compile(r"[^:]+$")
@@ -250,6 +250,27 @@ class AgentClient:
 
     def _instant(self) -> str:
         return self._clock.wallclock().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def fetch_draws(http: httpx.AsyncClient, login: str, password: str) -> dict[str, Any]:
+    """Everything of `GET /v1/agents/me/draws`, for whoever signs in with this password, as one page."""
+    headers = {"Origin": str(http.base_url).rstrip("/")}
+    signed_in = await http.post("/v1/session", json={"login": login, "password": password}, headers=headers)
+    if signed_in.status_code >= 400:
+        raise _problem(signed_in)
+    items: list[Any] = []
+    epochs: dict[str, Any] = {}
+    cursor: int | None = 0
+    while cursor is not None:
+        response = await http.get("/v1/agents/me/draws", params={"cursor": cursor, "limit": 100})
+        if response.status_code != 200:
+            raise _problem(response)
+        page = response.json()
+        items += page["items"]
+        epochs |= {one["name"]: one for one in page["epochs"]}
+        cursor = page["next"]
+    await http.delete("/v1/session", headers=headers)
+    return {"items": items, "epochs": list(epochs.values()), "next": None}
 
 
 async def _events(response: httpx.Response) -> AsyncIterator[LiveEvent]:

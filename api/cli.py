@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from api.commands import agreement, calls, evidence, house, keys, link, quorum, roster
+from api.commands import agreement, calls, evidence, house, keys, link, my_draws, quorum, roster
 from api.errors import CommandError
 
 __all__ = ["app", "main"]
@@ -26,6 +26,7 @@ app.command("sign")(keys.sign)
 app.command("listen")(keys.listen)
 app.command("evidence")(evidence.evidence)
 app.command("verify-recording")(evidence.verify_recording)
+app.command("my-draws")(my_draws.my_draws)
 app.command("quorum")(quorum.quorum)
 app.command("explain")(calls.explain)
 app.command("find")(calls.find)

@@ -167,6 +167,49 @@ class EntryRow:
     """C2SP tlog-proof; None until it is published."""
 
 
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """An entry of the log as it stands there."""
+
+    origin: str
+    index: int
+    entry: str
+    """The leaf."""
+    proof: str | None
+    """C2SP tlog-proof; None until it is published."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawRow:
+    """A `call`, `wish` or `out` entry of one agent's leg."""
+
+    id: int
+    kind: str
+    sealed: bytes
+    """Its opening, an age file for the agent."""
+    entry: Proven
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnEpoch:
+    """What an epoch's legs were drawn from."""
+
+    name: str
+    ecommit: Proven | None
+    reveal: Proven | None
+    """None until both shares are revealed."""
+    rates: Mapping[str, Sequence[int]]
+    """By rule index: the rates (ppm) that held for this agent at some time of the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnDraws:
+    """One agent's legs, and the epochs they are of."""
+
+    items: Sequence[DrawRow]
+    epochs: Sequence[DrawnEpoch]
+
+
 class SiteReads(Protocol):
     """Everything the API asks of the site."""
 
@@ -212,6 +255,10 @@ class SiteReads(Protocol):
 
     async def own_entries(self, agent: str, after: int, limit: int) -> Sequence[EntryRow]:
         """What the log says of an agent, oldest first, from behind the id `after`."""
+        ...
+
+    async def own_draws(self, agent: str, after: int, limit: int) -> OwnDraws:
+        """An agent's legs in the log, oldest first, from behind the id `after`."""
         ...
 
     async def log_checkpoint(self, origin: str) -> bytes | None:

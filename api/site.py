@@ -13,6 +13,7 @@ from typing import Any, Final, Self, TypeVar
 
 from sqlalchemy import Connection, Row, and_, or_, select
 
+from api.draws_served import proven, read_draws
 from api.errors import Problem
 from api.month_figures import MonthFigures
 from api.reads import (
@@ -23,6 +24,7 @@ from api.reads import (
     EntryRow,
     MonthStatistics,
     ObjectKind,
+    OwnDraws,
     RecordingRow,
     SideRow,
 )
@@ -48,6 +50,7 @@ from storage.acts import Acts
 from storage.blobs import Kind, LocalBlobs
 from storage.consents import Consents, StandingConsent
 from storage.database import Database, Work
+from storage.epochs import StoredEpoch
 from storage.errors import AgentUnknown, LogEntryUnknown, StorageError
 from storage.gateway_key import load_public
 from storage.log.files import LocalLogFiles
@@ -190,6 +193,22 @@ class SiteFolder:
             reader = LogReader(await self._open(), self._log, key)
             return [await _entry_row(reader, one) for one in found]
         except StorageError:
+            raise Problem("site-unavailable", 503, "the log can't be read now", {"Retry-After": "1"}) from None
+
+    async def own_draws(self, agent: str, after: int, limit: int) -> OwnDraws:
+        """With leaves, proofs, and the epochs' shares and rates."""
+        acts = Acts(await self._open())
+        posts, first = await acts.chain(), [Anchor(one.role, one.key, one.recipient) for one in await acts.anchors()]
+
+        def states(epoch: StoredEpoch) -> list[State]:
+            sizes = [size for size in range(1, len(posts)) if posts[size].at >= epoch.start]
+            return [fold(first, posts[:size]) for size in (*sizes, len(posts))]
+
+        try:
+            key = await asyncio.to_thread(load_public, self._config.site.data_dir.absolute())
+            reader = LogReader(await self._open(), self._log, key)
+            return await read_draws(await self._open(), reader, states, agent, after, limit)
+        except (StorageError, CryptoError, PolicyError):
             raise Problem("site-unavailable", 503, "the log can't be read now", {"Retry-After": "1"}) from None
 
     async def log_checkpoint(self, origin: str) -> bytes | None:
@@ -335,12 +354,8 @@ def _with_sides(connection: Connection, rows: Iterable[Row[Any]]) -> list[Record
 
 
 async def _entry_row(reader: LogReader, one: OwnOpening) -> EntryRow:
-    [leaf] = await reader.entries(one.origin, one.index, one.index + 1)
-    try:
-        proof = bytes(await reader.proof(one.origin, one.index)).decode()
-    except LogEntryUnknown:
-        proof = None
-    return EntryRow(one.id, one.origin, one.index, one.kind, one.told, one.salt.hex(), leaf.decode(), proof)
+    there = await proven(reader, one.origin, one.index)
+    return EntryRow(one.id, one.origin, one.index, one.kind, one.told, one.salt.hex(), there.entry, there.proof)
 
 
 def _published(read: Callable[[], bytes]) -> bytes | None:

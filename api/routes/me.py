@@ -15,6 +15,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from api.deps import AgentId, Enroller, OwnRow, Parts, Who, need
 from api.errors import Problem
 from api.live import LiveResponse
+from api.reads import DrawRow
 from api.repeats import keeps_secret
 from api.roles import Principal, Role
 from api.routes.session import give
@@ -25,11 +26,15 @@ from api.schemas import (
     CallRef,
     ConsentAnswer,
     Done,
+    DrawnEpochOut,
     Enrolment,
     InCallAnswer,
     Me,
+    OwnDraw,
+    OwnDrawPage,
     OwnEntry,
     OwnEntryPage,
+    ProvenOut,
     PurposeName,
     RecordRequest,
     SeatClaim,
@@ -79,6 +84,25 @@ async def entries(
     rows = await parts.site.own_entries(agent, cursor, limit + 1)
     items = [OwnEntry.model_validate(asdict(row)) for row in rows[:limit]]
     return OwnEntryPage(items=items, next=items[-1].id if len(rows) > limit else None)
+
+
+@router.get("/draws")
+async def draws(
+    agent: AgentId,
+    parts: Parts,
+    cursor: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+) -> OwnDrawPage:
+    """The agent's own legs in the log, sealed to the agent's key, with proofs and what the draw is recomputed from."""
+    found = await parts.site.own_draws(agent, cursor, limit + 1)
+    items = [_own_draw(row) for row in found.items[:limit]]
+    epochs = [DrawnEpochOut.model_validate(asdict(one)) for one in found.epochs]
+    return OwnDrawPage(items=items, epochs=epochs, next=items[-1].id if len(found.items) > limit else None)
+
+
+def _own_draw(row: DrawRow) -> OwnDraw:
+    sealed = base64.b64encode(row.sealed).decode()
+    return OwnDraw(id=row.id, kind=row.kind, sealed=sealed, entry=ProvenOut(**asdict(row.entry)))
 
 
 @router.post("/enrolment", status_code=201)

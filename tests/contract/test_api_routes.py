@@ -43,6 +43,7 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("POST", "/v1/agents/{agent}/codes"): {Role.COUNCIL, Role.DPO},
     ("GET", "/v1/agents/me"): {Role.AGENT, Role.ENROLLING},
     ("GET", "/v1/agents/me/entries"): {Role.AGENT},
+    ("GET", "/v1/agents/me/draws"): {Role.AGENT},
     ("POST", "/v1/agents/me/enrolment"): {Role.ENROLLING},
     ("PUT", "/v1/agents/me/consents/{purpose}"): {Role.AGENT},
     ("PUT", "/v1/agents/me/seat"): {Role.AGENT},

@@ -14,6 +14,7 @@ from api.reads import (
     EntryRow,
     MonthStatistics,
     ObjectKind,
+    OwnDraws,
     RecordingRow,
 )
 from crypto.tlog_tiles import Tile
@@ -31,6 +32,7 @@ class SiteInMemory:
         self.recorded: list[RecordingRow] = []
         self.objects: dict[tuple[str, str, int, str], bytes] = {}
         self.entries: dict[str, list[EntryRow]] = {}
+        self.draws: dict[str, OwnDraws] = {}
         self.log: dict[str, bytes] = {}
         self.months: dict[str, MonthStatistics] = {}
 
@@ -89,6 +91,10 @@ class SiteInMemory:
 
     async def own_entries(self, agent: str, after: int, limit: int) -> Sequence[EntryRow]:
         return [row for row in self.entries.get(agent, []) if row.id > after][:limit]
+
+    async def own_draws(self, agent: str, after: int, limit: int) -> OwnDraws:
+        found = self.draws.get(agent, OwnDraws([], []))
+        return OwnDraws([row for row in found.items if row.id > after][:limit], found.epochs)
 
     async def log_checkpoint(self, origin: str) -> bytes | None:
         return self.log.get(f"{origin}/checkpoint")
