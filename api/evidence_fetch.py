@@ -6,9 +6,11 @@ site answers is checked for its form here, and for its truth there.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -17,9 +19,13 @@ import httpx
 
 from api.errors import CommandError
 from api.evidence_files import MAX_BYTES, MAX_PAYLOAD, SIGNERS
+from crypto import age
 from crypto.errors import CryptoError
 from crypto.signed_note import VerifierKey
 from crypto.ssh_key import allowed_signers_line
+from crypto.x25519 import Identity
+from policy.errors import StatementError
+from policy.opening import OUT_KIND, OutOpening, parse_out_opening
 from storage.errors import ManifestError
 from storage.manifest import NAMESPACE, Manifest
 
@@ -48,12 +54,17 @@ async def sign_in(http: httpx.AsyncClient, login: str, password: str) -> None:
         raise CommandError(f"the site refused to sign `{login}` in ({answer.status_code})")
 
 
-async def fetch_evidence(http: httpx.AsyncClient, recording: str, out: Path) -> Fetched:
-    """Write the bundle into `out`, readable by its owner only; `http` is signed in. Raises `CommandError`."""
+async def fetch_evidence(
+    http: httpx.AsyncClient, recording: str, out: Path, identities: Sequence[Identity] = ()
+) -> Fetched:
+    """Write the bundle into `out`, readable by its owner only; `http` is signed in. Raises `CommandError`.
+
+    With the agent's key also the leg's end in the log, opened: sealed, it can't be told which leg's it is.
+    """
     if not RECORDING.fullmatch(recording):
         raise CommandError(f"`{recording}` isn't a recording's id", 2)
     try:
-        return await _fetch(http, recording, out)
+        return await _fetch(http, recording, out, identities)
     except httpx.HTTPError as error:
         raise CommandError(f"the site can't be reached, or doesn't answer: {type(error).__name__}") from None
     except (KeyError, TypeError, ValueError):
@@ -62,7 +73,7 @@ async def fetch_evidence(http: httpx.AsyncClient, recording: str, out: Path) -> 
         raise CommandError(f"`{out}`: {error.strerror or error}") from None
 
 
-async def _fetch(http: httpx.AsyncClient, recording: str, out: Path) -> Fetched:
+async def _fetch(http: httpx.AsyncClient, recording: str, out: Path, identities: Sequence[Identity]) -> Fetched:
     told = await _json(http, f"/v1/recordings/{recording}")
     _make(out)
     written: list[str] = []
@@ -76,6 +87,10 @@ async def _fetch(http: httpx.AsyncClient, recording: str, out: Path) -> Fetched:
     if kept:
         _write(out / SIGNERS, _signers(kept[0]))
         written.append(SIGNERS)
+    if kept and identities:
+        async for name, data in _legs(http, identities, {hashlib.sha256(one).hexdigest() for one in kept}):
+            _write(out / name, data)
+            written.append(name)
     return Fetched(tuple(written), tuple(missing))
 
 
@@ -85,6 +100,35 @@ def _sides(told: dict[str, Any]) -> Iterator[tuple[str, int]]:
         if side not in ("agent", "caller") or type(seg) is not int or not 1 <= seg <= 9_999:
             raise ValueError("not a segment")
         yield side, seg
+
+
+async def _legs(
+    http: httpx.AsyncClient, identities: Sequence[Identity], digests: set[str]
+) -> AsyncIterator[tuple[str, bytes]]:
+    """Files of each of the agent's legs whose end commits to one of these manifests."""
+    cursor: int | None = 0
+    while cursor is not None:
+        page = await _json(http, f"/v1/agents/me/draws?cursor={cursor}&limit=100")
+        for item in page["items"]:
+            told = _opened_end(item["sealed"], identities) if item["kind"] == OUT_KIND else None
+            if told is None or not digests & set(told.manifests):
+                continue
+            stem, there = f"leg-{told.entry}", item["entry"]
+            yield f"{stem}.out", told.line()
+            yield f"{stem}.entry", there["entry"].encode()
+            if there["proof"] is not None:
+                yield f"{stem}.tlog-proof", there["proof"].encode()
+        if page["next"] is not None and page["next"] <= cursor:
+            raise ValueError("the list goes round")
+        cursor = page["next"]
+
+
+def _opened_end(sealed: str, identities: Sequence[Identity]) -> OutOpening | None:
+    """None for one that isn't for this key or has another form: a proof less, never a wrong one."""
+    try:
+        return parse_out_opening(age.decrypt(base64.b64decode(sealed), identities).rstrip(b" "))
+    except (CryptoError, StatementError):
+        return None
 
 
 def _signers(manifest: bytes) -> bytes:

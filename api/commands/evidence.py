@@ -25,6 +25,7 @@ from api.listen import read_identities
 from crypto.errors import CryptoError
 from crypto.signed_note import VerifierKey
 from crypto.ssh_key import VerifyKey
+from crypto.x25519 import Identity
 from storage.manifest import Private
 
 __all__ = ["evidence", "verify_recording"]
@@ -37,6 +38,9 @@ def evidence(
     recording: Annotated[str, typer.Argument(help="The recording's id.")],
     out: Annotated[Path, typer.Option("--out", help="The folder to write.")],
     login: Annotated[str, typer.Option(help="The agent's sign-in name.")],
+    identity: Annotated[
+        Path | None, typer.Option("-i", "--identity", help="OUT.key of the agent; without it, no proof of the log.")
+    ] = None,
     password_file: Annotated[Path | None, typer.Option(help="Without it, the password is asked for.")] = None,
     api: Annotated[str, typer.Option(help="Where the site's API is.")] = "http://127.0.0.1:8080",
     ca: Annotated[Path | None, typer.Option(help="The certificate of a site that made its own.")] = None,
@@ -45,8 +49,9 @@ def evidence(
     """Fetch a recording of your own as an evidence bundle: age files, manifests, openings, the log's proofs."""
     if not _SAFE.match(api):
         raise CommandError(f"`{api}`: a password goes over https only, save on this machine", 2)
+    identities = read_identities(identity) if identity is not None else []
     password = _password(password_file)
-    done = asyncio.run(_fetched(api, ca, login, password, recording, out))
+    done = asyncio.run(_fetched(api, ca, (login, password), recording, out, identities))
     lines = [f"{len(done.files)} files in {out}", *(f"not handed out: {name}" for name in done.missing)]
     tell(as_json, asdict(done), *lines, f"check them with `fairtap verify-recording {out} -i YOUR.key`")
 
@@ -71,15 +76,17 @@ def verify_recording(
     return 1 if report.findings else 0
 
 
-async def _fetched(api: str, ca: Path | None, login: str, password: str, recording: str, out: Path) -> Fetched:
+async def _fetched(
+    api: str, ca: Path | None, who: tuple[str, str], recording: str, out: Path, identities: list[Identity]
+) -> Fetched:
     try:
         verify = ssl.create_default_context(cafile=str(ca) if ca is not None else None)
         client = httpx.AsyncClient(base_url=api, headers={"Origin": api.rstrip("/")}, verify=verify, timeout=30.0)
     except (OSError, httpx.InvalidURL, ValueError) as error:
         raise CommandError(f"`--api` or `--ca` can't be used: {error}", 2) from None
     async with client as http:
-        await sign_in(http, login, password)
-        return await fetch_evidence(http, recording, out)
+        await sign_in(http, *who)
+        return await fetch_evidence(http, recording, out, identities)
 
 
 def _password(path: Path | None) -> str:

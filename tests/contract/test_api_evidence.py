@@ -1,7 +1,9 @@
 """An agent fetches a recording as an evidence bundle over HTTP; it then checks offline, and nobody else gets it."""
 
+import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -11,8 +13,9 @@ from api.errors import CommandError
 from api.evidence_fetch import fetch_evidence, sign_in
 from api.reads import RecordingRow, SideRow
 from api.roles import Role
+from crypto import age
 from tests.peers.api_server import RunningApi, running_api
-from tests.peers.evidence import RECORDING, make_evidence
+from tests.peers.evidence import ORIGIN, RECORDING, make_evidence
 
 MADE = make_evidence(1, 300)
 KINDS = {"age": "age", "manifest.json": "manifest", "manifest.sig": "signature", "opening": "opening"}
@@ -48,6 +51,29 @@ async def test_a_bundle_is_fetched_whole_and_checks(api: RunningApi, tmp_path: P
         with pytest.raises(CommandError, match="isn't empty"):
             await fetch_evidence(http, RECORDING, out)
     assert verify_recording(out) == 0  # the command itself: without a key, by the key that the folder names
+
+
+async def test_with_the_agents_key_the_legs_end_comes_too(tmp_path: Path) -> None:
+    def sealed(told: bytes, kind: str = "out") -> dict[str, Any]:
+        data = base64.b64encode(age.encrypt(told + b" " * 99, [MADE.owner.recipient])).decode()
+        entry = {"entry": MADE.files["leg-3.entry"].decode(), "proof": MADE.files["leg-3.tlog-proof"].decode()}
+        return {"id": 1, "kind": kind, "sealed": data, "entry": {"origin": ORIGIN, "index": 3, **entry}}
+
+    def site(request: httpx.Request) -> httpx.Response:
+        path, name = request.url.path, request.url.path.removeprefix(f"/v1/recordings/{RECORDING}/sides/")
+        if path == f"/v1/recordings/{RECORDING}":
+            return httpx.Response(200, json={"sides": [{"side": side, "seg": 1} for side in ("agent", "caller")]})
+        if path == "/v1/agents/me/draws":
+            first = request.url.params["cursor"] == "0"
+            end = sealed(MADE.files["leg-3.out"])
+            items = [sealed(b"{}", "call"), sealed(b"{}"), {**end, "sealed": "AAAA"}] if first else [end]
+            return httpx.Response(200, json={"items": items, "epochs": [], "next": 1 if first else None})
+        return httpx.Response(200, content=MADE.files[f"{RECORDING}-{name.replace('/', '-')}"])
+
+    out = tmp_path / "bundle"
+    async with httpx.AsyncClient(transport=httpx.MockTransport(site), base_url="https://site.example") as http:
+        done = await fetch_evidence(http, RECORDING, out, [MADE.owner])
+    assert {name: (out / name).read_bytes() for name in done.files} == MADE.files
 
 
 async def test_what_was_erased_is_named_and_missed(api: RunningApi, tmp_path: Path) -> None:
