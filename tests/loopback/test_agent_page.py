@@ -215,7 +215,7 @@ async def test_a_record_is_asked_for_in_a_call_and_the_agents_own_answer_given(a
     api.gateway.answers["request_record"] = Refusal("agent_cap", "used up")
     api.gateway.light(agent, "off")
     await page.click("#for-caller")
-    await page.wait_for_selector('#in-call-note:has-text("this week\'s number is used up")')
+    await page.wait_for_selector('#in-call-note:has-text("this week\'s limit has been reached")')
     assert await page.evaluate(SMALL_TARGETS) == []
 
 
