@@ -247,7 +247,7 @@ def test_names_and_seats_stand_once_and_leave_no_traces(played):
     with contextlib.closing(sqlite3.connect(f"file:{played.folder}/var/fairtap.db?mode=ro", uri=True)) as database:
         (lists,) = database.execute("SELECT count(*) FROM epochs WHERE names IS NOT NULL").fetchone()
     assert lists > 0
-    # a name: in the roster, and in each epoch's list for the council; an extension: the column, its index, the signed claim
+    # a name: the roster's, and each epoch's list for the council; an extension: the column, its index, the signed claim
     assert found == {"name": agents * (1 + lists), "extension": 3 * (agents - 1)}
 
 
