@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from policy.decision import Facts, Lane, Outcome, Purpose, Reason, Rule
-from policy.evaluate import evaluate
+from policy.decision import ConsentState, Facts, Lane, Outcome, PerCallAnswer, Purpose, Reason, Rule
+from policy.evaluate import evaluate, evaluate_lane
 from tests.unit.policy.green import agreement, example, green
 
 
@@ -60,3 +60,22 @@ def test_without_a_purpose_an_answer_that_is_missing_is_still_told(missing, reas
 
 def test_without_a_wall_clock_no_clock_is_trusted():
     assert {Reason.CLOCK_UNTRUSTED, Reason.OUTSIDE_VALIDITY} <= set(evaluate(green(wallclock=None)).reasons)
+
+
+@pytest.mark.parametrize("who", ["caller_wants_record", "agent_wants_record"])
+def test_either_ones_wish_is_a_request(who):
+    nobody = green(agent_per_call={Purpose.DISPUTE: PerCallAnswer(ConsentState.YES, unprompted=True)})
+    assert evaluate_lane(nobody, Lane.CUSTOMER_REQUEST).reasons == (Reason.NOT_REQUESTED,)
+    assert evaluate_lane(replace(nobody, **{who: True}), Lane.CUSTOMER_REQUEST).outcome is Outcome.RECORD
+
+
+@pytest.mark.parametrize("ready", [None, False])
+def test_a_record_that_council_and_officer_could_not_open_is_not_made(ready):
+    agreed = {Purpose.DISPUTE: PerCallAnswer(ConsentState.YES, unprompted=True)}
+    wish = green(caller_wants_record=True, agent_per_call=agreed, quorum_ready=ready)
+    assert evaluate_lane(wish, Lane.CUSTOMER_REQUEST).reasons == (Reason.KEY_UNAVAILABLE,)
+
+
+def test_a_leg_of_one_drawn_lane_is_not_of_the_other():
+    assert Reason.LANE_NOT_AGREED in evaluate_lane(green(), Lane.CAMPAIGN).reasons
+    assert evaluate_lane(green(), Lane.SAMPLE).outcome is Outcome.RECORD
