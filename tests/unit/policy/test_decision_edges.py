@@ -64,9 +64,9 @@ def test_without_a_wall_clock_no_clock_is_trusted():
 
 @pytest.mark.parametrize("who", ["caller_wants_record", "agent_wants_record"])
 def test_either_ones_wish_is_a_request(who):
-    nobody = green(agent_per_call={Purpose.DISPUTE: PerCallAnswer(ConsentState.YES, unprompted=True)})
-    assert evaluate_lane(nobody, Lane.CUSTOMER_REQUEST).reasons == (Reason.NOT_REQUESTED,)
-    assert evaluate_lane(replace(nobody, **{who: True}), Lane.CUSTOMER_REQUEST).outcome is Outcome.RECORD
+    agreed = {Purpose.DISPUTE: PerCallAnswer(ConsentState.YES, unprompted=True)}
+    assert evaluate_lane(green(agent_per_call=agreed), Lane.CUSTOMER_REQUEST).reasons == (Reason.NOT_REQUESTED,)
+    assert evaluate_lane(green(agent_per_call=agreed, **{who: True}), Lane.CUSTOMER_REQUEST).outcome is Outcome.RECORD
 
 
 @pytest.mark.parametrize("ready", [None, False])
