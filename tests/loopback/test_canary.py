@@ -41,7 +41,7 @@ pytestmark = pytest.mark.timeout(300)
 CALLS = int(os.environ.get("FAIRTAP_CANARY_CALLS", "100"))
 """How many calls go through; they are more only while a kind that needs a drawn call hasn't happened."""
 NAMES = re.compile(r"var/fairtap\.db(-wal)?:(agents|epochs)|var/fairtap\.db-wal:free")
-"""The row of an epoch is rewritten as the epoch goes on: its former pages lie in the write-ahead log until that is folded."""
+"""An epoch's row is rewritten as it goes on: its former pages lie in the write-ahead log until that is folded."""
 SEATS = re.compile(r"var/fairtap\.db(-wal)?:(seats|sqlite_autoindex_seats_\d)")
 PERMITTED = {
     # the roster's line, and who may read it (agreement.md §6)
