@@ -78,4 +78,7 @@ def test_a_record_that_council_and_officer_could_not_open_is_not_made(ready):
 
 def test_a_leg_of_one_drawn_lane_is_not_of_the_other():
     assert Reason.LANE_NOT_AGREED in evaluate_lane(green(), Lane.CAMPAIGN).reasons
+    same = agreement(lanes__campaigns__0__purpose="coaching")
+    drawn = Rule(Lane.CAMPAIGN, Purpose.COACHING, 100_000, 0, "tarifwechsel-april")
+    assert Reason.LANE_NOT_AGREED in evaluate_lane(green(agreements=(same,), rule=drawn), Lane.SAMPLE).reasons
     assert evaluate_lane(green(), Lane.SAMPLE).outcome is Outcome.RECORD
