@@ -8,10 +8,15 @@ from dataclasses import dataclass, field
 
 from policy.decision import Side
 
-__all__ = ["Ladder", "Rung"]
+__all__ = ["Ladder", "Rung", "method_word"]
 
 KEPT_S = 24 * 3600.0
 MOST_CALLS = 10_000
+METHODS = frozenset({
+    "ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK", "PUBLISH", "REFER", "REGISTER",
+    "SUBSCRIBE", "UPDATE",
+})  # fmt: skip
+"""Any other is told as `other`: a peer may write what it likes where a method stands."""
 MOST_RUNGS = 200
 """Of one call: re-INVITEs of a session timer for a whole day are fewer."""
 
@@ -25,6 +30,11 @@ class Rung:
     by: Side
     said: str
     """`INVITE`, `183 INVITE`, `ng offer`; with ` SDP` where it carried a description."""
+
+
+def method_word(method: str) -> str:
+    """What the ladder keeps of a method."""
+    return method if method in METHODS else "other"
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ import structlog
 from gateway.call.model import DialogTag, NewCall, SdpMessage, SipCallId
 from gateway.clock import Clock
 from gateway.engine.engine import Engine
+from gateway.engine.ladder import method_word
 from gateway.engine.protected import EMERGENCY
 from gateway.ingress.identity import Identity
 from gateway.ingress.next_hop import NextHops
@@ -185,7 +186,9 @@ class SipProxy:
         passing = self._enter(arrived, initial, hops)
         try:
             await self._tell_request(request, passing)
-            self._engine.passed(passing.call_id, passing.party, request.method, described=bool(request.body))
+            self._engine.passed(
+                passing.call_id, passing.party, method_word(request.method), described=bool(request.body)
+            )
         except Exception:
             self._fault("a request is passed on without the engine")
             strip_private_headers(request)
@@ -291,7 +294,7 @@ class SipProxy:
             if refused:
                 self._engine.hearsay.caller_refused(passing.call_id)
             await self._show_response(response, passing)
-            by, said = _across(passing.party), f"{response.status} {passing.method}"
+            by, said = _across(passing.party), f"{response.status} {method_word(passing.method)}"
             self._engine.passed(passing.call_id, by, said, described=bool(response.body))
             self._conclude(response, passing)
         except Exception:

@@ -1,6 +1,6 @@
 """What is kept of a call's signalling, and that it is bounded in time and size."""
 
-from gateway.engine.ladder import KEPT_S, MOST_CALLS, MOST_RUNGS, Ladder, Rung
+from gateway.engine.ladder import KEPT_S, MOST_CALLS, MOST_RUNGS, Ladder, Rung, method_word
 from policy.decision import Side
 
 
@@ -10,6 +10,10 @@ def test_steps_are_dated_from_the_first():
     ladder.note("a", Side.AGENT, "180 INVITE", 100.25)
     assert ladder.rungs("a") == ((Rung(0.0, Side.CALLER, "INVITE SDP"), Rung(0.25, Side.AGENT, "180 INVITE")), 0)
     assert ladder.rungs("b") is None
+
+
+def test_what_a_peer_made_up_as_a_method_is_not_kept():
+    assert [method_word(one) for one in ("INVITE", "invite", "CALL-4930231255")] == ["INVITE", "other", "other"]
 
 
 def test_a_call_that_never_stops_talking_is_cut_and_says_so():
