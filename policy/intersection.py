@@ -37,6 +37,8 @@ class Terms:
     pause_triggers: frozenset[str]
     """Any that one names: a pause protects."""
     pause_max: Period
+    beep_every_s: int | None
+    """Seconds between reminder tones: the shortest that one names; None: no tone is agreed."""
 
     def keep_until(self, purpose: Purpose, started: datetime) -> datetime:
         """When a recording that starts at `started` must be gone: the shortest period of all."""
@@ -57,6 +59,7 @@ def combined(agreements: Sequence[Agreement]) -> Terms:
     """What all of them together leave; raises `ValueError` without any."""
     if not agreements:
         raise ValueError("no agreement: nothing is granted")
+    beeps = [one.indicator.beep_every for one in agreements]
     discards = any(one.consent.withdrawal_effect is WithdrawalEffect.DISCARD_CALL for one in agreements)
     return Terms(
         agreements=tuple(agreements),
@@ -67,6 +70,7 @@ def combined(agreements: Sequence[Agreement]) -> Terms:
         withdrawal_effect=WithdrawalEffect.DISCARD_CALL if discards else WithdrawalEffect.STOP_ONLY,
         pause_triggers=frozenset(trigger for one in agreements for trigger in one.pause.triggers),
         pause_max=min((one.pause.max for one in agreements), key=lambda period: period.longest_seconds),
+        beep_every_s=min((every.longest_seconds for every in beeps if every is not None), default=None),
     )
 
 

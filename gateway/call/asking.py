@@ -10,7 +10,7 @@ from typing import Literal
 
 from gateway.call.effects import Effect, PlaneOrder
 from gateway.call.model import Line
-from gateway.media.plane import DigitHeard, FlowId, Listen, Play, PlayEnded, StopPlay
+from gateway.media.plane import DigitHeard, FlowId, Listen, Play, PlayEnded, PlayMode, StopPlay
 from policy.agreement.schema import Prompt
 
 __all__ = ["ANSWER_S", "ASK_MAX_S", "Question", "play_to"]
@@ -98,8 +98,6 @@ class Question:
         yield PlaneOrder(Listen(self.line.caller_flow, False, self.line.caller_events))
 
 
-def play_to(
-    flow: FlowId, play: str, sound: str, line: Line, mode: Literal["instead", "beneath"], gain_db: float = 0.0
-) -> PlaneOrder:
+def play_to(flow: FlowId, play: str, sound: str, line: Line, mode: PlayMode, gain_db: float = 0.0) -> PlaneOrder:
     """Order a sound of the catalogue into a flow, in the call's codec."""
     return PlaneOrder(Play(play, flow, sound, mode, line.codec, line.payload_type, line.ptime_ms, gain_db))

@@ -27,6 +27,7 @@ from gateway.call.indicator import Indicator
 from gateway.call.model import Asked, Circumstances, EntryResult, Line
 from gateway.call.notice import NOTICE_WAIT_S, Notice
 from gateway.call.pausing import listen_for_codes
+from gateway.call.reminder import Reminder
 from gateway.call.stage import STEPS, Stage
 from gateway.call.telling import closing_reasons, unrecorded_reasons
 from gateway.call.wish import MOST_ASKINGS, Part, Wish, goes_first, leavings
@@ -133,6 +134,7 @@ class Leg:
     _prompt: Prompt | None = None
     _code: KeyCodes | None = None
     _notice: Notice | None = None
+    _reminder: Reminder = field(default_factory=Reminder)
     _writing: bool = False
     """A decision is on its way to the disk."""
     _line: Line | None = None
@@ -187,6 +189,8 @@ class Leg:
             self._question.played(report)
         elif self._notice is not None:
             self._notice.played(report)
+        else:
+            self._reminder.played(report)
 
     # --- the one place that decides ----------------------------------------------------------------------------------
 
@@ -257,6 +261,7 @@ class Leg:
             times.append(self._question.deadline)
         if self._notice is not None:
             times.append(self._notice.deadline)
+        times.append(self._reminder.due)
         if self.stage is Stage.OPEN and self._terms is not None:
             stale = self.indicator.stale_at(self._terms.ack_max_age_ms)
             times.append(stale + STALE_AFTER_S if stale is not None else None)
@@ -504,6 +509,7 @@ class Leg:
         self.opened, self._deadline, self._sides = self.opened + 1, None, decision.sides
         sides = tuple(_record_sides(decision.sides, line, given.recipients))
         record = PlaneOrder(Record(self.call, self.recording, self.seg, sides, now, quorum))
+        self._reminder.begin(given.terms.beep_every_s if given.terms is not None else None, now)
         return [record, *listen_for_codes(line, given.terms, self._prompt)]
 
     def decision_failed(self, now: float, wallclock: datetime) -> list[Effect]:
@@ -533,6 +539,8 @@ class Leg:
         if decision.outcome is Outcome.RECORD:
             if decision.sides != self._sides:  # a no that came while both were recorded: nothing of it may stay
                 yield from self._close(now, wallclock, (Reason.CALLER_REFUSED,))
+                return
+            yield from self._reminder.advance(self._line, now)
             return
         if decision.reasons == (Reason.PAUSED,):
             yield from self._stop_segment(End.PAUSED, decision.reasons)
@@ -694,6 +702,7 @@ class Leg:
     def _go(self, stage: Stage) -> None:
         if stage not in STEPS[self.stage]:
             raise LegError(f"a leg cannot go from `{self.stage}` to `{stage}`")
+        self._reminder.end()
         self.stage = stage
 
 

@@ -157,14 +157,17 @@ class Passage:
     # --- playing ------------------------------------------------------------------------------------------------------
 
     def play(self, order: Play, samples: Samples) -> None:
-        """Begin a playing; the one before ends, incomplete."""
+        """Begin a playing; the one before ends, incomplete, unless the new one yields to it."""
+        if order.mode == "between" and self._playing is not None:
+            self._report(PlayEnded(order.play, self.target, False, self._clock.now()))
+            return
         self.stop_play()
         playing = self._playing = Playing(order, samples)
         if self._continuity is None and self.outlet is not None:
             last = self.outlet.last_header
             self._continuity = Continuity.after(last, playing.frame_samples, secrets.token_bytes(10))
         began_at = self._clock.now()
-        if order.mode == "beneath":
+        if order.mode != "instead":
             # until the first beat nobody knows whether the other party sends
             self._passed_at = self._clock.now()
         self._on_beat(began_at, 0)

@@ -20,6 +20,7 @@ __all__ = [
     "FlowId",
     "Order",
     "PlaneError",
+    "PlayMode",
     "Quorum",
     "RecordingId",
     "Report",
@@ -36,6 +37,7 @@ FlowId = NewType("FlowId", str)
 RecordingId = NewType("RecordingId", str)
 """32 lower-case hex characters, random."""
 SideName = Literal["agent", "caller"]
+PlayMode = Literal["instead", "beneath", "between"]
 LEAK = "leak"
 """Why a side failed: the other party's voice is in it. Its key is forgotten already; the whole recording must go."""
 UNVETTED = "leak can't be ruled out"
@@ -118,7 +120,8 @@ class Play:
     """Play a sound of the catalogue to the party of `flow`, with continuous sequence numbers and timestamps.
 
     `instead`: what the other party says is held back meanwhile; `beneath`: mixed under it, or alone where the other
-    party sends nothing. Answered by `PlayEnded`, once.
+    party sends nothing; `between`: the same, but only where nothing else is being played, which goes first. Answered by
+    `PlayEnded`, once.
     """
 
     play: str
@@ -126,7 +129,7 @@ class Play:
     flow: FlowId
     sound: str
     """Id in the catalogue, such as `ask-de-1`."""
-    mode: Literal["instead", "beneath"]
+    mode: PlayMode
     codec: Literal["PCMA", "PCMU"]
     payload_type: int
     ptime_ms: int = 20

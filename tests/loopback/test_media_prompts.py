@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -120,6 +121,26 @@ async def test_a_tone_beneath_sounds_alone_where_nothing_passes(house):
     await house.talk(b"", SILENT * 3)
     await house.caller.hears(4 + len(frames))
     assert_continuous(house.caller.heard)
+
+
+async def test_a_reminder_goes_beneath_what_is_heard_and_never_into_what_is_stored(house):
+    said = np.random.default_rng(5).integers(0, 0x50, 160 * 25, np.uint8).tobytes()
+    await house.record()
+    reminder = replace(play("tone-reminder", "between", gain_db=-12.0), play="r1")
+    house.gateway.order(reminder)
+    await house.obeyed()
+    await house.talk(SILENT, said)
+    assert (await house.gateway.report(PlayEnded, play="r1")).complete
+    house.stop()
+    await house.sealed("agent")
+    await house.caller.hears(25)
+    assert_continuous(house.caller.heard)
+    assert sum(payload not in said for payload in house.caller.payloads) >= 10, "the tone was heard"
+    assert said in house.opened("agent")
+    # what is being played goes first, and isn't cut
+    house.gateway.order(play(), replace(reminder, play="r2"))
+    assert not (await house.gateway.report(PlayEnded, play="r2")).complete
+    assert (await house.gateway.report(PlayEnded, play="p1")).complete
 
 
 async def test_a_prompt_to_a_party_that_hears_nothing_is_incomplete(house):

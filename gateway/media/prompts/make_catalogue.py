@@ -131,6 +131,7 @@ SPOKEN: Final = (
 TONES: Final = (
     Tone("tone-start", "tone", ((660, 120), (0, 60), (880, 160))),
     Tone("tone-end", "end_tone", ((880, 120), (0, 60), (440, 240))),
+    Tone("tone-reminder", "reminder", ((1400, 200),)),
     Tone("pause-200", "pause", ((0, 200),)),
     Tone("pause-900", "pause", ((0, 900),)),
 )

@@ -20,7 +20,7 @@ from gateway.media.errors import SoundError
 from gateway.rtp.g711 import RATE, Samples, amplify, encode
 from gateway.rtp.payload_types import Law
 
-Kind = Literal["ask", "notice", "tone", "end_tone", "code", "digit", "pause"]
+Kind = Literal["ask", "notice", "tone", "end_tone", "reminder", "code", "digit", "pause"]
 SHIPPED: Final = Path(__file__).with_name("catalogue")
 INDEX: Final = "index.json"
 _MAX_BYTES: Final = 4 << 20
