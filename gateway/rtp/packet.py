@@ -93,3 +93,22 @@ def payload(packet: Buffer) -> Buffer:
 def headers(packets: Sequence[bytes]) -> NDArray[Any]:
     """The fixed headers of a batch as one structured array (`HEADER_DTYPE`); each packet has at least 12 bytes."""
     return np.frombuffer(b"".join([packet[:HEADER_BYTES] for packet in packets]), HEADER_DTYPE)
+
+
+def in_a_row(packets: Sequence[bytes]) -> NDArray[np.uint8] | None:
+    """The payloads of plain packets of one size, type and SSRC, one in each row, if sequence numbers and timestamps (a
+    byte a unit) go on from each to the next; None where they don't, or wrap, or one has a marker or CSRCs.
+    """
+    count, size = len(packets), len(packets[0])
+    if size <= HEADER_BYTES or packets[0][0] != _VERSION or len(set(map(len, packets))) > 1:
+        return None
+    joined = b"".join(packets)
+    # flags, type, sequence number and timestamp as one number each: it grows by the same step from packet to packet
+    fronts = np.ndarray((count,), ">u8", joined, 0, (size,)).astype(np.uint64)
+    streams = np.ndarray((count,), ">u4", joined, 8, (size,))
+    step = (1 << 32) + size - HEADER_BYTES
+    if (fronts[1:] - fronts[:-1] != step).any() or streams.tobytes() != joined[8:12] * count:
+        return None
+    if packets[-1][1] != packets[0][1]:
+        return None  # a sequence number that wrapped would count one up
+    return np.frombuffer(joined, np.uint8).reshape(count, size)[:, HEADER_BYTES:]

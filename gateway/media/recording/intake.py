@@ -4,6 +4,7 @@ The tap only appends; what overflows is a counted gap, never back-pressure. Only
 told to the timeline as a key press, anything else that could carry a voice is counted as unread.
 """
 
+from array import array
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from gateway.media.recording.timeline import Batch, Timeline
 from gateway.rtp.g711 import SILENCE, transcode
-from gateway.rtp.packet import HEADER_BYTES, headers, payload
+from gateway.rtp.packet import HEADER, HEADER_BYTES, headers, in_a_row, payload
 from gateway.rtp.payload_types import Law
 from storage.errors import StorageError
 
@@ -37,7 +38,7 @@ class Intake:
         self.law: Law = "PCMA"
         self._opened_at, self._began = opened_at, began
         self._laws: dict[int, Law] = {kind: _law(name) for kind, name in codecs.items()}
-        self._arrivals: list[float] = []
+        self._arrivals = array("d")
         self._packets: list[bytes] = []
         self._overflow_since: float | None = None
 
@@ -59,7 +60,10 @@ class Intake:
         if not packets:
             return
         self.clear()
-        times, heads = np.array(arrivals), headers(packets)
+        times = np.frombuffer(arrivals, np.float64)
+        if self._overflow_since is None and self._go_on(times, packets):
+            return
+        heads = headers(packets)
         for ssrc in dict.fromkeys(heads["ssrc"].tolist()):
             chosen = np.flatnonzero(heads["ssrc"] == ssrc)
             self._place(ssrc, times[chosen], heads[chosen], [packets[index] for index in chosen.tolist()])
@@ -69,7 +73,18 @@ class Intake:
 
     def clear(self) -> None:
         """Forget what is queued."""
-        self._arrivals, self._packets = [], []
+        self._arrivals, self._packets = array("d"), []
+
+    def _go_on(self, times: NDArray[np.float64], packets: list[bytes]) -> bool:
+        """The usual case, each packet right behind the one before it; False where it is another."""
+        timeline = self.timeline
+        if timeline is None or len(packets[0]) > HEADER_BYTES + MAX_PAYLOAD:
+            return False
+        row = in_a_row(packets)
+        if row is None:
+            return False
+        _, kind, seq, timestamp, ssrc = HEADER.unpack_from(packets[0])
+        return self._laws.get(kind & 0x7F) == self.law and timeline.go_on(ssrc, times, seq, timestamp, row)
 
     def _place(self, ssrc: int, times: NDArray[np.float64], heads: NDArray[Any], packets: list[bytes]) -> None:
         """One SSRC's packets of a drain onto the timeline; what isn't G.711 is never kept."""

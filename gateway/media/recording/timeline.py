@@ -18,11 +18,16 @@ press, never stored), `loss` (sequence numbers are missing) or `dtx` (the sender
 without audio nothing more is filled in, and the positions behind are moved up.
 
 `finish` clips at the stop, and fills up to it, so that both sides end alike.
+
+Nearly all packets come one right behind the other, and numpy costs by the call, not by the byte: `go_on` places a row
+of such packets with a third of the calls that `place` needs. What it can't take it leaves to `place`.
 """
 
 import heapq
+import math
 from collections import deque
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Literal
 
 import numpy as np
@@ -30,7 +35,7 @@ from numpy.typing import NDArray
 
 from gateway.media.plane import Gap
 from gateway.rtp.g711 import RATE
-from gateway.rtp.sequence import extend, unwrap
+from gateway.rtp.sequence import distance, extend, unwrap
 
 WINDOW: Final = RATE // 2
 """Samples that are held back for what comes late, and the farthest a run may stray before it is a new one."""
@@ -141,6 +146,27 @@ class Timeline:
         self._mark_loss(run, seqs, timestamps, batch.payloads)
         self._write(timestamps + run.offset, batch.payloads)
 
+    def go_on(
+        self, ssrc: int, arrivals: NDArray[np.float64], seq: int, timestamp: int, audio: NDArray[np.uint8]
+    ) -> bool:
+        """Put packets, one in each row of `audio`, where they belong if each goes on where the one before it ended.
+
+        `seq` and `timestamp` are the first one's. False, and nothing is done, where that isn't so.
+        """
+        run = self._runs.get(ssrc)
+        if run is None or distance(seq, run.seq, 16) != 1 or extend(timestamp, run.timestamp, 32) != run.end:
+            return False
+        count, size = audio.shape
+        due = (arrivals - self._opened_at) * RATE - _ramp(count, size)
+        least = math.floor(float(due.min())) - self._cut - run.end
+        if abs(least - run.offset) > WINDOW:
+            return False
+        first = run.end
+        self._steer(run, float(arrivals[-1]), least)
+        run.seq, run.timestamp, run.end = run.seq + count, first + (count - 1) * size, first + count * size
+        self._write_row(first + run.offset, size, audio)
+        return True
+
     def digits(self, ssrc: int, timestamp: int, arrival: float) -> None:
         """A telephone-event packet: the silence from its timestamp to now is a key press."""
         run = self._runs.get(ssrc)
@@ -190,6 +216,12 @@ class Timeline:
             least = least if 2 * int(early.sum()) >= len(delays) else int(delays[~early].min())
         if run is None or abs(least - run.offset) > WINDOW:
             return self._begin(batch, least, stamps)
+        self._steer(run, at, least)
+        return run
+
+    @staticmethod
+    def _steer(run: _Run, at: float, least: int) -> None:
+        """Let the offset follow the least delay of the last seconds."""
         least = run.least_delay(at, least)
         error = least - run.offset
         if abs(error) > (DEADBAND if at < run.began_at + SETTLING_S else STEP):
@@ -197,7 +229,6 @@ class Timeline:
         elif abs(error) > DEADBAND and at >= run.followed_at + PACE_S:
             run.offset += 1 if error > 0 else -1
             run.followed_at = at
-        return run
 
     def _begin(self, batch: Batch, least: int, stamps: NDArray[np.int64]) -> _Run:
         # the first packets may have waited together: all of them were received after the opening, so none is cut off
@@ -241,8 +272,18 @@ class Timeline:
         if not size:
             return
         samples = np.frombuffer(b"".join(payloads), np.uint8)
-        if self._append(positions, size, samples):
+        if not (np.diff(positions) != size).any() and self._append(int(positions[0]), samples):
             return
+        self._scatter(positions, size, samples)
+
+    def _write_row(self, position: int, size: int, audio: NDArray[np.uint8]) -> None:
+        samples = audio.ravel()
+        if position + len(samples) - self._base > len(self._audio):
+            self._emit(position + len(samples) - 2 * WINDOW)
+        if not self._append(position, samples):
+            self._scatter(position + _ramp(len(audio), size), size, samples)
+
+    def _scatter(self, positions: NDArray[np.int64], size: int, samples: NDArray[np.uint8]) -> None:
         # backwards, so that the first packet for a place is the last one written there
         places = (positions[::-1, None] - self._base + np.arange(size)).ravel()
         samples = samples.reshape(-1, size)[::-1].ravel()
@@ -255,11 +296,11 @@ class Timeline:
             self._filled[places] = True
             self._high = max(self._high, self._base + int(places.max()) + 1)
 
-    def _append(self, positions: NDArray[np.int64], size: int, samples: NDArray[np.uint8]) -> bool:
-        """The usual case, packets one behind the other where nothing is yet; False where it is another."""
-        start = int(positions[0]) - self._base
+    def _append(self, position: int, samples: NDArray[np.uint8]) -> bool:
+        """The usual case, audio in one piece where nothing is yet; False where it is another."""
+        start = position - self._base
         end = start + len(samples)
-        if start < 0 or end > self._room(end) or (np.diff(positions) != size).any() or self._filled[start:end].any():
+        if start < 0 or end > self._room(end) or (position < self._high and self._filled[start:end].any()):
             return False
         self._audio[start:end] = samples
         self._filled[start:end] = True
@@ -334,3 +375,9 @@ class Timeline:
         if len(self._gaps) > 4 * MAX_GAPS:
             longest = heapq.nlargest(MAX_GAPS, self._gaps, key=lambda gap: gap.end_ms - gap.start_ms)
             self._gaps = sorted(longest, key=lambda gap: gap.start_ms)
+
+
+@lru_cache(64)
+def _ramp(count: int, size: int) -> NDArray[np.int64]:
+    """0, `size`, … : where packets of one size begin."""
+    return np.arange(count, dtype=np.int64) * size
