@@ -39,6 +39,8 @@ class AudioLine:
     """Payload type of telephone-event."""
     encrypted: bool
     ptime_ms: int
+    event_types: frozenset[int] = frozenset()
+    """All payload types of telephone-event, whatever their clock."""
 
 
 Lines = dict[int, AudioLine]
@@ -117,6 +119,24 @@ class Negotiation:
         if len(active) != 1 or not self.fixed:
             return None
         return _line(self.call, active[0], caller[active[0]], agent[active[0]])
+
+    def mlines(self) -> tuple[int, ...]:
+        """Indexes of the audio m-lines that have ports."""
+        return tuple(sorted({int(flow.rsplit("/", 1)[1]) for flow in self.ports}))
+
+    def side_at(self, address: str) -> Side | None:
+        """The party that receives its media at this address."""
+        media = self.dialogs.get(self.chosen) if self.chosen is not None else None
+        for side, lines in media.stable.items() if media is not None else ():
+            if any(line.remote is not None and line.remote.host == address for line in lines.values()):
+                return side
+        return None
+
+    def event_types(self, index: int) -> tuple[int, ...]:
+        """Payload types that either party named for key presses on an m-line of the chosen branch."""
+        media = self.dialogs.get(self.chosen) if self.chosen is not None else None
+        stable = media.stable.values() if media is not None else ()
+        return tuple(sorted({kind for lines in stable if index in lines for kind in lines[index].event_types}))
 
     @property
     def encrypted(self) -> bool:
@@ -222,4 +242,5 @@ def _audio_line(session: Session, media: Media) -> AudioLine:
         events=min(session.telephone_events(media), default=None),
         encrypted=media.is_srtp or session.has_crypto(media) or session.has_fingerprint(media),
         ptime_ms=session.ptime(media) or 20,
+        event_types=session.telephone_events(media),
     )

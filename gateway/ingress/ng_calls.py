@@ -1,9 +1,10 @@
 """ng commands as the four verbs of the engine: whose side a message is from, who is on the call, when it is answered.
 
 A proxy's `answer` doesn't say whether it was a 183 or the 200, so a leg counts as answered only with a `start
-recording` that follows an answer: a wish, never a consent. Metadata of offer or wish names the agent
-(`agent:7001|queue:sales|outside:+4930…`, `outside:` empty where it is withheld); without all that protected parties
-couldn't be told, and nothing is recorded. A call belongs to the host that made it.
+recording` that follows an answer: a wish, never a consent. `record-call` may come with a 183: it begins nothing.
+Metadata of offer or wish names the agent (`agent:7001|queue:sales|outside:+4930…`, `outside:` empty where it is
+withheld); without all that protected parties couldn't be told, and nothing is recorded. A call belongs to the host that
+made it.
 """
 
 import ipaddress
@@ -14,11 +15,13 @@ from gateway.clock import Clock
 from gateway.config import Config, Peer
 from gateway.engine.engine import Engine
 from gateway.engine.live_call import LiveCall
+from gateway.ingress.ng_media import NgMedia
+from gateway.ingress.ng_records import ProxyCall, ProxyCalls
+from gateway.ingress.ng_report import report
 from gateway.media.plane import FlowCount, FlowId
 from gateway.ng import message
-from gateway.ng.bencode import Value
-from gateway.ng.description import as_rtpengine, refuse_unsupported
-from gateway.ng.errors import NgError
+from gateway.ng.description import as_rtpengine, refuse_unsupported, understood
+from gateway.ng.errors import LoadLimit, NgError
 from gateway.ng.message import NgRequest, ReplyBody
 from gateway.sdp.errors import SdpError
 from policy.decision import Side
@@ -28,6 +31,8 @@ __all__ = ["NgCalls"]
 NOT_FOUND = "Call-ID not found or tags didn't match"
 NEVER = frozenset({"subscribe request", "subscribe answer", "unsubscribe", "publish", "start forwarding"})
 """Silent live listening: in no build."""
+KNOWN_ELSEWHERE = frozenset({"play DTMF", "stop forwarding"})
+NOT_HERE = "not supported: a relay that presses no keys of its own"
 
 
 class NgCalls:
@@ -43,7 +48,12 @@ class NgCalls:
         }
         self._interfaces = dict.fromkeys(config.ng.caller_interfaces, Side.CALLER)
         self._interfaces.update(dict.fromkeys(config.ng.agent_interfaces, Side.AGENT))
-        self._owners: dict[SipCallId, str] = {}
+        self._hosts = {
+            Side.CALLER: config.sip.caller_side.media_address,
+            Side.AGENT: config.sip.agent_side.media_address,
+        }
+        self._known_calls = ProxyCalls(engine.calls)
+        self._media = NgMedia(engine)
         self._table: dict[str, Callable[[NgRequest, str], Awaitable[ReplyBody]]] = {
             "ping": self._ping,
             "offer": self._offer,
@@ -55,6 +65,12 @@ class NgCalls:
             "start recording": self._start_recording,
             "pause recording": self._pause_recording,
             "stop recording": self._stop_recording,
+            "block DTMF": self._withhold,
+            "unblock DTMF": self._withhold,
+            "block media": self._withhold,
+            "unblock media": self._withhold,
+            "silence media": self._withhold,
+            "unsilence media": self._withhold,
         }
 
     async def handle(self, request: NgRequest, host: str) -> ReplyBody:
@@ -62,8 +78,9 @@ class NgCalls:
         command = self._table.get(request.command)
         if command is None:
             self._engine.counters["ng_refused"] += 1
-            known = "not supported: nobody listens in on a call" if request.command in NEVER else message.UNRECOGNIZED
-            raise NgError(known)
+            if request.command in NEVER:
+                raise NgError("not supported: nobody listens in on a call")
+            raise NgError(NOT_HERE if request.command in KNOWN_ELSEWHERE else message.UNRECOGNIZED)
         self._note(request)
         return await command(request, host)
 
@@ -88,18 +105,23 @@ class NgCalls:
         if live is None and call_id in self._engine.calls:
             raise NgError(message.UNKNOWN_CALL)  # somebody else's
         if live is None and self.draining:
-            raise NgError(message.LOAD_LIMIT)
+            told = "load limit" in request.supports
+            raise LoadLimit(message.LOAD_LIMIT if told else message.SESSION_LIMIT, understood=told)
         dialog = self._dialog(request) if live is not None and request.to_tag else None
         if live is None or dialog is None:
             party = live.call.new.uac if live is not None else self._offerer(request)
             new = self._new_call(request, party)
-            self._owners[call_id] = host
-            body = await self._engine.offer(new, SdpMessage(party, None, "offer", request.sdp))
+            body = self._understood(request, party, live)
+            known = self._known_calls.of(call_id) if live is not None else self._known_calls.begin(call_id, host)
+            known.name(request.label, request.from_tag)
+            known.offered(request.via_branch)
+            described = await self._engine.offer(new, SdpMessage(party, None, "offer", body))
             self._engine.passed(call_id, party, "ng offer", described=True)
         else:
             party = self._party(live, request.from_tag)
-            body = await self._engine.answer(call_id, SdpMessage(party, dialog, "offer", request.sdp))
-        return self._described(request, body)
+            body = self._understood(request, party, live)
+            described = await self._engine.answer(call_id, SdpMessage(party, dialog, "offer", body))
+        return self._described(request, described, anchored=described is not body)
 
     async def _answer(self, request: NgRequest, host: str) -> ReplyBody:
         request.needs("call-id", "from-tag", "to-tag", "sdp")
@@ -107,22 +129,33 @@ class NgCalls:
         live, dialog = self._known(request, host), self._dialog(request)
         # the offerer is named by from-tag, whoever called: the other one answers
         party = self._party(live, request.to_tag)
-        sdp = SdpMessage(party, dialog, "answer", request.sdp)
-        return self._described(request, await self._engine.answer(live.call.new.call_id, sdp))
+        body = self._understood(request, party, live)
+        known = self._known_calls.of(live.call.new.call_id)
+        known.name(request.label, request.to_tag)
+        known.answered(dialog, request.via_branch)
+        described = await self._engine.answer(live.call.new.call_id, SdpMessage(party, dialog, "answer", body))
+        self._media.renew(live, known)
+        return self._described(request, described, anchored=described is not body)
 
     async def _delete(self, request: NgRequest, host: str) -> ReplyBody:
         request.needs("call-id")
         live = self._mine(SipCallId(request.call_id), host)
         if live is None or request.from_tag not in self._tags(live):
+            if "fatal" in request.flags:
+                raise NgError(NOT_FOUND)
             return {"warning": NOT_FOUND, "result": "ok"}
-        call_id, dialog = live.call.new.call_id, self._dialog(request)
-        if request.to_tag and live.call.answered_dialog not in (None, dialog):
-            return {"result": "ok"}  # a branch that lost
+        call_id, dialog, answered = live.call.new.call_id, self._dialog(request), live.call.answered_dialog
+        known = self._known_calls.of(call_id)
+        if request.to_tag:
+            if answered not in (None, dialog):
+                return {"result": "ok"}  # a branch that lost
+        elif request.via_branch and known.lost_branch(request.via_branch, answered):
+            return {"result": "ok"}
         self._engine.ending(call_id)
         counts = await self._engine.reports.counts(live)
         self._engine.hang_up(call_id)
-        self._owners.pop(call_id, None)
-        return {**self._report(live, counts), "result": "ok"}
+        self._known_calls.forget(call_id)
+        return {**self._report(live, known, counts), "result": "ok"}
 
     def _refuse_unsupported(self, request: NgRequest) -> None:
         try:
@@ -133,11 +166,27 @@ class NgCalls:
             self._engine.counters["ng_unsupported"] += 1
             raise
 
-    def _described(self, request: NgRequest, body: bytes) -> ReplyBody:
-        if body is request.sdp:  # no worker, no ports: the proxy goes on without us
+    def _understood(self, request: NgRequest, party: Side, live: LiveCall | None) -> bytes:
+        """The description as this party means it."""
+        family = "IP6" if ":" in self._hosts[_other(party)] else "IP4"
+        if request.address_family not in (None, family):
+            self._engine.counters["ng_unsupported"] += 1
+            raise NgError("Address family can't be changed: it is that of the side's media_address")
+        if request.record_call:
+            self._engine.counters["ng_recording_asked_before_answer"] += 1
+        elif request.record_call is False and live is not None:
+            self._engine.give_up(live)
+        try:
+            return understood(request)
+        except NgError:
+            self._engine.counters["ng_unsupported"] += 1
+            raise
+
+    def _described(self, request: NgRequest, body: bytes, *, anchored: bool) -> ReplyBody:
+        if not anchored:  # no worker, no ports: the proxy goes on without us
             self._engine.counters["ng_unanchored"] += 1
             raise NgError(message.OUT_OF_PORTS)
-        return {"sdp": as_rtpengine(body, request.replace), "result": "ok"}
+        return {"sdp": as_rtpengine(body, request), "result": "ok"}
 
     # --- recording: wishes, never consents ---------------------------------------------------------------------------
 
@@ -165,15 +214,48 @@ class NgCalls:
         self._engine.give_up(self._known(request, host))
         return {"result": "ok"}
 
+    # --- forwarding --------------------------------------------------------------------------------------------------
+
+    async def _withhold(self, request: NgRequest, host: str) -> ReplyBody:
+        """block, unblock, silence, unsilence: what one party (or both) says, as the other one gets it."""
+        request.needs("call-id")
+        live = self._known(request, host)
+        known = self._known_calls.of(live.call.new.call_id)
+        for side in self._selected(live, request):
+            self._media.withhold(known, side, request.command)
+        self._media.renew(live, known)
+        return {"result": "ok"}
+
+    def _selected(self, live: LiveCall, request: NgRequest) -> tuple[Side, ...]:
+        """Whom a command is about: by label, address or from-tag; everybody where it names nobody, or says `all`."""
+        if "all" in request.flags:
+            return tuple(Side)
+        if request.label is not None:
+            tag = self._known_calls.of(live.call.new.call_id).tags.get(request.label)
+            if tag is None:
+                raise NgError("No matching label in call")
+            return (self._party(live, tag),)
+        if request.address is not None:
+            found = live.call.negotiation.side_at(request.address)
+            if found is None:
+                raise NgError("No matching address in call")
+            return (found,)
+        if not request.from_tag:
+            return tuple(Side)
+        if request.from_tag not in self._tags(live):
+            raise NgError("From-tag given, but no such tag exists")
+        return (self._party(live, request.from_tag),)
+
     # --- reading -----------------------------------------------------------------------------------------------------
 
     async def _query(self, request: NgRequest, host: str) -> ReplyBody:
         request.needs("call-id")
         live = self._known(request, host)
-        return {**self._report(live, await self._engine.reports.counts(live)), "result": "ok"}
+        known = self._known_calls.of(live.call.new.call_id)
+        return {**self._report(live, known, await self._engine.reports.counts(live)), "result": "ok"}
 
     async def _list(self, request: NgRequest, host: str) -> ReplyBody:
-        mine = [call_id for call_id in self._engine.calls if self._owners.get(call_id, host) == host]
+        mine = [call_id for call_id in self._engine.calls if self._known_calls.is_of(call_id, host)]
         return {"calls": [call_id.encode("utf-8", "surrogateescape") for call_id in mine[:32]], "result": "ok"}
 
     async def _statistics(self, request: NgRequest, host: str) -> ReplyBody:
@@ -186,25 +268,13 @@ class NgCalls:
             "result": "ok",
         }
 
-    def _report(self, live: LiveCall, counts: dict[FlowId, FlowCount]) -> ReplyBody:
-        """Creation time and totals; no address, no SSRC: nobody needs them to bill a call."""
-        since = live.call.since
-        packets = sum(count.forwarded for count in counts.values())
-        rtcp = sum(count.rtcp for count in counts.values())
-        tags: dict[str, Value] = {tag: {"tag": tag.encode("utf-8", "surrogateescape")} for tag in self._tags(live)}
-        return {
-            "created": int(since.timestamp()),
-            "created_us": since.microsecond,
-            "last signal": int(self._clock.wallclock().timestamp()),
-            "SSRC": {},
-            "tags": tags,
-            "totals": {"RTP": {"packets": packets}, "RTCP": {"packets": rtcp}},
-        }
+    def _report(self, live: LiveCall, known: ProxyCall, counts: dict[FlowId, FlowCount]) -> ReplyBody:
+        return report(live, self._tags(live), known, counts, self._clock.wallclock())
 
     # --- who and where -----------------------------------------------------------------------------------------------
 
     def _mine(self, call_id: SipCallId, host: str) -> LiveCall | None:
-        return self._engine.calls.get(call_id) if self._owners.get(call_id, host) == host else None
+        return self._engine.calls.get(call_id) if self._known_calls.is_of(call_id, host) else None
 
     def _known(self, request: NgRequest, host: str) -> LiveCall:
         live = self._mine(SipCallId(request.call_id), host)

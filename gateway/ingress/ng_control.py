@@ -5,6 +5,7 @@ answered, also what can't be read. A retransmission gets the first reply again a
 """
 
 import asyncio
+import re
 import socket
 from collections import Counter, OrderedDict
 from collections.abc import Coroutine
@@ -33,6 +34,9 @@ MAX_CONNECTIONS = 64
 IDLE_S = 120.0
 """A stream that says nothing for so long is closed."""
 DATAGRAMS_PER_WAKE = 32
+KEY = re.compile(r"[A-Za-z][A-Za-z0-9 .-]{0,31}")
+"""What may stand in a log: what else is written in a key's place could be anything."""
+MOST_WARNINGS = 64
 
 Place = tuple[str, int]
 Key = tuple[Place, bytes]
@@ -54,6 +58,7 @@ class NgControl:
         self._clock = clock
         self._counters: Counter[str] = engine.counters
         self._asked: OrderedDict[Key, _Asked] = OrderedDict()
+        self._warned: set[str] = set()
         self._udp: list[socket.socket] = []
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -189,14 +194,24 @@ class NgControl:
 
     async def _answer(self, body: bytes, host: str) -> ReplyBody:
         try:
-            return await self._calls.handle(NgRequest.parse(body), host)
-        except NgError as refusal:
+            request = NgRequest.parse(body)
+            self._warn(request.unknown)
+            return await self._calls.handle(request, host)
+        except NgError as refused:
             self._counters["ng_errors"] += 1
-            return message.error(str(refusal))
+            return message.refusal(refused)
         except Exception:  # our fault: the proxy lets the call run without us
             self._counters["faults"] += 1
             log.exception("an ng request could not be handled")
             return message.error("Internal error")
+
+    def _warn(self, unknown: tuple[str, ...]) -> None:
+        """A key that the protocol doesn't have is ignored, and said once: it may be a fault of a script."""
+        for key in unknown:
+            self._counters["ng_unknown_keys"] += 1
+            if KEY.fullmatch(key) and key not in self._warned and len(self._warned) < MOST_WARNINGS:
+                self._warned.add(key)
+                log.warning("an ng key isn't known and was ignored", key=key)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -1,7 +1,8 @@
-"""The slow way from a flow to its peer, taken only while digits are listened for, or once something was played.
+"""The slow way from a flow to its peer: while digits are listened for or something is withheld, and after a playing.
 
 Listens to what the flow's party presses, holds presses back, plays to the peer's party instead of or beneath what the
-flow's party says, and keeps the outgoing numbers continuous from then on. A `Divert` of the datapath.
+flow's party says, and keeps the outgoing numbers continuous from then on. A `Divert` of the datapath: what the peer's
+party doesn't get, no tap gets.
 """
 
 import asyncio
@@ -12,11 +13,11 @@ from typing import Final, Literal
 from gateway.clock import Clock
 from gateway.media.datapath.base import Outlet
 from gateway.media.inband import InbandReader
-from gateway.media.plane import CodeHeard, DigitHeard, FlowId, Listen, Play, PlayEnded, Report
+from gateway.media.plane import CodeHeard, DigitHeard, FlowId, Listen, Play, PlayEnded, Report, Withhold
 from gateway.media.prompts.continuity import Continuity
 from gateway.media.prompts.player import Playing
 from gateway.rtp.errors import RtpError
-from gateway.rtp.g711 import Samples, decode
+from gateway.rtp.g711 import SILENCE, Samples, decode
 from gateway.rtp.key_codes import KeyCodes
 from gateway.rtp.packet import Rtp, build
 from gateway.rtp.payload_types import STATIC_LAW
@@ -97,11 +98,12 @@ class Passage:
         self._playing: Playing | None = None
         self._beat: asyncio.TimerHandle | None = None
         self._passed_at = float("-inf")
+        self._withheld = Withhold(source)
 
     @property
     def idle(self) -> bool:
         """Whether the fast way would do the same."""
-        return self._ear is None and self._continuity is None
+        return self._ear is None and self._continuity is None and self._withheld.nothing
 
     def __call__(self, packet: memoryview, arrival: float) -> bool:
         """One packet of the source's party; True where it was sent on."""
@@ -114,9 +116,25 @@ class Passage:
             return outlet.send(packet)
         if self._ear is not None and self._heard(self._ear, rtp, packet, arrival):
             return False
+        withheld = self._withheld
+        done = withheld.keys if rtp.payload_type in withheld.events else withheld.audio
+        if done == "passed":
+            return self._send_on(outlet, rtp, packet, arrival)
+        silence = _silenced(packet, rtp) if done == "silenced" else None
+        if silence is not None:
+            self._send_on(outlet, rtp, silence, arrival)
+        return False
+
+    def _send_on(self, outlet: Outlet, rtp: Rtp, packet: memoryview, arrival: float) -> bool:
         if self._continuity is None:
             return outlet.send(packet)
         return self._pass(outlet, self._continuity, rtp, packet, arrival)
+
+    # --- withholding --------------------------------------------------------------------------------------------------
+
+    def withhold(self, order: Withhold) -> None:
+        """From now on, what the peer's party doesn't get."""
+        self._withheld = order
 
     # --- listening ----------------------------------------------------------------------------------------------------
 
@@ -231,6 +249,16 @@ class Passage:
             self._beat.cancel()
             self._beat = None
         self._report(PlayEnded(playing.order.play, self.target, playing.complete, self._clock.now()))
+
+
+def _silenced(packet: memoryview, rtp: Rtp) -> memoryview | None:
+    """A packet of G.711 with silence in it; None for any other."""
+    law = STATIC_LAW.get(rtp.payload_type)
+    if law is None:
+        return None
+    silent = bytearray(packet)
+    silent[rtp.start : rtp.end] = bytes((SILENCE[law],)) * (rtp.end - rtp.start)
+    return memoryview(silent)
 
 
 def _moved(packet: memoryview, rtp: Rtp, place: tuple[int, int], ssrc: int, payload: bytes | memoryview = b"") -> bytes:

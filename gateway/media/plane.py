@@ -164,6 +164,27 @@ class Listen:
 
 
 @dataclass(frozen=True, slots=True)
+class Withhold:
+    """What of a flow its peer doesn't get, until the next such order: forwarding only.
+
+    What is played, listened for and held back by others stays as it is. What isn't sent on as it came isn't tapped.
+    """
+
+    flow: FlowId
+    keys: Literal["passed", "blocked"] = "passed"
+    audio: Literal["passed", "silenced", "blocked"] = "passed"
+    """`silenced` sends silence in its place, or nothing where the codec isn't G.711."""
+    events: tuple[int, ...] = ()
+    """Payload types of telephone-event: what is keys, and what audio."""
+    kind: Literal["withhold"] = "withhold"
+
+    @property
+    def nothing(self) -> bool:
+        """Whether everything is sent on."""
+        return self.keys == self.audio == "passed"
+
+
+@dataclass(frozen=True, slots=True)
 class RecordSide:
     """One side of a recording: whose audio, to whom it is encrypted, which codecs may be stored."""
 
@@ -440,7 +461,7 @@ class Counted:
     kind: Literal["counted"] = "counted"
 
 
-Order = Reserve | Forward | Play | StopPlay | Listen | Record | Stop | Discard | Remove | Query | Settled
+Order = Reserve | Forward | Play | StopPlay | Listen | Withhold | Record | Stop | Discard | Remove | Query | Settled
 Report = (
     Hello
     | Reserved

@@ -46,6 +46,7 @@ from gateway.media.plane import (
     SideName,
     Stop,
     StopPlay,
+    Withhold,
 )
 from gateway.media.prompts.sounds import Catalogue
 from gateway.media.recording.recorder import Recorder
@@ -165,6 +166,8 @@ class Worker:
                 self._stop_play(order)
             case Listen():
                 self._listen(order)
+            case Withhold():
+                self._withhold(order)
             case Record():
                 self._recorder.record(order)
             case Stop():
@@ -225,6 +228,12 @@ class Worker:
         call = self._call(order.flow)
         if order.on or order.flow in call.passages:
             self._passage(order.flow).listen(order)
+            self._settle_passage(call, order.flow)
+
+    def _withhold(self, order: Withhold) -> None:
+        call = self._call(order.flow)
+        if not order.nothing or order.flow in call.passages:
+            self._passage(order.flow).withhold(order)
             self._settle_passage(call, order.flow)
 
     def _discard(self, order: Discard) -> None:

@@ -1,7 +1,7 @@
 """One ng message: a cookie, a space, a bencoded dictionary (rtpengine's documentation, "The NG Control Protocol").
 
-Reads what Fairtap acts on; everything else in a request is ignored. The words of errors are rtpengine's own, since
-proxies compare them. Reads no SDP.
+Reads what Fairtap acts on; a key that the protocol doesn't have is told as `unknown`, and ignored like all others. The
+words of errors are rtpengine's own, since proxies compare them. Reads no SDP.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from typing import Final
 
 from gateway.ng import bencode
 from gateway.ng.bencode import Value
-from gateway.ng.errors import BencodeError, NgError
+from gateway.ng.errors import BencodeError, LoadLimit, NgError
+from gateway.ng.flags import CODEC_WISHES, spelled_out
 
-__all__ = ["Datagram", "NgRequest", "error", "metadata", "reply", "split_cookie"]
+__all__ = ["CodecWish", "Datagram", "NgRequest", "error", "metadata", "refusal", "reply", "split_cookie"]
 
 MAX_COOKIE: Final = 255
 MAX_REFERENCE: Final = 1_024
@@ -24,6 +25,19 @@ UNKNOWN_CALL: Final = "Unknown call-id"
 UNRECOGNIZED: Final = "Unrecognized command"
 OUT_OF_PORTS: Final = "Ran out of ports"
 LOAD_LIMIT: Final = "Load limit exceeded"
+SESSION_LIMIT: Final = "Parallel session limit reached"
+"""The older words for it, for a proxy that doesn't know the result `load limit`."""
+
+KNOWN: Final = frozenset({
+    "address", "address-family", "all", "blob", "call-id", "code", "codec", "command", "db-id", "delay-buffer",
+    "delete delay", "delete-delay", "direction", "DTLS", "DTLS-fingerprint", "DTLS-reverse", "duration", "file",
+    "flags", "from-label", "from-tag", "ICE", "ICE-lite", "label", "limit", "media-address", "metadata", "OSRTP",
+    "output-destination", "pause", "ptime", "ptime-reverse", "received from", "received-from", "record call",
+    "record-call", "recording-file", "repeat-times", "replace", "rtcp-mux", "rtpp-flags", "SDES", "sdp", "sdp-attr",
+    "set-label", "start-pos", "supports", "T.38", "to-label", "to-tag", "TOS", "transport protocol",
+    "transport-protocol", "via-branch", "volume", "xmlrpc-callback",
+})  # fmt: skip
+"""Keys of the protocol, whether they mean something here or not."""
 
 ReplyBody = dict[str, Value | str]
 
@@ -54,6 +68,25 @@ def error(reason: str) -> ReplyBody:
     return {"result": "error", "error-reason": reason}
 
 
+def refusal(refused: NgError) -> ReplyBody:
+    """The same of an error; where we are only busy, in the words that have a proxy try its next node."""
+    if isinstance(refused, LoadLimit) and refused.understood:
+        return {"result": "load limit", "message": str(refused)}
+    return error(str(refused))
+
+
+@dataclass(frozen=True, slots=True)
+class CodecWish:
+    """What is to be left of the offered codecs: names in upper case, `ALL` for all, `FULL` likewise."""
+
+    strip: frozenset[str] = frozenset()
+    """Also what is to be hidden (mask, consume): without transcoding that is the same."""
+    keep: frozenset[str] = frozenset()
+    """Left although everything is to go."""
+    transcode: frozenset[str] = frozenset()
+    """To be there in any case."""
+
+
 @dataclass(frozen=True, slots=True)
 class NgRequest:
     """One request. Texts keep bytes that aren't UTF-8 as surrogates, so that tags come back as they were."""
@@ -72,6 +105,22 @@ class NgRequest:
     """The profile asked for towards the other party."""
     ice: str | None
     metadata: dict[str, str] = field(repr=False)
+    flags: frozenset[str] = frozenset()
+    """Bare words, in lower case."""
+    supports: frozenset[str] = frozenset()
+    label: str | None = None
+    """The proxy's own name for the sender."""
+    via_branch: str | None = None
+    """Tells the branches of a forked call apart before any of them has a tag."""
+    record_call: bool | None = None
+    rtcp_mux: frozenset[str] = frozenset()
+    address: str | None = None
+    """Names a party by where it receives."""
+    address_family: str | None = None
+    codecs: CodecWish = CodecWish()
+    file: str | None = field(default=None, repr=False)
+    unknown: tuple[str, ...] = ()
+    """Keys that the protocol doesn't have."""
 
     @classmethod
     def parse(cls, body: bytes) -> NgRequest:
@@ -85,19 +134,33 @@ class NgRequest:
         command = _text(found.get("command"))
         if command is None:
             raise NgError('Dictionary contains no key "command"')
-        names = [_text(item) or "" for item in _list(found.get("received-from"))]
+        unknown = tuple(key for key in found if key not in KNOWN)
+        found = spelled_out(found)
+        names = _words(found, "received-from") or _words(found, "received from")
+        record = (_text(found.get("record-call")) or _text(found.get("record call")) or "").lower()
         return cls(
             command=command,
             call_id=_reference(found, "call-id"),
             from_tag=_reference(found, "from-tag"),
             to_tag=_reference(found, "to-tag"),
             sdp=_bytes(found.get("sdp")),
-            direction=tuple(_text(item) or "" for item in _list(found.get("direction"))),
+            direction=tuple(_words(found, "direction")),
             received_from=names[1] if len(names) == 2 else None,
-            replace=frozenset((_text(item) or "").replace(" ", "-") for item in _list(found.get("replace"))),
-            transport=_text(found.get("transport-protocol")),
+            replace=frozenset(word.replace(" ", "-") for word in _words(found, "replace")),
+            transport=_text(found.get("transport-protocol")) or _text(found.get("transport protocol")),
             ice=_text(found.get("ICE")),
             metadata=metadata(_text(found.get("metadata")) or ""),
+            flags=frozenset(word.replace(" ", "-").lower() for word in _words(found, "flags")),
+            supports=frozenset(_words(found, "supports")),
+            label=_text(found.get("label")) or _text(found.get("from-label")),
+            via_branch=_text(found.get("via-branch")),
+            record_call=record in ("yes", "on") if record in ("yes", "on", "no", "off") else None,
+            rtcp_mux=frozenset(_words(found, "rtcp-mux")),
+            address=_text(found.get("address")),
+            address_family=_text(found.get("address-family")),
+            codecs=_codec_wish(found.get("codec")),
+            file=_text(found.get("file")),
+            unknown=unknown,
         )
 
     def needs(self, *names: str) -> None:
@@ -126,8 +189,21 @@ def _bytes(value: Value | None) -> bytes:
     return value if isinstance(value, bytes) else b""
 
 
-def _list(value: Value | None) -> list[Value]:
-    return value if isinstance(value, list) else []
+def _words(found: dict[str, Value], name: str) -> list[str]:
+    value = found.get(name)
+    return [_text(item) or "" for item in value] if isinstance(value, list) else []
+
+
+def _codec_wish(value: Value | None) -> CodecWish:
+    if not isinstance(value, dict):
+        return CodecWish()
+    # `PCMA/8000/1` names what `PCMA` does: telephones have it at one rate only
+    said = {name: {word.partition("/")[0].upper() for word in _words(value, name)} for name in CODEC_WISHES}
+    return CodecWish(
+        strip=frozenset(said["strip"] | said["mask"] | said["consume"]),
+        keep=frozenset(said["offer"] | said["except"]),
+        transcode=frozenset(said["transcode"]),
+    )
 
 
 def _reference(found: dict[str, Value], name: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,17 @@ import pytest
 
 from gateway.config import Config
 from gateway.ingress.ng_control import NgControl
+from gateway.media.plane import Withhold
 from gateway.ng import bencode
 from tests.peers.engine_bench import EngineBench, sdp
 
 HOST = "127.38.0.1"
 SUPPORTED = {"ping", "offer", "answer", "delete", "query", "list", "statistics", "start recording", "stop recording"}
 ANSWER_S = 0.05
+KEPT_OF_THEIRS = re.compile(r"[vostmc]=|a=(?:rtpmap|fmtp|sendrecv|sendonly|recvonly|inactive|label|ssrc|mid|rtcp-mux)\b")
+    r"(?:[vostm]=|c=|a=(?:rtpmap|fmtp|sendrecv|sendonly|recvonly|inactive|label|ssrc|mid|rtcp-mux)\b)"
+)
+"""Lines of rtpengine's that a relay has, too; their order among attributes means nothing, nor does their ptime."""
 
 
 class Proxy(asyncio.DatagramProtocol):
@@ -91,6 +97,25 @@ def expected(entries: list[tuple[Path, dict[str, Any]]], cookie: str) -> dict[st
     return next((e["decoded"] for _, e in entries if e["cookie"] == cookie and e["dir"] != "client->media"), None)
 
 
+def bencoded(folder: Path, entries: list[tuple[Path, dict[str, Any]]], cookie: str) -> str:
+    """rtpengine's description: the decoded list leaves it out."""
+    file = next(file for file, e in entries if e["cookie"] == cookie and e["dir"] != "client->media")
+    return str(read(file.read_bytes())["sdp"])
+
+
+def alike(ours: str, theirs: str) -> bool:
+    """Whether every line that a relay can have of rtpengine's is there, addresses and ports apart."""
+
+    def lines(text: str) -> set[str]:
+        kept = (line for line in text.splitlines() if KEPT_OF_THEIRS.match(line))
+        return {
+            re.sub(r"^(m=\w+) [1-9]\d*", r"\1 PORT", re.sub(r"(IN IP4) (?!0\.0\.0\.0)\S+", r"\1 ADDRESS", line))
+            for line in kept
+        }
+
+    return lines(theirs) <= lines(ours)
+
+
 async def test_every_recorded_request_is_answered_at_once_and_as_rtpengine_did(proxy, vectors):
     """Same result wherever both can do it; what this relay can't do says `error`, so that the proxy fails over."""
     asked = agreed = 0
@@ -108,6 +133,8 @@ async def test_every_recorded_request_is_answered_at_once_and_as_rtpengine_did(p
                 agreed += 1
                 if "warning" in reply:  # of a call that this relay refused to take
                     continue
+                if "sdp" in theirs:
+                    assert alike(reply["sdp"], bencoded(folder, entries, entry["cookie"])), entry["decoded"]
                 assert set(theirs) - {"recordings", "warning"} <= {*reply, "error-reason"}, entry["command"]
             else:
                 assert reply["result"] in ("error", "ok", "pong")
@@ -238,6 +265,98 @@ async def test_a_branch_that_lost_does_not_take_the_call_along(proxy, bench):
     assert "call-1" in bench.engine.calls
 
 
+async def test_a_branch_that_lost_is_known_by_its_via(proxy, bench):
+    for branch in ("z9.0", "z9.1"):
+        await offered(proxy, via_branch=branch)
+    await proxy.ask(command="delete", call_id="call-1", from_tag="A", via_branch="z9.0")
+    assert "call-1" in bench.engine.calls
+    body = sdp("127.15.1.12", 5000)
+    await proxy.ask(command="answer", call_id="call-1", from_tag="A", to_tag="B", via_branch="z9.1", sdp=body)
+    await proxy.ask(command="start-recording", call_id="call-1", from_tag="A")
+    await proxy.ask(command="delete", call_id="call-1", from_tag="A", via_branch="z9.0")
+    assert "call-1" in bench.engine.calls
+    await proxy.ask(command="delete", call_id="call-1", from_tag="A", via_branch="z9.1")
+    assert bench.engine.calls == {}
+
+
+async def test_the_last_branch_that_failed_takes_the_call_along(proxy, bench):
+    await offered(proxy, via_branch="z9.0")
+    await proxy.ask(command="delete", call_id="call-1", from_tag="A", via_branch="z9.0")
+    assert bench.engine.calls == {}
+
+
+async def test_what_is_withheld_reaches_the_worker_and_is_said_again_after_every_answer(proxy, bench):
+    async def ask(command: str, **more: Any) -> dict[str, Any]:
+        return await proxy.ask(command=command, call_id="call-1", **more)
+
+    def withheld() -> list[tuple[str, str, str, tuple[int, ...]]]:
+        orders = [order for order in bench.worker.orders if isinstance(order, Withhold)]
+        bench.worker.orders.clear()
+        return [(order.flow.split("/")[1], order.keys, order.audio, order.events) for order in orders]
+
+    await offered(proxy, label="outside")
+    assert (await ask("block-DTMF", from_tag="A"))["result"] == "ok"
+    withheld()
+    await answered(proxy)
+    assert withheld() == [("caller", "blocked", "passed", (101,))]
+    await ask("silence-media", label="outside")
+    await ask("block-media", from_tag="B")
+    assert ("agent", "passed", "blocked", (101,)) in withheld()
+    await ask("block-media", address="127.15.1.11")
+    assert withheld()[0] == ("caller", "blocked", "blocked", (101,))
+    await ask("unblock-media", from_tag="A", flags=["all"])
+    assert withheld() == [("caller", "blocked", "silenced", (101,)), ("agent", "passed", "passed", (101,))]
+    await ask("unblock-DTMF")
+    await ask("unsilence-media")
+    assert withheld()[-2:] == [("caller", "passed", "passed", (101,)), ("agent", "passed", "passed", (101,))]
+    assert (await ask("block-DTMF", from_tag="X"))["error-reason"] == "From-tag given, but no such tag exists"
+    assert (await ask("block-DTMF", label="X"))["error-reason"] == "No matching label in call"
+    assert withheld() == []
+
+
+async def test_withholding_changes_nothing_of_what_the_recorder_may_do(proxy, bench):
+    live = await bench.opened()
+    before = len(bench.worker.orders)
+    for command in ("block-DTMF", "silence-media", "block-media", "unblock-media", "unsilence-media", "unblock-DTMF"):
+        assert (await proxy.ask(command=command, call_id="call-1", from_tag="uac"))["result"] == "ok"
+    await bench.engine.finished()
+    assert {order.kind for order in bench.worker.orders[before:]} == {"withhold"}
+    assert live.call.leg.stage == "open"
+
+
+async def test_a_wish_that_comes_with_a_description_begins_nothing(proxy, bench):
+    await offered(proxy, record_call="yes")
+    body = sdp("127.15.1.12", 5000)
+    await proxy.ask(command="answer", call_id="call-1", from_tag="A", to_tag="B", sdp=body, record_call="yes")
+    assert bench.engine.calls["call-1"].call.leg is None
+    assert bench.engine.counters["ng_recording_asked_before_answer"] == 2
+
+
+async def test_an_unknown_key_is_ignored_and_said_once(proxy, bench, caplog):
+    for _ in range(2):
+        assert await proxy.ask(command="ping", frobnicate="x", **{"+49 30 1234": "x"}) == {"result": "pong"}
+    assert bench.engine.counters["ng_unknown_keys"] == 4
+
+
+async def test_what_this_relay_cannot_do_is_an_error(proxy, bench):
+    assert (await offered(proxy, address_family="IP6"))["result"] == "error"
+    assert (await offered(proxy, codec={"transcode": ["G729"]}))["error-reason"] == "Transcoding is not supported"
+    assert (await proxy.ask(command="play-DTMF", call_id="call-1"))["result"] == "error"
+    assert bench.engine.calls == {}
+    assert bench.engine.counters["ng_unsupported"] == 2
+
+
+async def test_a_query_says_what_came_and_names_no_address(proxy, bench):
+    await offered(proxy, label="outside")
+    await answered(proxy)
+    told = await proxy.ask(command="query", call_id="call-1")
+    assert set(told["tags"]) == {"A", "B"}
+    assert told["tags"]["A"]["label"] == b"outside"
+    (media,) = told["tags"]["B"]["medias"]
+    assert (media["index"], media["type"], len(media["streams"])) == (1, b"audio", 2)
+    assert "127.15.1" not in str(told)
+
+
 async def test_without_a_worker_the_proxy_is_told_to_go_on_without_us(proxy, bench):
     bench.worker.away = True
     assert (await offered(proxy))["error-reason"] == "Ran out of ports"
@@ -246,7 +365,9 @@ async def test_without_a_worker_the_proxy_is_told_to_go_on_without_us(proxy, ben
 async def test_while_draining_new_calls_are_refused_and_running_ones_go_on(proxy, control):
     await offered(proxy)
     control.drain()
-    assert (await offered(proxy, "call-2"))["error-reason"] == "Load limit exceeded"
+    assert (await offered(proxy, "call-2"))["error-reason"] == "Parallel session limit reached"
+    told = await offered(proxy, "call-2", supports=["load limit"])
+    assert told == {"result": "load limit", "message": "Load limit exceeded"}
     assert (await answered(proxy))["result"] == "ok"
 
 

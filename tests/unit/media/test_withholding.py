@@ -1,0 +1,111 @@
+"""What a proxy has us withhold: neither the other party nor a tap gets it; ears and prompts are untouched."""
+
+import pytest
+
+from gateway.media.passage import Passage
+from gateway.media.plane import DigitHeard, FlowId, Listen, Play, Withhold
+from gateway.media.prompts.sounds import Catalogue
+from gateway.rtp.packet import Rtp, build
+from gateway.rtp.telephone_event import Event
+from tests.peers.manual_clock import ManualClock
+
+CALLER, AGENT = FlowId("00112233aabbccdd/caller/0"), FlowId("00112233aabbccdd/agent/0")
+SPOKEN, SILENCE, KEY_TYPE = b"\x11" * 160, b"\xd5" * 160, 101
+
+
+class Outlet:
+    """Keeps what was sent on."""
+
+    last_header = b""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+
+    def send(self, packet) -> bool:
+        self.sent.append(bytes(packet))
+        return True
+
+    @property
+    def payloads(self) -> list[bytes]:
+        return [packet[12:] for packet in self.sent]
+
+
+class Way:
+    """A passage from the caller to the agent, and what it told."""
+
+    def __init__(self) -> None:
+        self.reports: list[object] = []
+        self.passage = Passage(CALLER, AGENT, ManualClock(), self.reports.append)
+        self.outlet = self.passage.outlet = Outlet()
+        self.seq = 0
+
+    def say(self, payload: bytes = SPOKEN, kind: int = 8) -> bool:
+        """One packet; whether a tap would get it."""
+        self.seq += 1
+        return self.passage(memoryview(build(kind, self.seq, self.seq * 160, 7, payload)), 0.0)
+
+    def press(self, digit: int) -> bool:
+        tapped = [self.say(bytes(Event(digit, end, 10, 800)), KEY_TYPE) for end in (False, True)]
+        return any(tapped)
+
+
+@pytest.fixture
+async def way() -> Way:
+    return Way()
+
+
+def withheld(**what: str) -> Withhold:
+    return Withhold(CALLER, events=(KEY_TYPE,), **what)  # type: ignore[arg-type]  # the words are the test's
+
+
+async def test_blocked_keys_do_not_pass_and_everything_else_does(way):
+    way.passage.withhold(withheld(keys="blocked"))
+    assert not way.press(1)
+    assert way.say()
+    assert way.outlet.payloads == [SPOKEN]
+
+
+async def test_blocked_audio_does_not_pass_nor_reach_a_tap_and_keys_do(way):
+    way.passage.withhold(withheld(audio="blocked"))
+    assert not way.say()
+    way.press(5)
+    assert [Rtp.parse(packet).payload_type for packet in way.outlet.sent] == [KEY_TYPE, KEY_TYPE]
+
+
+async def test_silenced_audio_passes_as_silence_and_is_no_tap_s(way):
+    way.passage.withhold(withheld(audio="silenced"))
+    assert not way.say()
+    assert not way.say(kind=0)
+    assert not way.say(kind=9)
+    assert way.outlet.payloads == [SILENCE, b"\xff" * 160]
+    assert [Rtp.parse(packet).seq for packet in way.outlet.sent] == [1, 2]
+    way.passage.withhold(withheld())
+    assert way.say()
+    assert way.outlet.payloads[-1] == SPOKEN
+    assert way.passage.idle
+
+
+async def test_a_key_that_is_blocked_is_still_the_caller_s_answer(way):
+    way.passage.withhold(withheld(keys="blocked", audio="blocked"))
+    way.passage.listen(Listen(CALLER, True, KEY_TYPE, hold_back=True))
+    way.press(1)
+    assert [(heard.digit, heard.detector) for heard in way.reports if isinstance(heard, DigitHeard)] == [
+        ("1", "rfc4733")
+    ]
+    assert way.outlet.sent == []
+
+
+async def test_unblocking_does_not_let_a_key_pass_that_is_held_back_while_a_caller_is_asked(way):
+    way.passage.withhold(withheld(keys="blocked"))
+    way.passage.listen(Listen(CALLER, True, KEY_TYPE, hold_back=True))
+    way.passage.withhold(withheld())
+    assert not way.press(1)
+    assert way.outlet.sent == []
+
+
+async def test_what_we_play_is_heard_whatever_is_blocked(way):
+    way.passage.withhold(withheld(audio="blocked"))
+    sound = Catalogue().samples("tone-start")
+    way.passage.play(Play("p", AGENT, "tone-start", "instead", "PCMA", 8), sound)
+    assert len(way.outlet.sent) == 1
+    way.passage.close()
