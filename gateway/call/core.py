@@ -37,7 +37,7 @@ class Call:
     negotiation: Negotiation
     worker: int | None
     since: datetime
-    make_leg: Callable[[str], Leg]
+    make_leg: Callable[[str, CallerWord], Leg]
     """Makes the leg of an agent."""
     adopted: bool = False
     """It outlived a restart: relayed, never recorded."""
@@ -79,8 +79,8 @@ class Call:
         """This agent's leg begins."""
         if self.leg is not None or self.worker is None or self.adopted:
             return []
-        self.leg = self.make_leg(agent)
-        self.leg.said, self.leg.confirmed = self.said, self._confirmed
+        self.leg = self.make_leg(agent, self.said)
+        self.leg.confirmed = self._confirmed
         return [EnterLeg(agent)]
 
     def confirmed(self) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from pydantic import TypeAdapter, ValidationError
 
+from gateway.call.caller_word import CallerWord
 from gateway.call.core import Call
 from gateway.call.leg import Leg
 from gateway.call.model import DialogTag, NewCall, SipCallId
@@ -103,7 +104,7 @@ def restore(
     kept: CallSnapshot,
     hosts: dict[Side, str],
     nat_networks: dict[Side, tuple[str, ...]],
-    make_leg: Callable[[str], Leg],
+    make_leg: Callable[[str, CallerWord], Leg],
 ) -> Call:
     """The call again, marked as adopted: it has no leg and gets none."""
     media = Negotiation(

@@ -323,7 +323,7 @@ class Custody:
         """Segments that are still somebody's: of legs that go on, or on their way to the index."""
         openings = [key for key, opening in self._openings.items() if opening.worker != lost]
         paused = [
-            (recording, max(live.call.leg.seg, 1), side.value)
+            (recording, max(live.call.leg.way.seg, 1), side.value)
             for recording, live in self._live.items()
             if live.call.worker != lost and live.call.leg is not None
             for side in Side

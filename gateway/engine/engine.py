@@ -311,9 +311,9 @@ class Engine:
         if leg is None:
             return []
         effects = leg.abandon(self.clock.now(), self.clock.wallclock(), (Reason.EVALUATION_ERROR,))
-        if leg.opened and leg.recording is not None:
+        if leg.way.opened and leg.way.recording is not None:
             # the step that failed may have lost its own order to stop; a second one does nothing
-            stop = plane.Stop(live.call.ref, leg.recording, leg.seg, plane.End.STOPPED)
+            stop = plane.Stop(live.call.ref, leg.way.recording, leg.way.seg, plane.End.STOPPED)
             return [PlaneOrder(stop), *effects]
         return effects
 
@@ -407,8 +407,8 @@ class Engine:
             self.workers.note_load(call.worker, +1)
         return live
 
-    def _make_leg(self, ref: CallRef, agent: str) -> Leg:
-        return Leg(ref, agent, self.lights.indicator(agent, ref), self._ids.recording, CallerWord(ref))
+    def _make_leg(self, ref: CallRef, agent: str, said: CallerWord) -> Leg:
+        return Leg(ref, agent, self.lights.indicator(agent, ref), self._ids.recording, said)
 
     async def _describe(self, live: LiveCall, message: SdpMessage) -> bytes:
         call = live.call

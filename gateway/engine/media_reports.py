@@ -170,7 +170,7 @@ class MediaReports:
             leg.leaked(report.recording)
             self._calls.reconsider(live)
             return
-        if leg.stage is Stage.OPEN and (leg.recording, leg.seg) == (report.recording, report.seg):
+        if leg.stage is Stage.OPEN and (leg.way.recording, leg.way.seg) == (report.recording, report.seg):
             now, wallclock = self._clock.now(), self._clock.wallclock()
             self._calls.step(live, partial(leg.abandon, now, wallclock, (Reason.STORAGE_UNAVAILABLE,)))
 
@@ -180,7 +180,7 @@ class MediaReports:
             leg = live.call.leg
             if live.call.worker != worker or leg is None:
                 continue
-            if leg.opened:
+            if leg.way.opened:
                 live.interrupted = True
             now, wallclock = self._clock.now(), self._clock.wallclock()
             self._calls.step(live, partial(leg.abandon, now, wallclock, (Reason.STORAGE_UNAVAILABLE,)))

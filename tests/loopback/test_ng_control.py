@@ -218,7 +218,7 @@ async def test_pause_and_resume_and_stop_reach_the_leg(proxy, bench):
     assert live.call.leg.stage == "lit"
     assert await ask("stop-recording") == "ok"
     assert live.call.leg.stage == "closed"
-    assert [reason.value for reason in live.call.leg.ended_by] == ["NOT_REQUESTED"]
+    assert [reason.value for reason in live.call.leg.way.ended_by] == ["NOT_REQUESTED"]
 
 
 async def test_a_call_belongs_to_the_host_that_made_it(proxy, control, bench):

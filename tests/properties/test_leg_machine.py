@@ -404,13 +404,13 @@ class LegMachine(RuleBasedStateMachine):
 
     def a_leak_is_found(self) -> None:
         """Which a worker tells of the agent's side alone."""
-        recording = self.bench.leg.recording
+        recording = self.bench.leg.way.recording
         if recording is not None and self.monitor.alone:
             self.monitor.leaked = True
             self.bench.leg.leaked(recording)
             self.look()
             assert self.monitor.tapped is None
-            assert self.bench.leg.discarded or self.bench.leg.left
+            assert self.bench.leg.way.discarded or self.bench.leg.left
 
     def call_ends(self) -> None:
         self.bench.leave()
@@ -425,7 +425,7 @@ class LegMachine(RuleBasedStateMachine):
             return
         leg, monitor = self.bench.leg, self.monitor
         assert (leg.stage is Stage.OPEN and not leg.left) == (monitor.tapped is not None)
-        monitor.over = monitor.over or leg.left or (leg.stage is Stage.CLOSED and leg.opened > 0)
+        monitor.over = monitor.over or leg.left or (leg.stage is Stage.CLOSED and leg.way.opened > 0)
         assert not (self.withdrawn and monitor.tapped)
         if leg.left:
             assert sorted(monitor.left) == sorted(monitor.entered), "each entry has its one `out`"

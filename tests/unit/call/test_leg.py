@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.call.leg import LIT_WAIT_S, Leg, LegError
+from gateway.call.leg import Leg
 from gateway.call.model import Asked
 from gateway.call.notice import NOTICE_WAIT_S
 from gateway.call.stage import STEPS, Stage
+from gateway.call.way import LIT_WAIT_S, LegError
 from gateway.events import LightState
 from policy.decision import ConsentState, Facts, Purpose, Reason, Side
 from tests.peers.leg_bench import AGENT, BEGIN, CODES, ENTRY, LINE, LegBench
@@ -393,7 +394,7 @@ def test_whatever_stops_a_leg_is_final_for_it(spoil, reason):
 def test_a_light_that_isnt_acknowledged_any_more_stops_the_recording_in_time():
     bench = LegBench().opened()
     opened_at = bench.now
-    while not bench.leg.ended_by:
+    while not bench.leg.way.ended_by:
         due = bench.leg.next_timeout(bench.now, bench.wallclock)
         assert due is not None
         bench.now = due
@@ -411,7 +412,7 @@ def test_acknowledged_heartbeats_keep_it_open():
 
 def test_the_agreements_end_stops_it_to_the_second():
     bench = LegBench(agreement(validity__end="2026-03-04T10:31:00")).opened()  # 09:31 UTC
-    while not bench.leg.ended_by:
+    while not bench.leg.way.ended_by:
         due = bench.leg.next_timeout(bench.now, bench.wallclock)
         assert due is not None
         bench.now = due
@@ -419,7 +420,7 @@ def test_the_agreements_end_stops_it_to_the_second():
         assert beat is not None
         bench.indicator.acknowledge("page-1", beat.seq, beat.nonce, beat.state.value)
         bench.step()
-    assert bench.leg.ended_by == (Reason.OUTSIDE_VALIDITY,)
+    assert bench.leg.way.ended_by == (Reason.OUTSIDE_VALIDITY,)
     assert bench.now == pytest.approx(BEGIN + 60)
 
 
@@ -443,7 +444,7 @@ def test_an_evaluation_that_fails_stops_it():
     bench.changes["group_size"] = "eight"
     said = bench.step()
     assert said[0] == "STOP 1 stopped"
-    assert bench.leg.ended_by == (Reason.EVALUATION_ERROR,)
+    assert bench.leg.way.ended_by == (Reason.EVALUATION_ERROR,)
 
 
 # --- the table ----------------------------------------------------------------------------------------------------
@@ -452,12 +453,12 @@ def test_an_evaluation_that_fails_stops_it():
 def test_a_step_that_isnt_in_the_table_is_a_bug():
     bench = LegBench().opened()
     with pytest.raises(LegError):
-        bench.leg._go(Stage.LIT)
+        bench.leg.way._go(Stage.LIT)
     assert bench.leg.stage is Stage.OPEN
 
 
-def test_only_a_wish_leads_back_and_every_stage_can_close():
-    assert STEPS[Stage.CLOSED] == {Stage.IDLE}
+def test_nothing_leads_back_and_every_stage_can_close():
+    assert STEPS[Stage.CLOSED] == frozenset()
     assert all(Stage.CLOSED in STEPS[stage] for stage in Stage if stage is not Stage.CLOSED)
 
 

@@ -81,13 +81,13 @@ def test_a_yes_still_records_both_and_compares_nothing():
 def test_every_agreement_must_allow_it(agreements):
     bench = OneSidedBench(*agreements).refused()
     assert bench.leg.stage is Stage.CLOSED
-    assert bench.leg.ended_by == (Reason.CALLER_REFUSED,)
+    assert bench.leg.way.ended_by == (Reason.CALLER_REFUSED,)
 
 
 def test_a_prompt_that_didn_t_say_so_leaves_nothing():
     bench = OneSidedBench()
     bench.one_sided = frozenset({"ask-side-de-1"})
-    assert bench.refused().leg.ended_by == (Reason.CALLER_REFUSED,)
+    assert bench.refused().leg.way.ended_by == (Reason.CALLER_REFUSED,)
     assert bench.records == []
 
 
@@ -97,7 +97,7 @@ def test_a_no_before_the_prompt_s_end_leaves_nothing():
     bench.now += 2
     bench.pressed("9")
     assert bench.leg.stage is Stage.CLOSED
-    assert bench.leg.ended_by == (Reason.CALLER_REFUSED,)
+    assert bench.leg.way.ended_by == (Reason.CALLER_REFUSED,)
 
 
 def test_a_no_that_began_before_the_prompt_s_end_leaves_nothing():
@@ -106,13 +106,13 @@ def test_a_no_that_began_before_the_prompt_s_end_leaves_nothing():
     bench.now += 8
     bench.played("ask")
     bench.pressed("9", began_at=bench.now - 0.1)
-    assert bench.leg.ended_by == (Reason.CALLER_REFUSED,)
+    assert bench.leg.way.ended_by == (Reason.CALLER_REFUSED,)
 
 
 def test_silence_leaves_nothing():
     bench = OneSidedBench().listening()
     bench.wait(6)
-    assert bench.leg.ended_by == (Reason.CALLER_UNSET,)
+    assert bench.leg.way.ended_by == (Reason.CALLER_UNSET,)
     assert bench.leg.stage is Stage.CLOSED
 
 
@@ -125,7 +125,7 @@ def test_who_told_the_agent_no_is_not_kept_either():
     opened = OneSidedBench().opened_alone()
     opened.leg.caller_refused()
     assert opened.step()[0] == "STOP 1 stopped"
-    assert opened.leg.discarded
+    assert opened.leg.way.discarded
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_a_leak_destroys_the_leg():
     assert said[:2] == ["STOP 1 stopped", "discard"]
     assert "light off LEG_LEAK" in said
     assert bench.leave()[-1] == "leave discarded LEG_LEAK"
-    assert bench.leg.ended_by == (Reason.LEG_LEAK,)
+    assert bench.leg.way.ended_by == (Reason.LEG_LEAK,)
 
 
 def test_a_leak_that_is_found_in_the_pause_destroys_what_was_before_it():
@@ -179,7 +179,7 @@ def test_a_leak_that_is_found_in_the_pause_destroys_what_was_before_it():
     assert bench.step()[0] == "STOP 1 paused"
     bench.leg.leaked(bench.records[0].recording)
     assert "discard" in bench.step()
-    assert bench.leg.ended_by[0] is Reason.LEG_LEAK
+    assert bench.leg.way.ended_by[0] is Reason.LEG_LEAK
 
 
 def test_a_hold_ends_the_segment_and_the_next_one_is_one_sided_again():
@@ -222,13 +222,13 @@ def test_a_no_that_comes_while_both_are_recorded_ends_it():
     bench.leg.said.refuse((Purpose.COACHING,), "dtmf", told_one_sided=True)
     said = bench.step()
     assert said[:2] == ["STOP 1 stopped", "discard"]
-    assert bench.leg.ended_by == (Reason.CALLER_REFUSED,)
+    assert bench.leg.way.ended_by == (Reason.CALLER_REFUSED,)
 
 
 def test_a_later_leg_of_the_call_isn_t_asked_again():
     first = OneSidedBench().opened_alone()
     later = OneSidedBench().armed()
-    later.leg.said = first.leg.said
+    later.leg.said = later.leg.way.said = first.leg.said
     said = later.step()
     assert "play notice-side-de-1 instead to caller" in said
     assert not any(word.startswith("play ask") for word in said)

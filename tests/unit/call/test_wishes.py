@@ -134,12 +134,12 @@ def test_a_callers_no_to_one_purpose_is_none_to_another():
 
 def test_a_recording_that_runs_ends_cleanly_and_is_kept():
     bench = WishBench().opened()
-    first = bench.leg.recording
+    first = bench.leg.way.recording
     said = bench.wish()
     assert said[:2] == ["STOP 1 normal", "note stop 1"]
     assert "light off" in said and said[-1] == "light asking"
     bench.say_yes("-2")
-    second = bench.leg.recording
+    second = bench.leg.way.recording
     assert bench.at(Stage.OPEN) and first != second
     bench.leave()
     assert bench.leavings == [(ENTRY.entry, "recorded", True), (FOR_CALLER.entry, "recorded", True)]
@@ -205,7 +205,7 @@ def test_told_no_aloud_after_a_stop_takes_what_was_kept():
 def test_a_stop_is_final_for_every_lane():
     bench = WishBench().opened()
     bench.wait(5)
-    assert bench.leg.ended_by == (Reason.INDICATOR_STALE,)
+    assert bench.leg.way.ended_by == (Reason.INDICATOR_STALE,)
     assert {bench.leg.refuses(lane) for lane in ASKED_LANES} == {"stop_is_final"}
 
 

@@ -123,7 +123,7 @@ async def test_its_end_ends_a_recording_that_runs(campaign):
     assert campaign.stage(live) is Stage.OPEN
     campaign.clock.advance(1)
     campaign.engine.tick()
-    assert leg_of(live).ended_by == (Reason.CAMPAIGN_CLOSED,)
+    assert leg_of(live).way.ended_by == (Reason.CAMPAIGN_CLOSED,)
     campaign.clock.advance(1)
     after = await campaign.answered("after")
     assert after.entered is not None and after.entered.result.rule is None, "no rule, so nothing is drawn"

@@ -67,7 +67,7 @@ async def test_what_closes_a_gate_while_the_decision_is_written_keeps_the_tap_sh
     bench.engine.hang_up(live.call.new.call_id)
     await bench.engine.finished()
     assert not records(bench)
-    recording = live.call.leg.recording
+    recording = live.call.leg.way.recording
     assert recording is not None
     assert (await bench.folder.recordings.get(recording)).state is State.FAILED, "never opened, so nothing stays open"
 
@@ -114,7 +114,7 @@ async def test_a_step_that_fails_halfway_still_closes_the_tap(bench, monkeypatch
     def broken(*args, **more):
         raise RuntimeError("bug")
 
-    monkeypatch.setattr(type(live.call.leg), "_pause", broken)
+    monkeypatch.setattr(type(live.call.leg.way), "_pause", broken)
     live.call.leg.paused_by_call = True
     bench.engine.reconsider(live)
     assert "stop" in bench.worker.kinds()

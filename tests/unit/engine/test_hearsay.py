@@ -153,7 +153,7 @@ async def test_a_no_in_the_recording_stops_and_discards_it(bench, by):
         bench.engine.hearsay.caller_refused(SipCallId("call-1"))
     assert any(isinstance(order, Stop) for order in bench.worker.orders)
     await bench.engine.finished()
-    assert bench.stage(live) is Stage.CLOSED and live.call.leg.discarded
+    assert bench.stage(live) is Stage.CLOSED and live.call.leg.way.discarded
     assert [outcome for _, outcome, _ in await outcomes(bench, live)] == ["yes", "withdrawn"]
 
 

@@ -31,13 +31,13 @@ async def test_a_pause_that_lasts_too_long_stops_the_leg(bench):
     press(bench, live, PAUSE_CODE)
     bench.clock.advance(600)
     bench.engine.tick()
-    assert bench.stage(live) is Stage.CLOSED and live.call.leg.ended_by == (Reason.PAUSED,)
+    assert bench.stage(live) is Stage.CLOSED and live.call.leg.way.ended_by == (Reason.PAUSED,)
 
 
 async def test_the_caller_pauses_nothing_and_their_code_withdraws(bench):
     live = await bench.opened()
     press(bench, live, "*9", "caller")
-    assert bench.stage(live) is Stage.CLOSED and live.call.leg.discarded
+    assert bench.stage(live) is Stage.CLOSED and live.call.leg.way.discarded
 
 
 async def test_while_a_tap_is_open_only_codes_are_told(bench):

@@ -205,12 +205,12 @@ async def test_a_code_is_read_to_the_caller_twice_digit_by_digit_and_to_the_agen
 
 async def test_reading_stops_on_the_agent_s_word_and_with_the_recording(bench, commands):
     live = await bench.opened()
-    live.record_code, live.coded = "01234567890123456789", live.call.leg.recording
+    live.record_code, live.coded = "01234567890123456789", live.call.leg.way.recording
     await commands.command(p.ReadCode(bench.agent, live.call.ref, on=False))
     assert stopped(bench) == [READING, f"{READING}-agent"]
     await commands.command(p.ReadCode(bench.agent, live.call.ref))
     await commands.command(p.CallerRefused(bench.agent, live.call.ref))
-    bench.worker.told(0, Discarded(live.call.ref, live.call.leg.recording))
+    bench.worker.told(0, Discarded(live.call.ref, live.call.leg.way.recording))
     await bench.engine.finished()
     assert stopped(bench) == [READING, f"{READING}-agent"] * 2
     assert await refused(commands, p.ReadCode(bench.agent, live.call.ref)) == ("no_record_code", 409)
@@ -252,7 +252,7 @@ async def test_a_code_goes_from_the_page_with_the_recording_that_it_finds(bench,
     live.record_code = live.coded = "01234567890123456789"
     bench.acknowledge(live)
     await bench.engine.finished()
-    live.coded = live.call.leg.recording
+    live.coded = live.call.leg.way.recording
     subscription = bench.bus.subscribe()
     await commands.command(p.CallerRefused(bench.agent, live.call.ref))
     bench.worker.told(0, Discarded(live.call.ref, live.coded))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.call.caller_word import CallerWord
 from gateway.call.core import Call
 from gateway.call.effects import PlaneOrder
 from gateway.call.model import DialogTag, NewCall, Private, SdpMessage, SipCallId, flow_of
@@ -29,7 +30,7 @@ def sdp(host: str, port: int, direction: str = "sendrecv", session: int = 1) -> 
     ).encode()
 
 
-def no_leg(agent: str):
+def no_leg(agent: str, said: CallerWord):
     raise AssertionError("an adopted call has no leg")
 
 

@@ -117,9 +117,9 @@ class Bench:
 
     def undecided(self, recording: RecordingId = REC, call: CallRef = CALL, worker: int = 0) -> LiveCall:
         leg = Leg(call, self.agent, Lights().indicator(self.agent, call), lambda: recording, CallerWord(call))
-        leg.recording, leg.seg, leg.opened = recording, 1, 1
+        leg.way.recording, leg.way.seg, leg.way.opened = recording, 1, 1
         new = NewCall(SipCallId(call), "t", Side.CALLER, None, None, None)
-        made = Call(call, new, Negotiation(call), worker, self.clock.wallclock(), lambda agent: leg)
+        made = Call(call, new, Negotiation(call), worker, self.clock.wallclock(), lambda agent, said: leg)
         made.leg = leg
         return LiveCall(made, agent=self.agent)
 
