@@ -253,10 +253,11 @@ class Leg:
     def wished(self, wish: Wish) -> list[Effect]:
         """It is in the books, with the agent's own yes for its purpose."""
         self._wishing = None
-        if wish not in self.wishes:
+        known = wish in self.wishes  # asked for again: it has its entry, and with it its `out` when the leg leaves
+        if not known:
             self.wishes.append(wish)
         if self.left:
-            return list(leavings(self.call, (wish.entry,), ()))
+            return [] if known else list(leavings(self.call, (wish.entry,), ()))
         self.answer_in_call(wish.purpose, ConsentState.YES)
         self._turning = wish
         return []

@@ -227,6 +227,18 @@ def test_the_call_may_end_while_the_wish_is_written():
     assert bench.take(bench.leg.wished(FOR_CALLER)) == ["leave not_recorded"]
 
 
+def test_a_wish_asked_for_again_as_the_call_ends_has_one_out():
+    bench = WishBench().undrawn()
+    bench.wish()
+    bench.now += 8
+    bench.played("ask-2")
+    bench.wait(6)
+    bench.leg.wishing(FOR_CALLER.lane)
+    bench.leave()
+    assert bench.take(bench.leg.wished(FOR_CALLER)) == []
+    assert bench.leavings == [(FOR_CALLER.entry, "not_recorded", False)]
+
+
 def test_a_decision_on_its_way_is_settled_before_the_next_way_begins():
     bench = WishBench().lit()
     bench.acknowledge()
