@@ -26,6 +26,7 @@ ORDERS = (
     p.StopPlay("play-1", FLOW),
     p.Listen(FLOW, True, 101, True),
     p.Listen(FLOW, False, None),
+    p.Withhold(FLOW, "blocked", "silenced", (101, 110)),
     p.Record(CALL, REC, 2, (p.RecordSide("caller", FLOW, ("age1a", "age1b"), {8: "PCMA", 0: "PCMU"}),), 1000.125),
     p.Record(CALL, REC, 1, (p.RecordSide("agent", FLOW, ("age1a",), {8: "PCMA"}),), 1.0, p.Quorum(("age1c",), "age1d")),
     p.Stop(CALL, REC, 2, p.End.STOPPED),
