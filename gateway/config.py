@@ -133,6 +133,8 @@ class SideConfig(_Section):
     media_address: str = "127.0.0.1"
     advertised: str = ""
     allow_nat: bool = False
+    probe_s: float = Field(default=10.0, ge=0.0, le=600.0)
+    """How often each next hop is asked by OPTIONS whether it is there; 0: never."""
     tls_cert: str = ""
     tls_key: str = ""
     tls_ca: str = ""

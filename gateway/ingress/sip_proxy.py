@@ -20,6 +20,7 @@ from gateway.engine.ladder import method_word
 from gateway.engine.protected import EMERGENCY
 from gateway.ingress.identity import Identity
 from gateway.ingress.next_hop import NextHops
+from gateway.ingress.probing import Probing
 from gateway.sip.body import find_sdp, replace_sdp
 from gateway.sip.build import strip_private_headers
 from gateway.sip.errors import SipSyntaxError
@@ -34,6 +35,7 @@ from gateway.sip.proxy_events import (
     Discarded,
     Finished,
     Output,
+    Probed,
     RequestArrived,
     ResponseArrived,
     ToGateway,
@@ -68,6 +70,8 @@ class _Passing:
     arrived: RequestArrived
     hops: list[Hop] = field(default_factory=list)
     """Still to be tried."""
+    hop: Hop | None = None
+    """Where it went."""
     dialog: DialogTag | None = None
     new: NewCall | None = None
     """What an initial INVITE says."""
@@ -89,6 +93,7 @@ class SipProxy:
         self._engine = engine
         self._identity = identity
         self._hops = hops
+        self.probing = Probing(hops, self._probe)
         self._clock = clock
         self._passing: dict[ContextId, _Passing] = {}
         self._delayed: set[SipCallId] = set()
@@ -134,8 +139,10 @@ class SipProxy:
                     self._spawn(self._ack(output))
                 case ResponseArrived():
                     self._spawn(self._response(output))
-                case ToGateway(context):
-                    self._options(context)
+                case ToGateway(context, _, source):
+                    self._options(context, source)
+                case Probed(hop, answered):
+                    (self.probing.answered if answered else self.probing.failed)(hop)
                 case Cancelled():
                     self.counters["cancelled"] += 1
                 case Finished(context):
@@ -178,7 +185,7 @@ class SipProxy:
         if initial and self.draining and not _is_emergency(request):
             self._act(self._core.answer(arrived.context, 503, now, extra=[("Retry-After", "30")]))
             return
-        hops = list(self._hops[arrived.to_side].candidates(arrived.target, request.uri))
+        hops = await self._where(arrived)
         if not hops:
             self.counters["no_next_hop"] += 1
             self._act(self._core.answer(arrived.context, 404 if arrived.target is None else 403, now))
@@ -192,7 +199,25 @@ class SipProxy:
         except Exception:
             self._fault("a request is passed on without the engine")
             strip_private_headers(request)
-        self._act(self._core.forward(arrived, passing.hops.pop(0), self._clock.now()))
+        self._forward(passing)
+
+    async def _where(self, arrived: RequestArrived) -> list[Hop]:
+        """The hops to try, in order."""
+        hops, request = self._hops[arrived.to_side], arrived.request
+        found: list[Hop] = []
+        if arrived.registered is not None:
+            found = await hops.candidates(arrived.registered, request.uri)
+        found += await hops.candidates(arrived.target, request.uri)
+        ordered = self.probing.in_order(dict.fromkeys(found))
+        return hops.fitting(ordered, len(request.to_bytes()), self._clock.now())
+
+    def _forward(self, passing: _Passing) -> None:
+        """To the first of the hops that are left."""
+        passing.hop = passing.hops.pop(0)
+        self._act(self._core.forward(passing.arrived, passing.hop, self._clock.now()))
+
+    def _probe(self, hop: Hop) -> None:
+        self._act(self._core.probe(hop, self._clock.now()))
 
     def _enter(self, arrived: RequestArrived, initial: bool, hops: list[Hop]) -> _Passing:
         request = arrived.request
@@ -255,11 +280,11 @@ class SipProxy:
         except Exception:
             self._fault("an ACK is passed on without the engine")
             dialog = None
-        hop = next(self._hops[arrived.to_side].candidates(arrived.target, request.uri), None)
-        if hop is None:
+        hops = self.probing.in_order(await self._hops[arrived.to_side].candidates(arrived.target, request.uri))
+        if not hops:
             self.counters["no_next_hop"] += 1
             return
-        self._act(self._core.forward_ack(arrived, hop))
+        self._act(self._core.forward_ack(arrived, hops[0]))
         if dialog is not None and self._engine.is_current(call_id, dialog):
             self._engine.confirmed(call_id)
 
@@ -273,8 +298,8 @@ class SipProxy:
                 replace_sdp(arrived.request, part, body)
         return dialog
 
-    def _options(self, context: ContextId) -> None:
-        ready = not self.draining and any(hops.configured or hops.config.peers for hops in self._hops.values())
+    def _options(self, context: ContextId, source: Hop) -> None:
+        ready = not self.draining and self.probing.ready(source.side.other)
         self._act(self._core.answer(context, 200 if ready else 503, self._clock.now()))
 
     # --- responses ---------------------------------------------------------------------------------------------------
@@ -284,9 +309,10 @@ class SipProxy:
         if passing is None:
             self._act(self._core.forward_response(arrived, self._clock.now()))
             return
-        if arrived.local and response.status in (408, 503) and passing.hops and passing.initial:
+        self._note_hop(passing, arrived)
+        if self._goes_elsewhere(passing, arrived):
             self.counters["next_hop_failed"] += 1
-            self._act(self._core.forward(passing.arrived, passing.hops.pop(0), self._clock.now()))
+            self._forward(passing)
             return
         refused = self._identity.refuses(response, passing.arrived.to_side)
         strip_private_headers(response)
@@ -300,6 +326,23 @@ class SipProxy:
         except Exception:
             self._fault("a response is passed on without the engine")
         self._act(self._core.forward_response(arrived, self._clock.now()))
+
+    def _note_hop(self, passing: _Passing, arrived: ResponseArrived) -> None:
+        """A hop that answers at all is there."""
+        if passing.hop is None:
+            return
+        if not arrived.local:
+            self.probing.answered(passing.hop)
+        elif arrived.response.status in (408, 503):
+            self.probing.failed(passing.hop)
+            self._hops[passing.hop.side].failed(passing.hop, self._clock.now())
+
+    def _goes_elsewhere(self, passing: _Passing, arrived: ResponseArrived) -> bool:
+        """RFC 3263 §4.3: who can't be reached, or says 503, is one of several."""
+        status = arrived.response.status
+        if not passing.hops or (passing.arrived.in_dialog and not arrived.local):
+            return False
+        return status == 503 or (status == 408 and arrived.local and passing.initial)
 
     async def _show_response(self, response: Response, passing: _Passing) -> None:
         part = find_sdp(response) if passing.method in CARRIES_OFFERS and response.status < 300 else None

@@ -1,8 +1,8 @@
 """SIP sockets of both sides: UDP, TCP and TLS listeners, connection reuse, and the filter that only peers pass.
 
 Requests count only from a side's configured peers; the rest is dropped and counted, never answered. Responses may come
-from a next hop that is no peer, since the transaction's branch vouches for them. Names are resolved by the system, SRV
-records aren't looked up.
+from a next hop that is no peer, since the transaction's branch vouches for them. Hops are addresses; names
+were looked up before (`locator.py`).
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from gateway.ingress.sip_tls import SideTls
 from gateway.sip.errors import SipSyntaxError
 from gateway.sip.headers import SipUri, comparable_host, parse_uri, top_via
 from gateway.sip.hop import Hop, Side, Transport
+from gateway.sip.locating import is_literal
 from gateway.sip.message import Keepalive, Request, Response, parse_datagram
 from gateway.sip.proxy_events import Transmit
 from gateway.sip.routing import SideAddresses
@@ -139,8 +140,8 @@ class SipTransport:
     def send(self, event: Transmit) -> None:
         """Send or queue; a failure is told later by `Receiver.send_failed`, never from within this call."""
         hop = event.hop
-        if not _is_literal(hop.host):
-            self._spawn(self._resolve_and_send(event))
+        if not is_literal(hop.host):
+            self._fail(event)  # a socket would look it up, and everybody would wait
         elif hop.transport is Transport.UDP:
             self._send_datagram(event, hop)
         else:
@@ -327,24 +328,6 @@ class SipTransport:
     def _is_peer_or_ours(self, source: Hop) -> bool:
         return source.connection in self._connections or self._is_peer(source)
 
-    async def _resolve_and_send(self, event: Transmit) -> None:
-        hop = event.hop
-        kind = socket.SOCK_DGRAM if hop.transport is Transport.UDP else socket.SOCK_STREAM
-        try:
-            found = await asyncio.get_running_loop().getaddrinfo(hop.host, hop.port, type=kind)
-        except (OSError, UnicodeError):
-            self.counters["resolve_failed"] += 1
-            self._fail(event)
-            return
-        bound = self.bound(hop.side, hop.transport)
-        families = {socket.AF_INET6 if ":" in host else socket.AF_INET for host, _ in bound} or {socket.AF_INET}
-        hosts = [str(address[0]) for family, _, _, _, address in found if family in families]
-        if not hosts:
-            self._fail(event)
-            return
-        place = Hop(hop.side, hop.transport, hosts[0], hop.port, hop.connection, hop.host)
-        self.send(Transmit(event.data, place, event.branch))
-
     def _fail(self, event: Transmit) -> None:
         """Later, for the proxy that is just acting must not be called again from within."""
         if self._receiver is not None:
@@ -383,11 +366,3 @@ def _advertised(side: Side, text: str) -> SipUri | None:
         return parse_uri(f"sip:{text}") if text else None
     except SipSyntaxError:
         raise ConfigError(f"sip.{side.value}_side.advertised: `{text}` is not HOST or HOST:PORT") from None
-
-
-def _is_literal(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

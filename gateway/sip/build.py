@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from gateway.sip.headers import address, parse_cseq
+from gateway.sip.headers import address, bracketed, parse_cseq
+from gateway.sip.hop import Hop
 from gateway.sip.message import Field, Message, Request, Response, make_field
 
 REASONS = {
@@ -49,6 +50,22 @@ def build_ack(sent: Request, final: Response) -> Request:
     ack = _same_hop(sent, "ACK")
     ack.fields += [field for field in final.fields if field.name == "to"][:1]
     return _closed(ack)
+
+
+def build_probe(hop: Hop, name: tuple[str, int], new_id: Callable[[], str]) -> Request:
+    """An OPTIONS of our own, without Via (RFC 3261 §11): to the neighbour itself, about nobody."""
+    there, (host, port) = f"sip:{bracketed(hop.host)}:{hop.port}", name
+    us = f"sip:{bracketed(host)}:{port}"
+    fields = [
+        ("Max-Forwards", "70"),
+        ("From", f"<{us}>;tag={new_id()}"),
+        ("To", f"<{there}>"),
+        ("Call-ID", new_id()),
+        ("CSeq", "1 OPTIONS"),
+        ("Contact", f"<{us}>"),
+        ("Accept", "application/sdp"),
+    ]
+    return _closed(Request(f"OPTIONS {there} SIP/2.0".encode(), [make_field(name, value) for name, value in fields]))
 
 
 def strip_private_headers(message: Message) -> None:

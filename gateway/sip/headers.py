@@ -105,10 +105,14 @@ class SipUri:
         return has_param(self.params, "lr")
 
     @property
+    def said_transport(self) -> str:
+        """Upper case; empty when not said, TLS for sips."""
+        return "TLS" if self.scheme == "sips" else (param(self.params, "transport") or "").upper()
+
+    @property
     def transport(self) -> str:
         """Upper case; UDP when not said, TLS for sips."""
-        said = (param(self.params, "transport") or "").upper()
-        return "TLS" if self.scheme == "sips" else said or "UDP"
+        return self.said_transport or "UDP"
 
     @property
     def hostport(self) -> tuple[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -43,4 +43,6 @@ class Hop:
     connection: int = 0
     """Number of the stream connection, or of the UDP listener, to use while it lives; 0: any."""
     name: str = ""
-    """The name that `host` was resolved from: what the neighbour's certificate must be for."""
+    """The name that `host` was resolved from: what the neighbour's certificate must be for (RFC 5922 §7.1)."""
+    free: bool = field(default=False, compare=False)
+    """Nobody asked for this very transport, so a message too large for UDP may go by TCP (RFC 3261 §18.1.1)."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from gateway.sip import transaction as tx
-from gateway.sip.build import build_cancel, build_response, has_to_tag
+from gateway.sip.build import build_cancel, build_probe, build_response, has_to_tag
 from gateway.sip.errors import SipRefused, SipSyntaxError
 from gateway.sip.headers import Via, address, pop_first, replace_first, top_via
 from gateway.sip.hop import Hop, Side, Transport
@@ -25,6 +25,7 @@ from gateway.sip.proxy_events import (
     Discarded,
     Finished,
     Output,
+    Probed,
     RequestArrived,
     ResponseArrived,
     ToGateway,
@@ -84,6 +85,7 @@ class ProxyCore:
         self._contexts: dict[ContextId, _Context] = {}
         self._servers: dict[tx.ServerKey, _Context] = {}
         self._clients: dict[tx.ClientKey, _Context] = {}
+        self._probes: dict[tx.ClientKey, Hop] = {}
         self._heap: list[tuple[float, int, _Context]] = []
         self._count = 0
         self._refusal_tag = new_id()
@@ -116,6 +118,7 @@ class ProxyCore:
         self._count_hop(request)
         routing, came_by = self._routing, context.source
         routing.record_route(request, came_by.side, came_by.transport, hop.side, hop.transport)
+        routing.push_path(request, came_by, hop.side, hop.transport)
         branch = f"z9hG4bK{self._new_id()}.{context.hash}"
         routing.push_via(request, hop.side, hop.transport, branch)
         _state_length(request, hop)
@@ -165,6 +168,18 @@ class ProxyCore:
             self._conclude(context)
         response = build_response(context.request, status, reason, self._new_id(), extra)
         return outputs + self._translate(self._layer.respond(context.server, response, now), now)
+
+    def probe(self, hop: Hop, now: float) -> list[Output]:
+        """Ask a neighbour whether it is there; `Probed` tells, unless it is asked again before."""
+        for key in [key for key, other in self._probes.items() if other == hop]:
+            self._layer.drop_client(key)
+            del self._probes[key]
+        request = build_probe(hop, self._routing.name(hop.side, hop.transport), self._new_id)
+        branch = f"z9hG4bK{self._new_id()}"
+        self._routing.push_via(request, hop.side, hop.transport, branch)
+        key, outputs = self._layer.send_request(request, branch, hop, now)
+        self._probes[key] = hop
+        return self._translate(outputs, now)
 
     def transmit_failed(self, event: Transmit, now: float) -> list[Output]:
         """The transport couldn't deliver `event`: a request's branch fails with a local 503."""
@@ -253,7 +268,9 @@ class ProxyCore:
             return [ToGateway(context.id, request, source)]
         in_dialog = has_to_tag(request)
         routed = self._routing.work_off(request, source.side, in_dialog)
-        return [RequestArrived(context.id, request, source, routed.to_side, routed.target, in_dialog)]
+        return [
+            RequestArrived(context.id, request, source, routed.to_side, routed.target, in_dialog, routed.registered)
+        ]
 
     def _acknowledge(self, request: Request, source: Hop) -> list[Output]:
         if address(request, "to").tag == self._refusal_tag:
@@ -347,6 +364,10 @@ class ProxyCore:
                     outputs += self._open(event, source or event.source, mark, now)
                 case tx.Ack(request, hop):
                     outputs += self._acknowledge(request, source or hop)
+                case tx.Answer(key, response) if key in self._probes:
+                    outputs += [Probed(self._probes.pop(key), answered=True)] if response.status >= 200 else []
+                case tx.NoAnswer(key) if key in self._probes:
+                    outputs.append(Probed(self._probes.pop(key), answered=False))
                 case tx.Answer(key, response):
                     context = self._clients.get(key)
                     outputs += [] if context is None else self._answered(context, response, now)

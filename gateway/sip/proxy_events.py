@@ -21,7 +21,8 @@ class Target:
     """IP literal without brackets or host name."""
     port: int | None
     """None: the URI named none, so RFC 3263 decides."""
-    transport: Transport
+    transport: Transport | None
+    """None: the URI named none either."""
 
 
 class Why(StrEnum):
@@ -55,6 +56,8 @@ class RequestArrived:
     """From the Route set, or in a dialog from the request-URI; None: the configured next hop of `to_side`."""
     in_dialog: bool
     """Whether To has a tag."""
+    registered: Target | None = None
+    """Where the callee registered from through us: to be tried before `target`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,14 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class Probed:
+    """Whether a neighbour answered the OPTIONS that `ProxyCore.probe` sent it."""
+
+    hop: Hop
+    answered: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Discarded:
     """A message was dropped or refused."""
 
@@ -112,4 +123,6 @@ class Discarded:
     """Of the answer, 0 without one."""
 
 
-Output = Transmit | RequestArrived | ToGateway | AckArrived | ResponseArrived | Cancelled | Finished | Discarded
+Output = (
+    Transmit | RequestArrived | ToGateway | AckArrived | ResponseArrived | Cancelled | Finished | Discarded | Probed
+)

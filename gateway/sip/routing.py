@@ -8,6 +8,8 @@ by which our own entry is known again, also after a restart. Loops are told from
 from __future__ import annotations
 
 import hashlib
+import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -21,6 +23,7 @@ from gateway.sip.headers import (
     comparable_host,
     first_value,
     list_values,
+    option_tags,
     param,
     parse_cseq,
     parse_name_addr,
@@ -28,13 +31,14 @@ from gateway.sip.headers import (
     pop_first,
     pop_last,
 )
-from gateway.sip.hop import Side, Transport
+from gateway.sip.hop import Hop, Side, Transport
 from gateway.sip.message import Request
 from gateway.sip.proxy_events import Target
 
 SIDE_PARAM = "fairtap"
 _UNROUTED = frozenset({"REGISTER", "ACK", "CANCEL", "MESSAGE", "OPTIONS", "PUBLISH", "BYE", "PRACK", "INFO"})
-"""Methods that open no dialog; a Path for REGISTER is something else."""
+"""Methods that open no dialog; REGISTER has its Path."""
+_FLOW = re.compile(r"(udp|tcp|tls)-((?:[0-9a-f]{8}|[0-9a-f]{32})[0-9a-f]{4})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class Routed:
 
     to_side: Side
     target: Target | None
+    registered: Target | None = None
+    """Where the callee's REGISTER came from, as the Path says that we gave it."""
 
 
 class Routing:
@@ -80,7 +86,7 @@ class Routing:
     def work_off(self, request: Request, arrived_at: Side, in_dialog: bool) -> Routed:
         """Take our own Routes off `request`, undo and do strict routing, and find the next hop."""
         self._undo_strict(request)
-        self._take_own_routes(request)
+        registered = self._take_own_routes(request)
         # always across, whatever a preloaded Route says: nobody may have us call the carrier in the PBX's name
         to_side = arrived_at.other
         following = _route_uri(first_value(request, "route"))
@@ -89,8 +95,8 @@ class Routing:
                 append_last(request, "route", f"<{request.uri}>")
                 request.set_uri(parse_name_addr(pop_first(request, "route")).uri)
             return Routed(to_side, target_of(following))
-        uri = _sip_uri(request.uri) if in_dialog else None
-        return Routed(to_side, None if uri is None or self.is_ours(uri) else target_of(uri))
+        uri = _sip_uri(request.uri) if in_dialog or registered is not None else None
+        return Routed(to_side, None if uri is None or self.is_ours(uri) else target_of(uri), registered)
 
     def record_route(self, request: Request, from_side: Side, came_by: Transport, to_side: Side, by: Transport) -> None:
         """Put both our names into the route set of a dialog that may begin."""
@@ -100,23 +106,33 @@ class Routing:
         request.insert("record-route", self._route_of(from_side, came_by, secure))
         request.insert("record-route", self._route_of(to_side, by, secure))
 
+    def push_path(self, request: Request, source: Hop, to_side: Side, by: Transport) -> None:
+        """Have the registrar send calls for this contact back through us (RFC 3327 §5.2), to where it is reached.
+
+        Only for who says that it knows of Path: a registrar refuses one that its client didn't offer.
+        """
+        if request.method == "REGISTER" and _knows_path(request):
+            secure = request.uri.lower().startswith("sips:")
+            request.insert("path", self._route_of(to_side, by, secure, _flow(source)))
+
     def push_via(self, request: Request, side: Side, transport: Transport, branch: str) -> None:
         """Put our Via on top."""
-        host, port = self._name(side, transport)
+        host, port = self.name(side, transport)
         via = Via(transport.value, host, port, (("rport", None), ("branch", branch)))
         request.insert("via", str(via))
 
-    def _name(self, side: Side, transport: Transport) -> tuple[str, int]:
+    def name(self, side: Side, transport: Transport) -> tuple[str, int]:
+        """What one side calls itself."""
         names = self._sides[side].advertised
         return names[transport] if transport in names else next(iter(names.values()))
 
-    def _route_of(self, side: Side, transport: Transport, secure: bool) -> str:
+    def _route_of(self, side: Side, transport: Transport, secure: bool, user: str = "") -> str:
         """A sips: URI in the request asks for one in its Record-Route (RFC 3261 §16.6), and that says TLS by itself."""
-        host, port = self._name(side, transport)
+        host, port = self.name(side, transport)
         if secure and transport is Transport.TLS:
-            return f"<sips:{bracketed(host)}:{port};lr;{SIDE_PARAM}={side.value}>"
+            return f"<sips:{user}{bracketed(host)}:{port};lr;{SIDE_PARAM}={side.value}>"
         suffix = "" if transport is Transport.UDP else f";transport={transport.value.lower()}"
-        return f"<sip:{bracketed(host)}:{port}{suffix};lr;{SIDE_PARAM}={side.value}>"
+        return f"<sip:{user}{bracketed(host)}:{port}{suffix};lr;{SIDE_PARAM}={side.value}>"
 
     def _undo_strict(self, request: Request) -> None:
         """RFC 3261 §16.4: a strict router put our Record-Route into the request-URI."""
@@ -125,9 +141,12 @@ class Routing:
             return
         request.set_uri(parse_name_addr(pop_last(request, "route")).uri)
 
-    def _take_own_routes(self, request: Request) -> None:
+    def _take_own_routes(self, request: Request) -> Target | None:
+        registered = None
         while (uri := _route_uri(first_value(request, "route"))) is not None and self.is_ours(uri):
+            registered = _registered(uri) or registered
             pop_first(request, "route")
+        return registered
 
 
 def loop_hash(request: Request, arrived_at: Side) -> str:
@@ -151,10 +170,31 @@ def loop_hash(request: Request, arrived_at: Side) -> str:
 def target_of(uri: SipUri) -> Target:
     """The next hop that a URI names; `maddr` is ignored on purpose, it would let a peer aim us elsewhere."""
     try:
-        transport = Transport(uri.transport)
+        transport = Transport(uri.said_transport) if uri.said_transport else None
     except ValueError:
-        transport = Transport.UDP
+        transport = None
     return Target(comparable_host(uri.host), uri.port, transport)
+
+
+def _knows_path(request: Request) -> bool:
+    try:
+        return "path" in option_tags(request, "supported")
+    except SipSyntaxError:  # the registrar's to refuse
+        return False
+
+
+def _flow(source: Hop) -> str:
+    """Address, port and transport of a contact as the user part of a URI; no secret, and trusted no further."""
+    packed = ipaddress.ip_address(source.host).packed + source.port.to_bytes(2)
+    return f"{source.transport.value.lower()}-{packed.hex()}@"
+
+
+def _registered(uri: SipUri) -> Target | None:
+    match = _FLOW.fullmatch(uri.user or "")
+    if match is None:
+        return None
+    packed = bytes.fromhex(match[2])
+    return Target(str(ipaddress.ip_address(packed[:-2])), int.from_bytes(packed[-2:]), Transport(match[1].upper()))
 
 
 def _mark(uri: SipUri) -> Side | None:

@@ -11,7 +11,7 @@ from gateway.ingress.sip_proxy import SipProxy
 from gateway.sip.hop import Hop, Side, Transport
 from gateway.sip.message import Request, Response, parse_datagram
 from gateway.sip.proxy_core import ProxyCore
-from gateway.sip.proxy_events import Transmit
+from gateway.sip.proxy_events import Target, Transmit
 from gateway.sip.routing import SideAddresses
 from gateway.sip.timers import SipTimers
 from tests.peers.engine_bench import EngineBench, sdp
@@ -20,13 +20,24 @@ PBX, PHONES = ("127.15.2.11", 5060), ("127.15.2.12", 5060)
 TRUNK_SIDE, PHONE_SIDE = ("127.15.2.1", 5060), ("127.15.2.2", 5060)
 
 
-class ProxyBench:
-    """`pbx` is on the caller side, one next hop with all phones on the agent side."""
+class Nowhere:
+    """Names lead nowhere."""
 
-    def __init__(self, engine: EngineBench, root: Path) -> None:
+    async def places(self, target: Target, offered: frozenset[Transport]) -> tuple[()]:
+        return ()
+
+
+class ProxyBench:
+    """The PBX is on the caller side; `phones` are the agent side's next hops, by default one with all of them."""
+
+    def __init__(self, engine: EngineBench, root: Path, phones: tuple[str, ...] = ("127.15.2.12:5060",)) -> None:
         sides = {
             "caller_side": {"listen": ["udp:127.15.2.1:5060"], "peers": [PBX[0]], "next_hops": [f"{PBX[0]}:5060"]},
-            "agent_side": {"listen": ["udp:127.15.2.2:5060"], "peers": [PHONES[0]], "next_hops": [f"{PHONES[0]}:5060"]},
+            "agent_side": {
+                "listen": ["udp:127.15.2.2:5060", "tcp:127.15.2.2:5060"],
+                "peers": ["127.15.2.12/30"],
+                "next_hops": list(phones),
+            },
         }
         config = Config.model_validate({"site": {"data_dir": root}, "sip": sides})
         numbers = itertools.count(1)
@@ -36,7 +47,7 @@ class ProxyBench:
             SipTimers.TESTING,
             lambda: f"{next(numbers):016x}",
         )
-        hops = {side: NextHops.of(side, part) for side, part in (
+        hops = {side: NextHops.of(side, part, Nowhere()) for side, part in (
             (Side.CALLER, config.sip.caller_side), (Side.AGENT, config.sip.agent_side))}  # fmt: skip
         self.engine = engine.engine
         self.proxy = SipProxy(core, engine.engine, Identity(config.sip.identity), hops, engine.clock)
@@ -68,12 +79,14 @@ class ProxyBench:
     async def request(
         self, method: str, user: str = "200", *, call_id: str = "call-1", to_tag: str = "", cseq: int = 1,
         extra: tuple[str, ...] = (), body: bytes = b"", source: tuple[str, int] = PBX,
+        to_us: tuple[str, int] | None = None, uri: str = "",
     ) -> None:  # fmt: skip
-        """A request of the PBX's (or from `source`)."""
+        """A request of the PBX's (or from `source`), to the gateway itself where `to_us` names its side."""
         caller = source == PBX
+        uri = f"sip:{to_us[0]}:{to_us[1]}" if to_us is not None else uri or f"sip:{user}@{PHONE_SIDE[0]}"
         tags = (";tag=uac", f";tag={to_tag}" if to_tag else "")
         lines = [
-            f"{method} sip:{user}@{PHONE_SIDE[0]} SIP/2.0",
+            f"{method} {uri} SIP/2.0",
             f"Via: SIP/2.0/UDP {source[0]}:{source[1]};branch=z9hG4bKb{next(self._branches)}",
             "Max-Forwards: 70",
             f"From: <sip:+4940111222@example.com>{tags[0]}",
@@ -96,8 +109,10 @@ class ProxyBench:
         await self.request("INVITE", user, body=sdp(), **more)  # type: ignore[arg-type]  # passed through
         return self.requests("INVITE")[-1]
 
-    async def respond(self, to: Request, status: int, tag: str = "uas", body: bytes = b"") -> None:
-        """A phone's response."""
+    async def respond(
+        self, to: Request, status: int, tag: str = "uas", body: bytes = b"", source: tuple[str, int] = PHONES
+    ) -> None:
+        """A phone's response, or that of another `source`."""
         via = "\r\n".join(f"Via: {value}" for value in to.all("via"))
         kind = "Content-Type: application/sdp\r\n" if body else ""
         text = (
@@ -106,7 +121,8 @@ class ProxyBench:
         )
         message = parse_datagram(text.encode() + body)
         assert isinstance(message, Response)
-        self.proxy.received(message, Hop(Side.AGENT, Transport.UDP, *PHONES, 2))
+        side, number = (Side.CALLER, 1) if source == PBX else (Side.AGENT, 2)
+        self.proxy.received(message, Hop(side, Transport.UDP, *source, number))
         await self.settle()
 
     async def answer(self, to: Request, tag: str = "uas") -> None:

@@ -121,7 +121,7 @@ async def test_we_say_nothing_to_a_neighbour_that_is_not_who_it_should_be(transp
 
 async def test_the_certificate_must_be_for_the_name_that_was_resolved(transport, inbox, authority):
     server, port, accepted = await listening(authority.sign("carrier", "localhost"), "127.0.0.1")
-    transport.send(Transmit(b"hello", Hop(Side.AGENT, TLS, "localhost", port)))
+    transport.send(Transmit(b"hello", Hop(Side.AGENT, TLS, "127.0.0.1", port, name="localhost")))
     reader, writer = await asyncio.wait_for(accepted.get(), 5)
     assert await asyncio.wait_for(reader.readexactly(5), 5) == b"hello"
     writer.close()

@@ -260,15 +260,7 @@ async def test_failures_are_told_later_with_the_event(transport: SipTransport, i
             assert inbox.failed.empty(), "never from within `send`"
         failed = [await asyncio.wait_for(inbox.failed.get(), 10) for _ in events]
     assert sorted(map(repr, failed)) == sorted(map(repr, events))
-    assert transport.counters["connect_failed"] == transport.counters["resolve_failed"] == 1
-
-
-async def test_names_are_resolved(transport: SipTransport, inbox: Inbox) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
-        peer.setblocking(False)
-        peer.bind(("127.0.0.1", 0))
-        transport.send(Transmit(b"hello", Hop(Side.CALLER, UDP, "localhost", peer.getsockname()[1])))
-        assert await answer_on(peer) == b"hello"
+    assert transport.counters["connect_failed"] == 1
 
 
 async def test_nothing_is_lost_before_serving(transport: SipTransport) -> None:
@@ -357,7 +349,7 @@ class Glue:
         target = event.target
         if target is None:
             return self.next_hop
-        return Hop(event.to_side, target.transport, target.host, target.port or 5060)
+        return Hop(event.to_side, target.transport or UDP, target.host, target.port or 5060)
 
 
 async def test_a_call_from_udp_to_tcp_and_back(transport: SipTransport) -> None:
