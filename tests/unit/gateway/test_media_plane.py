@@ -59,6 +59,9 @@ REPORTS = (
 
 DEFAULTED = frozenset(
     [
+        "keys",
+        "audio",
+        "events",
         "rtcp_mux",
         "any_source",
         "nat_networks",
