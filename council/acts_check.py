@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
@@ -36,11 +36,12 @@ class ActsCheck:
     """Role → key, as the council holds them."""
     anchors: dict[str, log_entry.Anchor] = field(default_factory=dict)
     state: state.State | None = None
+    logged: set[str] = field(default_factory=set)
+    """Digests of the acts that the log has."""
     _leaves: dict[str, str] = field(default_factory=dict)
     """Role → digest of its last anchor entry."""
     _promised: dict[str, str] = field(default_factory=dict)
     """Role → key that an act brought, before its anchor entry."""
-    _logged: set[str] = field(default_factory=set)
     _known: dict[tuple[object, ...], dict[int, Ruled]] = field(default_factory=dict)
 
     def council_keys(self) -> list[VerifyKey]:
@@ -61,7 +62,7 @@ class ActsCheck:
             unknown = pinned is None and party_of(entry.role) == "council" and bool(self.pinned)
             if unknown or pinned not in (None, entry.key):
                 self.findings.at(Code.ANCHOR_DIFFERS, index, role=entry.role)
-            elif self._logged:
+            elif self.logged:
                 self.findings.at(Code.ANCHOR_CHAIN, index, role=entry.role)
         if before is not None:
             follows = (entry.seq, entry.prev) == (before.seq + 1, self._leaves[entry.role])
@@ -72,7 +73,7 @@ class ActsCheck:
 
     def act(self, index: int, entry: log_entry.Act, day_start: datetime | None) -> None:
         """The act that the entry names takes effect from here on."""
-        self._logged.add(entry.digest)
+        self.logged.add(entry.digest)
         if self.posts is None:
             return
         posted = self.posts.get(entry.digest)
@@ -97,15 +98,18 @@ class ActsCheck:
             self.findings.at(Code.POLICY, index)
 
     def finish(self) -> None:
-        """Anchors that never came, and acts that the log doesn't know."""
+        """Anchors that never came."""
         for role in NEEDED:
             if role not in self.anchors:
                 self.findings.add(Code.ANCHOR_MISSING, "entry 0", role=role)
-        if self.posts is None or self.state is None or not self._logged:
+
+    def unlogged(self, later: Collection[str]) -> None:
+        """Acts that the log doesn't know, though it had begun; `later`: those that a log after it has, as it must."""
+        if self.posts is None or self.state is None or not self.logged:
             return
-        first = min((self._seq(digest) for digest in self._logged if digest in self.posts), default=0)
+        first = min((self._seq(digest) for digest in self.logged if digest in self.posts), default=0)
         for digest in self.posts:
-            if digest not in self._logged and self._seq(digest) > first:
+            if digest not in self.logged and digest not in later and self._seq(digest) > first:
                 self.findings.add(Code.ACT_UNLOGGED, f"act {self._seq(digest)}", seq=self._seq(digest))
 
     def _seq(self, digest: str) -> int:

@@ -93,6 +93,11 @@ class EpochBook:
 
     # -- legs
 
+    @property
+    def begun(self) -> bool:
+        """A leg was entered in it, or counted without an agent."""
+        return self.first_leg is not None or self.x.total() > 0
+
     def call(self, index: int, entry: log_entry.Call, ruled: Ruled | None) -> None:
         """A leg is entered: inside the epoch, under its agent's next counter (V3, V4)."""
         if not self.open or self.over or self.closed is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from itertools import islice
 from pathlib import Path
@@ -26,7 +26,8 @@ from policy import act_file
 from policy.acts import parse_act
 from policy.chain import Posted
 from policy.epochs import RosterLeaf, roster_root
-from policy.errors import ActError, StatementError
+from policy.errors import ActError, LogEntryError, StatementError
+from policy.log_block import LogBlock
 from policy.opening import MAX_FILE, CallOpening, parse_openings
 from policy.terms import Phase
 
@@ -95,8 +96,9 @@ def inspect(sources: Sources, progress: Callable[[int], None] = lambda _: None) 
     openings = _openings(sources.openings, sources.identities, own)
     shown = read_shown(sources.manifests, own) if sources.manifests is not None else Shown()
     logs = []
-    for folder in folders:
-        key, origin = _identity(sources, folder)
+    identities = [_identity(sources, folder) for folder in folders]
+    origins = [origin for _, origin in identities]
+    for folder, (key, origin) in zip(folders, identities, strict=True):
         pinned = [VerifyKey.parse(line) for role, line in sources.pinned.items() if role.startswith("council")]
         asked = Asked(
             LogFolder(folder),
@@ -109,9 +111,11 @@ def inspect(sources: Sources, progress: Callable[[int], None] = lambda _: None) 
             openings if len(folders) == 1 else {},
             frozenset(opening.entry for opening in shown.outs),
             sources.now,
+            _follower(origin, origins),
         )
         found = verify(asked, progress)
         logs.append(found)
+    _unlogged(logs)
     _twice(logs, own)
     for one_history in sorted(sources.evidence.iterdir()) if sources.evidence is not None else ():
         own.add(Code.EVIDENCE, f"evidence/{one_history.name}")
@@ -124,7 +128,12 @@ def inspect(sources: Sources, progress: Callable[[int], None] = lambda _: None) 
     findings = [finding for one in logs for finding in one.findings.kept] + own.kept
     total = sum(one.findings.total for one in logs) + own.total
     several = {"manifests"} if len(logs) > 1 else set()
-    missing = sorted({name for one in logs for name in one.missing} | _not_given(sources) | several)
+    cut = {
+        "restore"
+        for one in logs
+        if one.followed_by and any(book.begun and book.reveal is None for book in one.epochs.values())
+    }
+    missing = sorted({name for one in logs for name in one.missing} | _not_given(sources) | several | cut)
     return Outcome(logs, findings, total, judged, calls, steering, waiting, missing)
 
 
@@ -225,13 +234,48 @@ def _kept(
     return found
 
 
+def _follower(origin: str, origins: Collection[str]) -> str | None:
+    """The log of the same weeks that was begun after this one, because an older state of the site was restored."""
+    own, found = _block(origin), []
+    for other in origins:
+        block = _block(other)
+        if own is not None and block is not None and replace(block, restores=own.restores) == own:
+            found += [block] if block.restores > own.restores else []
+    return str(min(found, key=lambda block: block.restores)) if found else None
+
+
+def _block(origin: str) -> LogBlock | None:
+    try:
+        return LogBlock.parse(origin)
+    except LogEntryError:
+        return None
+
+
+def _unlogged(logs: Sequence[Verified]) -> None:
+    """A log must have every act that came while it was the newest: those after it may be in a later one alone."""
+    known = [(_block(one.origin), one.acts) for one in logs]
+    for block, acts in known:
+        later: set[str] = set()
+        for other, theirs in known:
+            if block is not None and other is not None and theirs is not None and _order(other) > _order(block):
+                later |= theirs.logged
+        if acts is not None:
+            acts.unlogged(later)
+
+
+def _order(block: LogBlock) -> tuple[int, int, int]:
+    return block.year, block.first_week, block.restores
+
+
 def _twice(logs: Sequence[Verified], findings: Findings) -> None:
-    """An epoch is in one log only: after a restore nothing is drawn until the next one."""
+    """Legs of an epoch are in one log only: after a restore nothing is drawn until the next one."""
     seen: dict[str, str] = {}
-    for one in logs:
+    for one in sorted(logs, key=lambda one: _order(block) if (block := _block(one.origin)) is not None else (0, 0, 0)):
         for name, book in one.epochs.items():
-            if book.open and seen.setdefault(name, one.origin) != one.origin:
+            if book.open and seen.get(name, one.origin) != one.origin:
                 findings.add(Code.EPOCH_TWICE, f"{one.origin} epoch {name}", epoch=name)
+            elif book.open and (book.begun or book.closed is not None):
+                seen[name] = one.origin
 
 
 def _shown(sources: Sources, shown: Shown, logs: Sequence[Verified], findings: Findings) -> int:

@@ -88,6 +88,7 @@ class Report:
                         "size": one.checkpoint.size if one.checkpoint is not None else None,
                         "root": one.checkpoint.root.hex() if one.checkpoint is not None else None,
                         "entries": one.entries,
+                        "followed_by": one.followed_by,
                         "epochs": {name: _figures(book) for name, book in one.epochs.items()},
                     }
                     for one in found.logs
@@ -133,6 +134,8 @@ class Report:
 
     def _log(self, one: Verified) -> list[str]:
         lines = [f"{self._w('entries')}: {one.entries}. {self._w('entries.means')}"]
+        if one.followed_by is not None:
+            lines.append(self._w("followed", origin=one.followed_by))
         if one.checkpoint is not None:
             root = base64.b64encode(one.checkpoint.root).decode()
             lines.append(f"{self._w('root')}: {root}. {self._w('root.means')}")

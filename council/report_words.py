@@ -54,8 +54,11 @@ WORDS: Final = {
         "missing.reveal": "A closed epoch isn't revealed yet: its draw can't be computed.",
         "missing.cdr": "No records of the telephone system were given: calls that bypass the gateway can't be seen.",
         "missing.manifests": "No manifests were given: whether a recording lacks a draw can't be seen.",
+        "missing.restore": "An older state of the site was restored while an epoch was open: its draw can't be "
+        "computed any more. Ask when and why.",
         "missing.seen": "No checkpoints that you had kept were given: a rewritten log can't be seen.",
         "log": "Log",
+        "followed": "Ended by a restore; {origin} took its place. Compare with what you were told of it.",
         "entries": "Entries",
         "entries.means": "How many entries the log has; all were read. It doesn't say whether a call was left out.",
         "root": "Root",
@@ -118,9 +121,13 @@ WORDS: Final = {
         "missing.cdr": "Es lagen keine Verbindungsdaten vor: Gespräche am Gateway vorbei sind nicht zu sehen.",
         "missing.manifests": "Es lagen keine Begleitdateien vor: Ob eine Aufnahme ohne Auslosung besteht, ist nicht zu "
         "sehen.",
+        "missing.restore": "Während einer offenen Epoche wurde ein älterer Stand eingespielt: Ihre Auslosung lässt "
+        "sich nicht mehr berechnen. Fragen Sie, wann und warum.",
         "missing.seen": "Es lagen keine von Ihnen aufbewahrten Prüfpunkte vor: Ein umgeschriebenes Protokoll fiele "
         "nicht auf.",
         "log": "Protokoll",
+        "followed": "Durch eine Wiederherstellung beendet; {origin} trat an seine Stelle. Vergleichen Sie, was Ihnen "
+        "dazu gesagt wurde.",
         "entries": "Einträge",
         "entries.means": "So viele Einträge hat das Protokoll, alle wurden gelesen. Ob ein Gespräch ausgelassen wurde, "
         "sagt die Zahl nicht.",
@@ -183,9 +190,12 @@ WORDS: Final = {
         "missing.reveal": "En lukket epoke er ikke lagt fram ennå: trekningen kan ikke regnes ut.",
         "missing.cdr": "Ingen trafikkdata ble lagt fram: samtaler utenom gatewayen vises ikke.",
         "missing.manifests": "Ingen følgefiler ble lagt fram: om et opptak mangler trekning, vises ikke.",
+        "missing.restore": "En eldre tilstand ble gjenopprettet mens en epoke var åpen: trekningen i den kan ikke "
+        "regnes ut lenger. Spør når og hvorfor.",
         "missing.seen": "Ingen kontrollpunkter som du har tatt vare på, ble lagt fram: en omskrevet logg ville ikke "
         "bli oppdaget.",
         "log": "Logg",
+        "followed": "Avsluttet av en gjenoppretting; {origin} tok over. Sammenlign med det dere ble fortalt.",
         "entries": "Poster",
         "entries.means": "Så mange poster har loggen, og alle er lest. Om en samtale er utelatt, sier tallet ikke.",
         "root": "Rot",

@@ -130,6 +130,8 @@ class Round:
         return done
 
     def _due(self, one: Verified) -> bool:
+        if one.followed_by is not None:
+            return False  # nothing comes to it any more
         seen = self._seen(one.origin)
         if any(not book.open and book.ecommit is not None and book.ecommit_at >= seen for book in one.epochs.values()):
             return True
@@ -159,12 +161,18 @@ class Round:
     def share(self, outcome: Outcome) -> int:
         """Hand over the share of each epoch whose two commitments a checkpoint holds that was cosigned here."""
         done = 0
-        waiting = {str(one.get("epoch")) for one in self._epochs() if one.get("state") == _COMMITTED}
+        told = [one for one in self._epochs() if one.get("state") == _COMMITTED]
+        waiting = {(str(one.get("epoch")), str(one.get("origin"))) for one in told}
         for log in outcome.logs:
             for name, book in log.epochs.items():
                 share = self.home.share(log.origin, name)
                 seen = self._seen(log.origin)
-                if name not in waiting or share is None or book.ecommit is None or book.ecommit_at >= seen:
+                if (
+                    (name, log.origin) not in waiting
+                    or share is None
+                    or book.ecommit is None
+                    or book.ecommit_at >= seen
+                ):
                     continue
                 said, _ = commit(log.origin, name, share, self.home.signing_key())
                 if said.c != book.ecommit.c:

@@ -54,6 +54,8 @@ class Asked:
     wanted: frozenset[int] = frozenset()
     """`out` entries whose commitment is asked for."""
     now: datetime | None = None
+    followed_by: str | None = None
+    """The log that took this one's place after a restore."""
 
 
 @dataclass(slots=True)
@@ -76,6 +78,9 @@ class Verified:
     entries: int = 0
     zone: tzinfo = UTC
     """The agreement's; UTC where none is at hand."""
+    followed_by: str | None = None
+    """The log that took this one's place after a restore: its open epochs never close."""
+    acts: ActsCheck | None = None
 
 
 def verify(asked: Asked, progress: Callable[[int], None] = lambda _: None) -> Verified:
@@ -89,7 +94,9 @@ class _Walk:
         self.findings = Findings(asked.origin)
         self.acts = ActsCheck(self.findings, asked.acts, asked.pinned)
         self.books: dict[str, EpochBook] = {}
-        self.result = Verified(asked.origin, None, self.findings, self.books)
+        self.result = Verified(
+            asked.origin, None, self.findings, self.books, followed_by=asked.followed_by, acts=self.acts
+        )
         self.cosigned: list[tuple[int, int]] = [
             (one.checkpoint.size, one.at) for one in asked.kept if one.at is not None
         ]
@@ -328,7 +335,7 @@ class _Walk:
     def _late(self, book: EpochBook) -> None:
         """An epoch that is over is closed and revealed within a day."""
         span, now = self.acts.span(book.name), self.asked.now
-        if not book.open or book.reveal is not None or span is None or now is None:
+        if not book.open or book.reveal is not None or span is None or now is None or self.asked.followed_by:
             return
         if now > span[1] + REVEAL_WITHIN + PATIENCE:
             self.findings.add(Code.REVEAL_MISSING, f"epoch {book.name}", epoch=book.name)

@@ -54,6 +54,7 @@ from storage.record_codes import KEY_BYTES, RecordCodes, load_or_create_key
 from storage.recordings import Recordings
 from storage.roster import Roster
 from storage.sealing import Sealer
+from storage.stamp import Stamp
 from storage.vault import LocalVault
 
 __all__ = ["serve"]
@@ -99,7 +100,7 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
     bus = EventBus()
     sounds = tuple(Catalogue().sounds.values())
     publisher = Publisher(database, LocalLogFiles(data_dir), key)
-    logs = LogKeeper(database, publisher, config.site.name, build, clock, bus)
+    logs = LogKeeper(database, publisher, Stamp(database, data_dir), config.site.name, build, clock, bus)
     await logs.begin()
     site = Site(
         clock=clock,
@@ -113,6 +114,7 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
         internal=config.sip.identity.internal_numbers,
         draw_ready=_on_loopback(config),
         codes_ready=code_key is not None,
+        acts_ahead=logs.acts_ahead,
     )
     epochs = Epochs(database)
     engines: list[Engine] = []  # the workers report to the engine that is made with them

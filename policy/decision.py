@@ -192,6 +192,8 @@ class Facts:
     epoch_dark: bool | None = None
     draw_authority_ready: bool | None = None
     log_unwitnessed: bool | None = None
+    restored: bool | None = None
+    """An older state of the site was put back, and the council hasn't cosigned its log since."""
     storage_available: bool | None = None
 
     # the leg and its agent

@@ -145,6 +145,7 @@ def _site(case: _Case) -> Iterable[Reason]:
         (valid, Reason.OUTSIDE_VALIDITY),
         (facts.evaluation_overdue is False, Reason.EVALUATION_OVERDUE),
         (facts.suspended is False, Reason.SUSPENDED),
+        (facts.restored is False, Reason.LOG_UNWITNESSED),
         (facts.storage_available is True, Reason.STORAGE_UNAVAILABLE),
     )
 

@@ -171,6 +171,12 @@ def reset(connection: Connection, agent: str, at: datetime) -> None:
             _insert(connection, agent, StandingConsent(row.purpose, ConsentState.UNSET, row.seq + 1, at=at))
 
 
+def end_all(connection: Connection, agent: str, at: datetime, leap: int) -> None:
+    """Set every answer to unset, those never given too, and leave `leap` numbers out after each."""
+    for row in _standing(connection, agent):
+        _insert(connection, agent, StandingConsent(row.purpose, ConsentState.UNSET, row.seq + leap, at=at))
+
+
 def _standing(connection: Connection, agent: str) -> list[StandingConsent]:
     newest = select(func.max(consents.c.id)).where(consents.c.agent == agent).group_by(consents.c.purpose)
     rows = connection.execute(select(consents).where(consents.c.id.in_(newest))).all()

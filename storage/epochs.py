@@ -16,13 +16,14 @@ from crypto.draw import epoch_commitment, new_share
 from crypto.merkle import leaf_hash, root_of
 from policy.draw_rules import Epoch
 from policy.epochs import NEXT, EpochState, RosterLeaf, in_roster_order, roster_root
+from policy.log_block import LogBlock
 from policy.log_entry import X_KINDS, Counted, Day, EClose, ECommit, EOpen, Halt, Reveal
 from policy.terms import Phase
 from storage.database import Database
 from storage.errors import EpochStep, EpochUnknown
 from storage.log.blocks import epoch_origin
-from storage.log.wal import append, open_log
-from storage.tables import cosignatures, epochs, legs, recordings, segments
+from storage.log.wal import append, open_log, open_logs
+from storage.tables import cosignatures, epochs, legs, logs, recordings, segments
 
 LAST_DAY: Final = 6
 """Index of a week's last day."""
@@ -212,10 +213,16 @@ class Epochs:
             gone = {"host_secret": None, "council_secret": None}
         await self._database.write(lambda connection: _move(connection, _row(connection, name), state, **gone))
 
-    async def cosigned(self, found: Cosigned) -> None:
-        """Keep a verified cosignature."""
+    async def cosigned(self, found: Cosigned) -> bool:
+        """Keep a verified cosignature; False: of a log that another has taken the place of, which witnesses nothing."""
         row = {"origin": found.origin, "size": found.size, "line": found.line, "at": found.at}
-        await self._database.write(lambda connection: connection.execute(insert(cosignatures).values(**row)).rowcount)
+
+        def work(connection: Connection) -> bool:
+            connection.execute(insert(cosignatures).values(**row))
+            closed = select(logs.c.id).where(logs.c.origin == found.origin, logs.c.open.is_(False))
+            return connection.execute(closed).first() is None
+
+        return await self._database.write(work)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -240,9 +247,16 @@ class Epochs:
         query = select(epochs.c.name).where(epochs.c.h.is_not(None)).limit(1)
         return await self._database.read(lambda connection: connection.execute(query).first()) is not None
 
+    async def restored(self) -> bool:
+        """Whether a log stands open that was begun because an older state of the site was put back."""
+        origins = await self._database.read(open_logs)
+        return any(LogBlock.parse(origin).restores for origin in origins)
+
     async def newest_cosignature(self) -> Cosigned | None:
-        """The one with the latest time."""
-        query = select(cosignatures).order_by(cosignatures.c.at.desc()).limit(1)
+        """The one with the latest time, of a log that no other has taken the place of."""
+        closed = select(logs.c.origin).where(logs.c.open.is_(False))
+        query = select(cosignatures).where(cosignatures.c.origin.not_in(closed))
+        query = query.order_by(cosignatures.c.at.desc()).limit(1)
         row = await self._database.read(lambda connection: connection.execute(query).first())
         return None if row is None else Cosigned(row.origin, row.size, row.line, row.at)
 

@@ -243,6 +243,7 @@ log_wal = Table(
     Column("idx", BigInteger, primary_key=True, autoincrement=False),
     Column("leaf", LargeBinary, nullable=False),
 )
+stamps = Table("stamps", metadata, Column("id", BigInteger, primary_key=True, autoincrement=False), _whole("number"))
 log_openings = _numbered(
     "log_openings",
     _agent(),

@@ -24,6 +24,8 @@ class EpochBook:
     """Epochs that something still happens to, by name."""
     cosigned_at: datetime | None = None
     """Of the newest checkpoint that the council cosigned."""
+    unconfirmed: bool = False
+    """An older state of the site was put back, and the council hasn't cosigned a log begun since."""
 
     def open_for(self, agreements: Sequence[Agreement], wallclock: datetime) -> StoredEpoch | None:
         """The open epoch that all these agreements mean by `wallclock`; None: it is dark."""

@@ -73,9 +73,10 @@ class EpochSteps:
     async def load(self) -> None:
         """On start: what stands."""
         self._book.rows = await self._epochs.live()
-        self._virgin = not await self._epochs.any_committed()
-        newest = await self._epochs.newest_cosignature()
+        restored, newest = await self._epochs.restored(), await self._epochs.newest_cosignature()
+        self._virgin = not restored and not await self._epochs.any_committed()
         self._book.cosigned_at = newest.at if newest is not None else None
+        self._book.unconfirmed = restored and newest is None
 
     # --- what the council hands over ---------------------------------------------------------------------------------
 
@@ -114,7 +115,9 @@ class EpochSteps:
             raise Refused("bad_signature", "no cosignature of an anchored key of the council is under it", 422)
         line, at = found
         cosigned = Cosigned(origin, checkpoint.size, str(line), min(at, self._clock.wallclock()))
-        await self._epochs.cosigned(cosigned)
+        if not await self._epochs.cosigned(cosigned):
+            return cosigned
+        self._book.unconfirmed = False
         self._book.cosigned_at = max(self._book.cosigned_at or cosigned.at, cosigned.at)
         self._site.watch.last_entry = max(self._site.watch.last_entry or cosigned.at, cosigned.at)
         return cosigned

@@ -13,6 +13,7 @@ from storage.errors import LogBroken, StorageError
 from storage.log import wal
 from storage.log.blocks import keep_open
 from storage.log.publish import Publisher
+from storage.stamp import Stamp
 
 __all__ = ["LogKeeper"]
 
@@ -25,10 +26,13 @@ class LogKeeper:
 
     database: Database
     publisher: Publisher
+    stamp: Stamp
     site: str
     build: Build
     clock: Clock
     bus: EventBus
+    acts_ahead: int = 0
+    """See `Publisher.acts_ahead`; known after `begin`."""
 
     async def begin(self) -> None:
         """Logs stand open and say which build serves, before anything else is written. Raises StorageError.
@@ -36,10 +40,16 @@ class LogKeeper:
         Beside an older database that was put back, a log is begun anew: what it was ahead by isn't known here any more.
         """
         try:
-            for origin in await self.publisher.renew_restored():
+            behind = await self.stamp.behind()
+            for origin in await self.publisher.renew_restored(self.clock.wallclock(), told=behind):
                 log.warning("an older database was put back: the log begins anew", origin=origin)
+            self.acts_ahead = await self.publisher.acts_ahead()
         except LogBroken as error:
             log.error("the log can't be looked through", fault=str(error))
+        try:
+            await self.stamp.grow()
+        except StorageError as error:
+            log.error("the vault can't be written: an older database wouldn't be noticed", fault=str(error))
         opened = await self._keep_open()
         earlier = [origin for origin in await self.database.read(wal.open_logs) if origin not in opened]
         await self._say_build(earlier)
@@ -49,6 +59,7 @@ class LogKeeper:
         try:
             await self._keep_open()
             await self.publisher.publish_all()
+            await self.stamp.grow()
         except LogBroken as error:
             log.error("the log isn't published any more", fault=str(error))
             self.bus.publish(Alarm("log", "the log's files don't fit its entries: nothing is published"))

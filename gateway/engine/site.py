@@ -60,6 +60,8 @@ class Site:
     watch: ClockWatch = field(default_factory=ClockWatch)
     book: EpochBook = field(default_factory=EpochBook)
     """The draw's epochs."""
+    acts_ahead: int = 0
+    """An act of this number was in the log before an older database was put back: nothing is recorded without it."""
     codes_ready: bool = True
     """False: the key of record codes can't be used, so no record can be promised to a caller."""
     state: State = field(default_factory=lambda: State(()))
@@ -174,6 +176,7 @@ class Site:
             epoch_dark=not entered and self.book.open_for(self.agreements, wallclock) is None,
             draw_authority_ready=self._genuine,
             log_unwitnessed=not self.book.witnessed(self.agreements, wallclock),
+            restored=self.restored,
             storage_available=self.storage_available,
             queue=new.queue,
             protected_party=self.is_protected(new.outside),
@@ -202,10 +205,15 @@ class Site:
             Reason.EVALUATION_OVERDUE: self.state.overdue(wallclock),
             Reason.SUSPENDED: self.state.suspended(wallclock),
             Reason.EPOCH_DARK: not self.draws(wallclock),
-            Reason.LOG_UNWITNESSED: not self.book.witnessed(self.agreements, wallclock),
+            Reason.LOG_UNWITNESSED: self.restored or not self.book.witnessed(self.agreements, wallclock),
             Reason.STORAGE_UNAVAILABLE: not self.storage_available,
         }
         return [reason for reason, holds in found.items() if holds]
+
+    @property
+    def restored(self) -> bool:
+        """An older state was put back, which acts may be missing from: nothing is recorded until the council looked."""
+        return self.book.unconfirmed or self.state.seq < self.acts_ahead
 
     @property
     def _genuine(self) -> bool:

@@ -1,17 +1,19 @@
 """Which logs of a site stand open on a day, and which one an epoch is in (policy.log_block)."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, delete, update
 
 from policy.epochs import EpochState
 from policy.log_block import LogBlock
 from storage.log import wal
 from storage.tables import epochs
 
-_UNDER_WAY: Final = (EpochState.PROMISED, EpochState.COMMITTED, EpochState.OPENED)
+_AHEAD: Final = (EpochState.PROMISED, EpochState.COMMITTED, EpochState.OPENED)
+_UNDER_WAY: Final = (*_AHEAD, EpochState.CLOSED)
 AHEAD: Final = timedelta(days=8)
 """A week and the hours between time zones: an epoch's commitments are logged one epoch before it."""
 
@@ -25,16 +27,24 @@ def keep_open(connection: Connection, site: str, today: date) -> list[str]:
     return [origin for origin in wanted if wal.open_log(connection, origin)]
 
 
-def begin_anew(connection: Connection, origin: str, restores: int) -> str:
+def begin_anew(connection: Connection, origin: str, restores: int, at: datetime, revealed: Mapping[str, int]) -> str:
     """Close a log that an older state of the site was restored beside, and open the block's next one; its origin.
 
     Epochs under way in the closed log are dark: who knows how many of their legs it had, which aren't counted here.
+    Those that haven't begun by `at` may be committed to anew, for the new log. `revealed`: epochs whose reveal the
+    closed log's files have, and where.
     """
     fresh = str(replace(LogBlock.parse(origin), restores=restores))
     wal.close_log(connection, origin)
+    here = epochs.c.origin == origin
+    gone = {"host_secret": None, "council_secret": None}
+    for name, index in revealed.items():
+        told = {"state": EpochState.REVEALED.value, "revealed_index": index}
+        connection.execute(update(epochs).where(here, epochs.c.name == name).values(**told, **gone))
+    ahead = epochs.c.state.in_([state.value for state in _AHEAD])
+    connection.execute(delete(epochs).where(here, ahead, epochs.c.starts_at > at))
     under_way = epochs.c.state.in_([state.value for state in _UNDER_WAY])
-    dark = {"state": EpochState.DARK.value, "host_secret": None, "council_secret": None}
-    connection.execute(update(epochs).where(epochs.c.origin == origin, under_way).values(**dark))
+    connection.execute(update(epochs).where(here, under_way).values(state=EpochState.DARK.value, **gone))
     wal.open_log(connection, fresh)
     return fresh
 

@@ -7,7 +7,7 @@ the rows go, then narrower tiles. After a crash anywhere the same is done again 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from datetime import datetime
 from itertools import count
 
 from crypto.checkpoint import Checkpoint, open_checkpoint
@@ -15,13 +15,15 @@ from crypto.errors import CryptoError
 from crypto.merkle import Frontier, leaf_hash
 from crypto.ssh_key import SigningKey, VerifyKey
 from crypto.tlog_tiles import HEIGHT, WIDTH, Tile, encode_bundle, encode_hashes, fold, tiles_of
+from policy.errors import LogEntryError
 from policy.log_block import MAX_RESTORES, LogBlock
+from policy.log_entry import Act, Entry, Reveal, parse
 from storage.database import Database
 from storage.errors import BlobExists, LogBroken, LogClosed, LogEntryUnknown
 from storage.log import wal
-from storage.log.blocks import begin_anew
 from storage.log.files import LogFiles
 from storage.log.tiles import PublishedTree
+from storage.restored import Renewal, settle
 
 
 class Publisher:
@@ -45,24 +47,51 @@ class Publisher:
         if failed is not None:
             raise failed
 
-    async def renew_restored(self) -> list[str]:
-        """Begin anew each open log whose files are ahead of its rows: an older database was put back beside them.
+    async def renew_restored(self, at: datetime, *, told: bool = False, above: int = 0) -> list[str]:
+        """Where an open log's files are ahead of its rows, an older database was put back: `restored.settle` it.
 
-        To be called before anything is appended; the origins of the fresh logs. Raises LogBroken, StorageUnavailable.
+        To be called before anything is appended; the origins of the fresh logs. `told`: somebody says that it is an
+        older database; no log gets a number up to `above`. Raises LogBroken, StorageUnavailable.
         """
-        sizes = await self._database.read(wal.known_logs)
-        renewed = []
-        for origin in await self._database.read(wal.open_logs):
-            published = await asyncio.to_thread(self._published, origin)
-            if published is not None and published.size > sizes[origin]:
-                free = await asyncio.to_thread(self._free_restores, origin)
-                renewed.append(await self._database.write(partial(begin_anew, origin=origin, restores=free)))
-        return renewed
+        ahead = await self._ahead()
+        origins = await self._database.read(wal.open_logs)
+        if not told and not any(origin in ahead for origin in origins):
+            return []
+        renewals = []
+        for origin in origins:
+            free = await asyncio.to_thread(self._free_restores, origin, above)
+            start, entries = ahead.get(origin, (0, []))
+            revealed = {one.e: start + i for i, one in enumerate(entries) if isinstance(one, Reveal)}
+            renewals.append(Renewal(origin, free, revealed))
+        return await self._database.write(lambda connection: settle(connection, renewals, at))
 
-    def _free_restores(self, origin: str) -> int:
+    async def acts_ahead(self) -> int:
+        """The number of the newest act that a log's files have beyond its rows, which an older database lacks; else 0.
+
+        Raises LogBroken, StorageUnavailable.
+        """
+        found = [one.seq for _, entries in (await self._ahead()).values() for one in entries if isinstance(one, Act)]
+        return max(found, default=0)
+
+    async def _ahead(self) -> dict[str, tuple[int, list[Entry]]]:
+        """By origin: where a log's rows end and its files go on, and the entries from there."""
+        found = {}
+        for origin, size in (await self._database.read(wal.known_logs)).items():
+            published = await asyncio.to_thread(self._published, origin)
+            if published is not None and published.size > size:
+                found[origin] = size, await asyncio.to_thread(self._entries, origin, size, published.size)
+        return found
+
+    def _entries(self, origin: str, start: int, end: int) -> list[Entry]:
+        try:
+            return [parse(leaf) for leaf in PublishedTree(self._files, origin, end).entries(start, end)]
+        except (LogEntryError, LogEntryUnknown) as error:
+            raise LogBroken(f"log's files can't be read beyond its rows: {error}") from None
+
+    def _free_restores(self, origin: str, above: int) -> int:
         """The next number under which nothing was ever published: the older database may not know of the last one."""
         block = LogBlock.parse(origin)
-        for number in range(block.restores + 1, MAX_RESTORES + 1):
+        for number in range(max(block.restores, above) + 1, MAX_RESTORES + 1):
             if self._published(str(replace(block, restores=number))) is None:
                 return number
         raise LogBroken("log was restored too often")

@@ -16,6 +16,7 @@ from storage.epochs import Epochs
 from storage.log import wal
 from storage.log.files import LocalLogFiles
 from storage.log.publish import Publisher
+from storage.stamp import Stamp
 from storage.tables import epochs, log_wal, logs
 from tests.peers.engine_bench import EngineBench
 
@@ -25,7 +26,9 @@ BUILD = Build("a" * 64, "b" * 64, "c" * 64)
 def keeper(bench):
     folder = bench.folder
     publisher = Publisher(folder.database, LocalLogFiles(folder.root), folder.key)
-    return LogKeeper(folder.database, publisher, "bremen", BUILD, bench.clock, bench.bus)
+    return LogKeeper(
+        folder.database, publisher, Stamp(folder.database, folder.root), "bremen", BUILD, bench.clock, bench.bus
+    )
 
 
 async def test_an_end_is_warned_of_once_on_its_day(tmp_path):

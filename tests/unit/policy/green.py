@@ -76,6 +76,7 @@ def green(**changes: Any) -> Facts:
         epoch_dark=False,
         draw_authority_ready=True,
         log_unwitnessed=False,
+        restored=False,
         storage_available=True,
         site="hamburg",
         queue="service-strom",
