@@ -17,7 +17,7 @@ from policy.acts import ACT_NAMESPACE, Suspend
 from policy.chain import Posted, take
 from policy.decision import Reason
 from policy.epoch_statement import commit
-from policy.epochs import EpochState, following
+from policy.epochs import EpochState
 from policy.log_entry import Build
 from policy.terms import ConsentState, Purpose
 from storage.errors import EpochUnknown
@@ -83,7 +83,8 @@ class Gateway:
         await self.steps.share(name, share)
 
     async def suspend(self) -> Posted:
-        act = self.house.site.state.draft(self.house.site.agreement.id, Suspend())
+        [agreement] = self.house.site.agreements
+        act = self.house.site.state.draft(agreement.id, Suspend())
         return Posted(act, {"council": sign(KEYS["council"], ACT_NAMESPACE, act)}, self.house.at)
 
     async def post(self, posted: Posted) -> None:
@@ -106,9 +107,8 @@ async def kept(folder):
     await gateway.start()
     agent = await gateway.house.hire("200")
     await gateway.house.say(agent, Purpose.COACHING, ConsentState.YES)
-    first = gateway.steps.horizon()[0]
-    await gateway.open(first.name)
-    await gateway.open(following(gateway.house.site.agreement, first).name)
+    for epoch in gateway.steps.horizon()[:2]:
+        await gateway.open(epoch.name)
     assert gateway.reasons() == []
     await gateway.publisher.publish_all()
     await folder.database.close()
@@ -136,6 +136,7 @@ async def test_nothing_that_was_withdrawn_or_left_since_comes_back(kept):
     later = await reopened(gateway)
     await later.house.say(agent, Purpose.COACHING, ConsentState.YES, seq=2)
     stale = later.house.site.standing[agent][Purpose.COACHING].statement
+    assert stale is not None
     await later.house.say(agent, Purpose.COACHING, ConsentState.NO)
     await later.publisher.publish_all()
     again = await put_back(later)
