@@ -193,7 +193,7 @@ class RecordSide:
     recipients: tuple[str, ...]
     """`age1…` recipients, in the order of the header's stanzas."""
     codecs: dict[int, str]
-    """Payload type to `PCMA`/`PCMU`; anything else (telephone-event, comfort noise) is never stored."""
+    """Payload type to codec (`rtp.payload_types.Codec`); all else (telephone-event, comfort noise) is never stored."""
     vetted_against: FlowId | None = None
     """Set where this side is kept alone: the other party's flow, heard in memory by the leak meter and never stored."""
 
@@ -409,11 +409,11 @@ class SegmentSealed:
     key_commit: str
     stanzas: int
     container: str
-    """`wav/PCMA` or `wav/PCMU`: 8 kHz mono."""
+    """`wav/PCMA`, `wav/PCMU`, `wav/G722`, `wav/G729` or `ogg/opus`; mono."""
     started_at: float
     ended_at: float
     frames: int
-    """Samples written, silence included."""
+    """Samples written at 8 kHz, silence included."""
     gaps: tuple[Gap, ...]
     kind: Literal["segment_sealed"] = "segment_sealed"
 
@@ -428,6 +428,16 @@ class SegmentFailed:
     side: SideName
     reason: str
     kind: Literal["segment_failed"] = "segment_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class CodecSwitched:
+    """A party sends another negotiated codec than this segment is of: what is to be kept of it needs a new segment."""
+
+    call: CallRef
+    recording: RecordingId
+    seg: int
+    kind: Literal["codec_switched"] = "codec_switched"
 
 
 @dataclass(frozen=True, slots=True)
@@ -474,6 +484,7 @@ Report = (
     | SegmentOpened
     | SegmentSealed
     | SegmentFailed
+    | CodecSwitched
     | Discarded
     | Counted
 )

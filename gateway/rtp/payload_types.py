@@ -1,12 +1,18 @@
 """Which payload type means which codec: the static types of RFC 3551 §6 and what `a=rtpmap` says, as plain values.
 
-Only G.711 at 8 kHz mono is recorded and played; everything else is relayed unseen.
+What isn't one of the codecs here is relayed unseen, and never recorded.
 """
 
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 Law = Literal["PCMA", "PCMU"]
+Codec = Literal["PCMA", "PCMU", "G722", "OPUS", "G729"]
+"""What can be recorded."""
+LAWS: Final[tuple[Law, ...]] = get_args(Law)
+CODECS: Final[tuple[Codec, ...]] = get_args(Codec)
+CLOCK: Final[dict[Codec, int]] = {"PCMA": 8000, "PCMU": 8000, "G722": 8000, "OPUS": 48_000, "G729": 8000}
+"""Timestamp units a second; of G.722 half its samples, by an old mistake (RFC 3551 §4.5.2)."""
 Rtpmap = tuple[int, str]
 """Payload type and the rest of the line, such as `(101, "telephone-event/8000")`."""
 

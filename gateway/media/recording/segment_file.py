@@ -14,10 +14,9 @@ from crypto.age import make_header
 from crypto.stream import CHUNK_BYTES, PayloadWriter, new_file_key
 from crypto.x25519 import Recipient
 from gateway.media.plane import Quorum
-from gateway.media.recording.container import wav_header
+from gateway.media.recording.container import container
 from gateway.media.recording.timeline import Piece
-from gateway.rtp.g711 import SILENCE
-from gateway.rtp.payload_types import Law
+from gateway.rtp.payload_types import Codec
 from storage.errors import StorageError
 from storage.names import SegmentKey
 from storage.vault import Secret
@@ -86,13 +85,19 @@ class Openers:
 class SegmentFile:
     """Header, quorum object and payload of one side's segment, while they are written."""
 
-    def __init__(self, key: SegmentKey, law: Law, openers: Openers, payloads: Payloads, headers: Headers) -> None:
-        self._key, self._law, self._openers = key, law, openers
+    def __init__(self, key: SegmentKey, codec: Codec, openers: Openers, payloads: Payloads, headers: Headers) -> None:
+        self._key, self._openers = key, openers
+        self._container = container(codec)
         self._headers = headers
         self._payload = payloads.payload(key.recording, key.side, key.seg)
         self._writer: PayloadWriter | None = None
         self._buffer = bytearray()
         self._chunks = 0
+
+    @property
+    def container(self) -> str:
+        """What the manifest calls the container."""
+        return self._container.name
 
     def open(self) -> Opened:
         """Make the key and what opens it; raises CryptoError and StorageError, as all the others do."""
@@ -104,21 +109,25 @@ class SegmentFile:
         self._headers.put(self._key, Secret.HEADER, make_header(file_key, self._openers.owners))
         self._payload.append(writer.nonce)
         self._writer = writer
-        self._buffer += wav_header(self._law)
+        self._buffer += self._container.header()
         return Opened(writer.key_commit.hex(), len(self._openers.owners))
 
     def add(self, pieces: Sequence[Piece]) -> None:
         """Take audio; every chunk that is full, and isn't the last, is on disk when this returns."""
         for piece in pieces:
             if isinstance(piece, bytes):
-                self._buffer += piece
+                self._buffer += self._container.audio(piece)
+                self._write_full_chunks()
             else:
-                self._add_silence(piece)
-            self._write_full_chunks()
+                for silence in self._container.silence(piece):
+                    self._buffer += silence
+                    self._write_full_chunks()
 
     def seal(self) -> Sealed:
         """Write the last chunk, end the object, forget the key."""
         writer = self._opened()
+        self._buffer += self._container.end()
+        self._write_full_chunks()
         self._payload.append(writer.finish(self._buffer))
         self._forget()
         sha256, size = self._payload.seal()
@@ -138,14 +147,6 @@ class SegmentFile:
         """Forget the key and unlink the payload; the header is the gateway's to erase."""
         self._forget()
         self._payload.discard()
-
-    def _add_silence(self, samples: int) -> None:
-        silence = bytes((SILENCE[self._law],))
-        while samples:
-            count = min(samples, CHUNK_BYTES)
-            self._buffer += silence * count
-            samples -= count
-            self._write_full_chunks()
 
     def _write_full_chunks(self) -> None:
         # a full chunk may still turn out to be the last, so one byte more is waited for

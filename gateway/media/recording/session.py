@@ -23,6 +23,7 @@ from gateway.media.plane import (
     TOO_SHORT,
     UNVETTED,
     CallRef,
+    CodecSwitched,
     End,
     Record,
     RecordSide,
@@ -31,13 +32,12 @@ from gateway.media.plane import (
     SegmentOpened,
     SegmentSealed,
 )
-from gateway.media.recording.container import container_name
 from gateway.media.recording.intake import Intake
 from gateway.media.recording.leak_meter import Verdict
 from gateway.media.recording.segment_file import Headers, Opened, Openers, Payloads, Sealed, SegmentFile
 from gateway.media.recording.timeline import Piece
 from gateway.media.recording.vetting import Reference, Vetting
-from gateway.rtp.payload_types import Law
+from gateway.rtp.payload_types import LAWS, Codec
 from storage.errors import StorageError
 from storage.names import SegmentKey
 
@@ -95,7 +95,10 @@ class Session:
         self._ready: list[Piece] = []
         self._ready_bytes = 0
         self._pending = 0
+        self._switch_told = False
         if side.vetted_against is not None:
+            if not set(side.codecs.values()) <= set(LAWS):
+                raise StorageError("a codec can't be compared")
             self._vetting = Vetting(Reference(record.opened_at, side.codecs))
             # what the agent hears is taken in whether the agent's side sends or not
             self._timer = asyncio.get_running_loop().call_later(DRAIN_S, self._tick)
@@ -167,16 +170,19 @@ class Session:
             elif timeline is not None:
                 self._queue(timeline.take(now))
             self._hand_over()
+            if self._intake.switched and not self._switch_told:
+                self._switch_told = True
+                self._report(CodecSwitched(self.call, self._record.recording, self._record.seg))
         except Exception as error:
             # our fault: this side isn't recorded any more, the call goes on
             self._fail(error)
         if self._state in (State.WAITING, State.OPEN):
             self._timer = asyncio.get_running_loop().call_later(DRAIN_S, self._tick)
 
-    def _begin(self, law: Law, arrival: float) -> None:
+    def _begin(self, codec: Codec, arrival: float) -> None:
         """At the first packet to be stored: its codec is the segment's, and header and file are made now."""
         self._state = State.OPEN
-        self._file = SegmentFile(self.key, law, self._openers, self._around.payloads, self._around.vault)
+        self._file = SegmentFile(self.key, codec, self._openers, self._around.payloads, self._around.vault)
         self._submit(self._file.open, partial(self._was_opened, arrival))
 
     def _vet(self, vetting: Vetting, pieces: list[Piece], now: float) -> None:
@@ -247,6 +253,7 @@ class Session:
         self._around.writer.submit(job).add_done_callback(done)
 
     def _was_opened(self, first_frame_at: float, opened: Opened) -> None:
+        assert self._file is not None
         self._opened = opened
         self._report(
             SegmentOpened(
@@ -256,7 +263,7 @@ class Session:
                 side=self.side.side,
                 key_commit=opened.key_commit,
                 stanzas=opened.stanzas,
-                container=container_name(self._intake.law),
+                container=self._file.container,
                 first_frame_at=first_frame_at,
             )
         )
@@ -266,7 +273,7 @@ class Session:
 
     def _sealed(self, end: End, stopped_at: float, sealed: Sealed | Verdict) -> None:
         timeline = self._intake.timeline
-        assert timeline is not None and self._opened is not None, "sealed what wasn't opened"
+        assert timeline is not None and self._file is not None and self._opened is not None, "sealed what wasn't opened"
         if isinstance(sealed, Verdict):
             self._over(self._failure(LEAK if sealed is Verdict.LEAK else TOO_SHORT))
             return
@@ -282,7 +289,7 @@ class Session:
                 chunks=sealed.chunks,
                 key_commit=self._opened.key_commit,
                 stanzas=self._opened.stanzas,
-                container=container_name(self._intake.law),
+                container=self._file.container,
                 started_at=self._record.opened_at,
                 ended_at=stopped_at,
                 frames=timeline.samples,

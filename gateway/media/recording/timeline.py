@@ -59,7 +59,7 @@ _RANK: Final[dict[Why, int]] = {"overflow": 0, "digits": 1, "loss": 2, "dtx": 3}
 
 
 Piece = bytes | int
-"""Audio, or so many samples of silence: an hour of it isn't worth its bytes in memory."""
+"""Audio, or so many samples of silence (of a codec in frames: units, see `container`), which need no bytes."""
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ class _Run:
 
     offset: int
     timestamp: int
-    """Extended, of the newest packet."""
+    """Extended, of the newest packet, in samples as all that follows."""
     seq: int
     """Extended, of the newest packet."""
     end: int
@@ -98,11 +98,14 @@ class Batch:
     seqs: NDArray[np.int64]
     timestamps: NDArray[np.int64]
     payloads: list[bytes]
-    """One byte a sample."""
+    """One byte a sample, but for codecs in frames (`frame_line`)."""
 
 
 class Timeline:
-    """One side of one segment."""
+    """One side of one segment, in a codec of one byte for a unit of its 8 kHz clock."""
+
+    ticks: int = 1
+    """Timestamp units of a sample of the axis."""
 
     def __init__(self, opened_at: float, silence: int, *, longest_gap_s: float = 4 * 3600.0) -> None:
         self._opened_at = opened_at
@@ -140,7 +143,8 @@ class Timeline:
         self._emit(self._position(first) - WINDOW)
         arrived = np.floor((batch.arrivals - self._opened_at) * RATE).astype(np.int64) - self._cut
         run = self._runs.get(batch.ssrc)
-        timestamps = unwrap(batch.timestamps, run.timestamp if run else int(batch.timestamps[0]), 32)
+        reference = run.timestamp * self.ticks if run else int(batch.timestamps[0])
+        timestamps = unwrap(batch.timestamps, reference, 32) // self.ticks
         run = self._follow(run, batch, arrived - timestamps, timestamps)
         seqs = unwrap(batch.seqs, run.seq, 16)
         self._mark_loss(run, seqs, timestamps, batch.payloads)
@@ -171,7 +175,7 @@ class Timeline:
         """A telephone-event packet: the silence from its timestamp to now is a key press."""
         run = self._runs.get(ssrc)
         if run is not None:
-            start = extend(timestamp, run.timestamp, 32) + run.offset
+            start = extend(timestamp, run.timestamp * self.ticks, 32) // self.ticks + run.offset
             end = self._position(arrival)
             if 0 <= end - start <= 20 * RATE:
                 self._marks.append((start, end + STEP, "digits"))
@@ -250,12 +254,16 @@ class Timeline:
             if seq > run.seq + 1 and stamp > run.end:
                 self._marks.append((run.end + run.offset, stamp + run.offset, "loss"))
             if seq >= run.seq:
-                run.seq, run.end = seq, stamp + len(payloads[index])
+                run.seq, run.end = seq, stamp + self._span(payloads[index])
         newest = int(order[-1])
         if seqs[newest] >= run.seq:
             run.seq = int(seqs[newest])
-            run.end = int(stamps[newest]) + len(payloads[newest])
+            run.end = int(stamps[newest]) + self._span(payloads[newest])
         run.timestamp = max(run.timestamp, int(stamps[newest]))
+
+    def _span(self, payload: bytes) -> int:
+        """How long a payload is, in samples of the axis."""
+        return len(payload)
 
     @staticmethod
     def _missing(run: _Run, seqs: NDArray[np.int64], order: NDArray[np.intp]) -> bool:

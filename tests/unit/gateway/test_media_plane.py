@@ -52,6 +52,7 @@ REPORTS = (
         (p.Gap(0, 20, "loss"), p.Gap(100, 200, "digits")),
     ),
     p.SegmentFailed(CALL, REC, 1, "caller", "no_media"),
+    p.CodecSwitched(CALL, REC, 1),
     p.Discarded(CALL, REC),
     p.Counted(CALL, {FLOW: p.FlowCount(1, 2, 3, 4, 5, 6)}, True),
 )  # fmt: skip

@@ -5,7 +5,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from gateway.media.recording.container import HEADER_BYTES, container_name, wav_header
+from gateway.media.recording.container import HEADER_BYTES, container, wav_header
 from gateway.rtp.g711 import decode, encode
 
 
@@ -24,4 +24,4 @@ def test_the_header_says_what_it_is():
     header = wav_header("PCMU")
     assert len(header) == HEADER_BYTES == 46
     assert header[4:8] == header[-4:] == b"\xff" * 4
-    assert container_name("PCMU") == "wav/PCMU"
+    assert container("PCMU").name == "wav/PCMU"
