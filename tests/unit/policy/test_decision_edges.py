@@ -82,3 +82,29 @@ def test_a_leg_of_one_drawn_lane_is_not_of_the_other():
     drawn = Rule(Lane.CAMPAIGN, Purpose.COACHING, 100_000, 0, "tarifwechsel-april")
     assert Reason.LANE_NOT_AGREED in evaluate_lane(green(agreements=(same,), rule=drawn), Lane.SAMPLE).reasons
     assert evaluate_lane(green(), Lane.SAMPLE).outcome is Outcome.RECORD
+
+
+CAMPAIGN = example().lanes.campaigns[0]
+CAMPAIGN_RULE = Rule(Lane.CAMPAIGN, Purpose.PROCESS_QUALITY, 100_000, 0, CAMPAIGN.id)
+
+
+def test_a_campaigns_count_is_none_of_a_samples_business():
+    assert evaluate(green(campaign_full=None, campaign_agents=None)).outcome is Outcome.RECORD
+    assert evaluate(green(campaign_full=True)).outcome is Outcome.RECORD
+
+
+def test_a_campaign_without_a_rule_is_not_agreed_and_no_error():
+    reasons = evaluate_lane(green(rule=None), Lane.CAMPAIGN).reasons
+    assert Reason.LANE_NOT_AGREED in reasons and Reason.EVALUATION_ERROR not in reasons
+
+
+def test_a_campaign_says_what_is_missing():
+    within = green(rule=CAMPAIGN_RULE, wallclock=CAMPAIGN.start)
+    assert evaluate(within).outcome is Outcome.RECORD
+    assert evaluate(replace(within, campaign_agents=None)).reasons == (Reason.GROUP_TOO_SMALL,)
+    assert Reason.CAMPAIGN_CLOSED in evaluate(replace(within, wallclock=None)).reasons
+
+
+@pytest.mark.parametrize("changes", [{"group": "elsewhere"}, {"agreements": ()}])
+def test_a_group_of_no_agreement_has_no_least_size(changes):
+    assert Reason.GROUP_TOO_SMALL not in evaluate(green(group_size=0, **changes)).reasons
