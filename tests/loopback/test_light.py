@@ -12,7 +12,7 @@ from tests.peers.kept import Kept, moment
 from tests.peers.rtp_meter import RtpMeter
 from tests.peers.running_site import RunningSite, Talk, until
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module"), pytest.mark.quiet]
 ACK_MAX_AGE_S = 3.0
 """As the demo's agreement says."""
 

@@ -18,7 +18,7 @@ from tests.peers.kept import Kept, moment
 from tests.peers.rtp_meter import Measured, RtpMeter
 from tests.peers.running_site import RunningSite, Talk, until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.quiet]
 DESKS = 8
 CALLS = 20
 GAP_S = 0.040
