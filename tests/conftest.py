@@ -26,6 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"no network namespace for a worker: {os.strerror(ctypes.get_errno())}; leave out `-n`")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
+
 # a slow machine is no fault of the code: pytest's own timeout catches what hangs
 hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
 hypothesis.settings.register_profile("long", parent=hypothesis.settings.get_profile("default"), max_examples=2000)
