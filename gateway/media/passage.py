@@ -105,30 +105,38 @@ class Passage:
         """Whether the fast way would do the same."""
         return self._ear is None and self._continuity is None and self._withheld.nothing
 
-    def __call__(self, packet: memoryview, arrival: float) -> bool:
-        """One packet of the source's party; True where it was sent on."""
+    def __call__(self, packet: memoryview, arrival: float, readable: bool = True) -> bool:
+        """One packet of the source's party, of which maybe only the header can be read; True where it was sent on."""
         outlet = self.outlet
         if outlet is None:
             return False
         try:
             rtp = Rtp.parse(packet)
         except RtpError:
-            return outlet.send(packet)
-        if self._ear is not None and self._heard(self._ear, rtp, packet, arrival):
-            return False
+            return outlet.pass_on()
         withheld = self._withheld
         done = withheld.keys if rtp.payload_type in withheld.events else withheld.audio
+        if not readable:
+            # the other party may still read it, but not behind a play that was another stream
+            return done == "passed" and self._continuity is None and outlet.pass_on()
+        if self._ear is not None and self._heard(self._ear, rtp, packet, arrival):
+            return False
         if done == "passed":
-            return self._send_on(outlet, rtp, packet, arrival)
+            continuity = self._continuity
+            return outlet.pass_on() if continuity is None else self._pass(outlet, continuity, rtp, packet, arrival)
         silence = _silenced(packet, rtp) if done == "silenced" else None
         if silence is not None:
-            self._send_on(outlet, rtp, silence, arrival)
+            self._send_changed(outlet, rtp, silence, arrival)
         return False
 
-    def _send_on(self, outlet: Outlet, rtp: Rtp, packet: memoryview, arrival: float) -> bool:
+    def _send_changed(self, outlet: Outlet, rtp: Rtp, packet: memoryview, arrival: float) -> None:
+        """Under the numbers of the packet that it was made of, unless those must not be used twice."""
+        if self._continuity is None and outlet.own_numbers:
+            self._continuity = Continuity.after(b"", rtp.end - rtp.start, secrets.token_bytes(10))
         if self._continuity is None:
-            return outlet.send(packet)
-        return self._pass(outlet, self._continuity, rtp, packet, arrival)
+            outlet.send(packet)
+        else:
+            self._pass(outlet, self._continuity, rtp, packet, arrival)
 
     # --- withholding --------------------------------------------------------------------------------------------------
 
@@ -182,7 +190,7 @@ class Passage:
         self.stop_play()
         playing = self._playing = Playing(order, samples)
         if self._continuity is None and self.outlet is not None:
-            last = self.outlet.last_header
+            last = b"" if self.outlet.own_numbers else self.outlet.last_header
             self._continuity = Continuity.after(last, playing.frame_samples, secrets.token_bytes(10))
         began_at = self._clock.now()
         if order.mode != "instead":

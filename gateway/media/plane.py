@@ -25,6 +25,8 @@ __all__ = [
     "RecordingId",
     "Report",
     "SideName",
+    "Srtp",
+    "SrtpKey",
     "decode_order",
     "decode_report",
     "encode",
@@ -64,6 +66,29 @@ class End(StrEnum):
     PAUSED = "paused"
     STOPPED = "stopped"
     INTERRUPTED = "interrupted"
+
+
+class Srtp(StrEnum):
+    """What a party's media is wrapped in, and where that ends."""
+
+    NONE = "none"
+    THROUGH = "through"
+    """Encrypted between the two parties; relayed as it is."""
+    ENDED = "ended"
+    """Encrypted between this party and us; the other party speaks plain RTP."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SrtpKey:
+    """A key of SDES: it travels in `Secure` alone and is in no journal, log or report."""
+
+    suite: str
+    """As RFC 4568 §6.2 names it."""
+    key: str
+    """Base64 of master key and master salt."""
+
+    def __repr__(self) -> str:
+        return f"SrtpKey({self.suite}, <redacted>)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +137,24 @@ class Forward:
     """True where the peer entry allows NAT: latch onto the first source whatever its address."""
     nat_networks: tuple[str, ...] = ()
     """Further networks that the first packet may come from (the peer networks of the party's side)."""
+    srtp: Srtp = Srtp.NONE
     kind: Literal["forward"] = "forward"
+
+
+@dataclass(frozen=True, slots=True)
+class Secure:
+    """The keys of a flow whose `Forward` says that it is encrypted: sent before that one, and whenever they change.
+
+    A worker keeps them in memory only. Without them it relays what goes through, and can neither record it nor listen
+    or play; what would have to be opened or sealed on the way is dropped.
+    """
+
+    flow: FlowId
+    opens: SrtpKey | None
+    """What the party encrypts with; None: not known, or of a kind that we can't read."""
+    seals: SrtpKey | None
+    """What the party expects that to be encrypted with which it gets."""
+    kind: Literal["secure"] = "secure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +369,22 @@ class MediaSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaUnreadable:
+    """What a party sends can't be decrypted, though somebody records it, listens or plays; told once for a key."""
+
+    flow: FlowId
+    kind: Literal["media_unreadable"] = "media_unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class KeysLost:
+    """A worker that was started again has no keys of a call that it decrypted on the way: its parties hear nothing."""
+
+    call: CallRef
+    kind: Literal["keys_lost"] = "keys_lost"
+
+
+@dataclass(frozen=True, slots=True)
 class MediaTimeout:
     """Nothing arrived on a flow for `silent_s` seconds; told once until media comes again."""
 
@@ -459,6 +517,8 @@ class FlowCount:
     send_failed: int
     rtcp: int
     tapped: int
+    unreadable: int = 0
+    """Packets that were to be decrypted and could not be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -471,12 +531,28 @@ class Counted:
     kind: Literal["counted"] = "counted"
 
 
-Order = Reserve | Forward | Play | StopPlay | Listen | Withhold | Record | Stop | Discard | Remove | Query | Settled
+Order = (
+    Reserve
+    | Forward
+    | Secure
+    | Play
+    | StopPlay
+    | Listen
+    | Withhold
+    | Record
+    | Stop
+    | Discard
+    | Remove
+    | Query
+    | Settled
+)
 Report = (
     Hello
     | Reserved
     | ReserveFailed
     | MediaSeen
+    | MediaUnreadable
+    | KeysLost
     | MediaTimeout
     | DigitHeard
     | CodeHeard

@@ -26,9 +26,11 @@ from gateway.media.plane import (
     FlowId,
     Forward,
     Hello,
+    KeysLost,
     Listen,
     MediaSeen,
     MediaTimeout,
+    MediaUnreadable,
     Order,
     Play,
     PlayEnded,
@@ -40,10 +42,12 @@ from gateway.media.plane import (
     Reserve,
     Reserved,
     ReserveFailed,
+    Secure,
     SegmentFailed,
     SegmentSealed,
     Settled,
     SideName,
+    Srtp,
     Stop,
     StopPlay,
     Withhold,
@@ -110,6 +114,8 @@ class Worker:
         self._silence: dict[FlowId, Silence] = {}
         self._unsettled: dict[tuple[RecordingId, int, SideName], SegmentSealed | SegmentFailed] = {}
         self._look: asyncio.TimerHandle | None = None
+        self._keyless: dict[CallRef, None] = {}
+        """Calls of a worker before this one that it decrypted on the way."""
 
     # --- beginning and end --------------------------------------------------------------------------------------------
 
@@ -122,7 +128,7 @@ class Worker:
     def hello(self) -> list[Report]:
         """What a gateway is told first: calls, then what it hasn't settled yet."""
         calls = {ref: tuple(map(self._datapath.state, call.flows)) for ref, call in self._calls.items()}
-        return [Hello(self.index, os.getpid(), calls), *self._unsettled.values()]
+        return [Hello(self.index, os.getpid(), calls), *map(KeysLost, self._keyless), *self._unsettled.values()]
 
     def gateway_lost(self) -> None:
         """The gateway's connection is over: stop recording, playing and listening; forward on."""
@@ -160,6 +166,9 @@ class Worker:
                 self._reserve(order)
             case Forward():
                 self._forward(order)
+            case Secure():
+                self._datapath.secure(order)
+                self._keyless.pop(call_of(order.flow), None)
             case Play():
                 self._play(order)
             case StopPlay():
@@ -251,6 +260,7 @@ class Worker:
             if call.journal_due is not None:
                 call.journal_due.cancel()
             counts = self._datapath.remove(call.flows)
+            self._keyless.pop(order.call, None)
             for flow in call.flows:
                 self._silence.pop(flow, None)
             self._erase_journal(order.call)
@@ -307,6 +317,10 @@ class Worker:
                 return
             silence.ssrc_reported_at = at
         self._report(MediaSeen(flow, at, ssrc, payload_type, earlier))
+
+    def unreadable(self, flow: FlowId) -> None:
+        """What a party sends can't be decrypted."""
+        self._report(MediaUnreadable(flow))
 
     def latched(self, flow: FlowId, sources: Latched) -> None:
         """A flow knows its party's source; written soon, with the call's other latches."""
@@ -371,6 +385,8 @@ class Worker:
             self._erase_journal(ref)
             return
         self._calls[ref] = call
+        if any(entry.forward is not None and entry.forward.srtp is Srtp.ENDED for entry in entries):
+            self._keyless[ref] = None
         for entry in entries:
             self._silence[entry.flow] = Silence(self._clock.now())
             call.latched[entry.flow] = entry.latched

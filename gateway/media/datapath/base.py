@@ -1,4 +1,4 @@
-"""The seam below the worker: how packets get from a flow to its peer. Five verbs; one contract suite for all who do it.
+"""The seam below the worker: how packets get from a flow to its peer. Six verbs; one contract suite for all who do it.
 
 Every implementation forwards first and taps second, takes packets of a flow only from the source that it latched onto,
 and never hands a packet to a tap that wasn't open when it was received.
@@ -8,19 +8,33 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.media.plane import Address, CallRef, FlowCount, FlowId, FlowSpec, FlowState, Forward
+from gateway.media.plane import Address, CallRef, FlowCount, FlowId, FlowSpec, FlowState, Forward, Secure
 
 Tap = Callable[[float, memoryview], None]
-"""Takes arrival (monotonic seconds) and a packet that was sent on; must copy what it keeps, and must not raise."""
-Divert = Callable[[memoryview, float], bool]
-"""Takes a packet of a flow and its arrival instead of the flow's peer; True where it was sent on, changed or not."""
+"""Takes arrival (monotonic seconds) and a packet that was sent on, decrypted; copies what it keeps, doesn't raise."""
+Divert = Callable[[memoryview, float, bool], bool]
+"""Takes a packet of a flow and its arrival instead of the flow's peer; True where it was sent on, changed or not. It is
+decrypted, or else the last argument is False and nothing but its header can be read."""
 
 
 class Outlet(Protocol):
     """Sends to the party of one flow."""
 
     def send(self, packet: bytes | bytearray | memoryview) -> bool:
-        """False where the party's address isn't known, or the packet could not be sent."""
+        """Encrypted as the party expects it; False where its address isn't known, or the packet could not be sent."""
+        ...
+
+    def pass_on(self) -> bool:
+        """Send the packet that is being diverted, as it came; False as above."""
+        ...
+
+    @property
+    def own_numbers(self) -> bool:
+        """Whether what is sent must be a stream apart from what is passed on.
+
+        Under the key of one who sends, too, numbers that go on behind theirs would use a key stream twice, and whoever
+        sees both legs could take the known sound off what was said (RFC 3711 §9.1).
+        """
         ...
 
     @property
@@ -44,6 +58,10 @@ class Observer(Protocol):
         """The first packet of a flow, or the first one with another SSRC than the one before."""
         ...
 
+    def unreadable(self, flow: FlowId) -> None:
+        """What a flow's party sends can't be decrypted, and somebody wanted it to be."""
+        ...
+
     def latched(self, flow: FlowId, sources: Latched) -> None:
         """A flow has learnt where its party sends from, or forgot it."""
         ...
@@ -58,6 +76,10 @@ class Datapath(Protocol):
 
     def forward(self, order: Forward) -> None:
         """Relay a flow to its peer, or change how; an unchanged order does nothing. UnknownFlow, OrderRefused."""
+        ...
+
+    def secure(self, order: Secure) -> None:
+        """Take over the keys of a flow. Raises UnknownFlow, OrderRefused."""
         ...
 
     def divert(self, flow: FlowId, divert: Divert | None) -> Outlet:

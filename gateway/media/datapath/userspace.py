@@ -19,13 +19,16 @@ from typing import Final
 from gateway.clock import Clock
 from gateway.media.datapath.base import Divert, Latched, Observer, Outlet, Tap
 from gateway.media.datapath.ports import Pair, PortPool
+from gateway.media.datapath.secrecy import Secrecy
 from gateway.media.errors import OrderRefused, OutOfPorts, UnknownFlow
-from gateway.media.plane import Address, FlowCount, FlowId, FlowSpec, FlowState, Forward
+from gateway.media.plane import Address, FlowCount, FlowId, FlowSpec, FlowState, Forward, Secure, Srtp
 from gateway.rtp.packet import HEADER_BYTES
 
 BURST: Final = 64
 """Packets read in one wake-up of a socket before the others get their turn."""
 FORMER_S: Final = 2.0
+UNREADABLE: Final = 50
+"""Packets in a row that can't be decrypted, until that is told: about a second's."""
 BUFFER_BYTES: Final = 65_536
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -116,12 +119,17 @@ class Flow:
         "networks",
         "order",
         "pair",
+        "passing",
         "path",
         "peer",
         "rtcp",
         "rtp",
+        "secrecy",
+        "slow",
         "ssrc",
         "tap",
+        "told_unreadable",
+        "translated",
     )
 
     def __init__(self, flow: FlowId, pair: Pair, path: "UserspaceDatapath") -> None:
@@ -136,6 +144,14 @@ class Flow:
         self.networks: tuple[Network, ...] = ()
         self.divert: Divert | None = None
         self.tap: Tap | None = None
+        self.secrecy: Secrecy | None = None
+        self.slow = False
+        """Somebody records, listens or plays, or a key is needed on the way."""
+        self.translated = False
+        """One of the two parties speaks SRTP with us, the other one plain RTP."""
+        self.passing: memoryview | None = None
+        """What a divert may pass on."""
+        self.told_unreadable = False
         self.ssrc: bytearray | None = None
         self.last_header: bytes | bytearray = b""
         """Of the last RTP packet that came in."""
@@ -170,7 +186,7 @@ class Flow:
         return -1
 
     def read(self) -> None:
-        """RTP is there: send all of it on, then tap it."""
+        """RTP is there: send all of it on."""
         path, port, counts = self.path, self.rtp, self.counts
         buffer, view = path.buffer, path.view
         for _ in range(BURST):
@@ -191,23 +207,75 @@ class Flow:
             peer = self.peer
             if peer is None:
                 continue
-            if self.divert is None:
-                sent = peer.rtp.send(packet)
-                tapped = peer.rtp.target is not None
-            else:
-                sent = tapped = self.divert(packet, path.clock.now())
-            if sent:
+            if self.slow:
+                self.relay_slowly(packet, peer)
+            elif peer.rtp.send(packet):
                 counts.forwarded += 1
-            elif self.divert is None:
+            else:
                 counts.send_failed += 1
-            if self.tap is not None and tapped:
-                counts.tapped += 1
-                self.tap(path.clock.now(), packet)
             if size >= HEADER_BYTES:
                 header = buffer[:HEADER_BYTES]
                 self.last_header = header
                 if header[8:] != self.ssrc:
                     self.new_ssrc(header)
+
+    def relay_slowly(self, packet: memoryview, peer: "Flow") -> None:
+        """Send one packet on, then tap it, where more is to be done than to hand it over."""
+        counts, now = self.counts, self.path.clock.now()
+        if self.divert is None and not self.translated:
+            sent, reached = peer.rtp.send(packet), peer.rtp.target is not None
+            clear = self.clear(packet) if self.tap is not None and reached else None
+        else:
+            clear = self.clear(packet)
+            self.passing = clear if self.translated else packet
+            if self.divert is not None:
+                sent = reached = self.divert(packet if clear is None else clear, now, clear is not None)
+            else:
+                sent, reached = self.pass_on(), peer.rtp.target is not None
+            self.passing = None
+        if sent:
+            counts.forwarded += 1
+        elif self.divert is None:
+            counts.send_failed += 1
+        if self.tap is not None and reached and clear is not None:
+            counts.tapped += 1
+            self.tap(now, clear)
+
+    def clear(self, packet: memoryview) -> memoryview | None:
+        """What the party said; None where that is encrypted and can't be read."""
+        if self.order is None or self.order.srtp is Srtp.NONE:
+            return packet
+        secrecy = self.secrecy
+        opened = secrecy.open(packet, self.counts.received) if secrecy is not None else None
+        if opened is not None:
+            return memoryview(opened)
+        missed = secrecy.missed if secrecy is not None else None
+        if missed != 0:  # else it came twice
+            self.counts.unreadable += 1
+        if not self.told_unreadable and (missed is None or missed >= UNREADABLE):
+            self.told_unreadable = True
+            self.path.observer.unreadable(self.id)
+        return None
+
+    def pass_on(self) -> bool:
+        """Send the packet that is looked at to the peer's party, as it came."""
+        if self.passing is None or self.peer is None:
+            return False
+        return self.peer.say(self.passing) if self.translated else self.peer.rtp.send(self.passing)
+
+    def say(self, packet: bytes | bytearray | memoryview) -> bool:
+        """To the party, encrypted as it expects it."""
+        if self.order is None or self.order.srtp is Srtp.NONE:
+            return self.rtp.send(packet)
+        sealed = self.secrecy.seal(packet) if self.secrecy is not None else None
+        return sealed is not None and self.rtp.send(sealed)
+
+    def settle(self) -> None:
+        """After a change: whether the fast way does."""
+        self.translated = any(
+            flow is not None and flow.order is not None and flow.order.srtp is Srtp.ENDED for flow in (self, self.peer)
+        )
+        self.slow = self.translated or self.divert is not None or self.tap is not None
 
     def read_rtcp(self) -> None:
         """RTCP is there on its own port."""
@@ -234,7 +302,17 @@ class Flow:
         if self.divert is not None and len(packet) > 1 and packet[1] == 200:
             return
         port = peer.rtp if peer.order.rtcp_mux else peer.rtcp
-        port.send(packet)
+        if not self.translated:
+            port.send(packet)
+        elif (translated := self.translate_rtcp(packet, peer)) is not None:
+            port.send(translated)
+
+    def translate_rtcp(self, packet: memoryview, peer: "Flow") -> bytes | None:
+        """RTCP for a party that speaks SRTP from one that doesn't, or the other way round."""
+        ours, theirs = self.secrecy, peer.secrecy
+        if self.order is not None and self.order.srtp is Srtp.ENDED:
+            return ours.open_rtcp(packet) if ours is not None else None
+        return theirs.seal_rtcp(packet) if theirs is not None else None
 
     def new_ssrc(self, header: bytearray) -> None:
         """Tell about a stream that wasn't there before."""
@@ -254,14 +332,18 @@ class Flow:
 class Counts:
     """A flow's counters while they count."""
 
-    __slots__ = ("forwarded", "received", "rtcp", "send_failed", "tapped", "wrong_source")
+    __slots__ = ("forwarded", "received", "rtcp", "send_failed", "tapped", "unreadable", "wrong_source")
 
     def __init__(self) -> None:
         self.received = self.forwarded = self.wrong_source = self.send_failed = self.rtcp = self.tapped = 0
+        self.unreadable = 0
 
     def read(self) -> FlowCount:
         """As the seam carries them."""
-        return FlowCount(self.received, self.forwarded, self.wrong_source, self.send_failed, self.rtcp, self.tapped)
+        return FlowCount(
+            *(self.received, self.forwarded, self.wrong_source, self.send_failed, self.rtcp, self.tapped),
+            unreadable=self.unreadable,
+        )
 
 
 class _Outlet:
@@ -271,8 +353,17 @@ class _Outlet:
         self._flow = flow
 
     def send(self, packet: bytes | bytearray | memoryview) -> bool:
-        """False where the party's address isn't known, or the packet could not be sent."""
-        return self._flow.rtp.send(packet)
+        """Encrypted as the party expects it; False where that can't be, or the packet could not be sent."""
+        return self._flow.say(packet)
+
+    def pass_on(self) -> bool:
+        """Send the packet that is being diverted, as it came."""
+        return self._flow.peer is not None and self._flow.peer.pass_on()
+
+    @property
+    def own_numbers(self) -> bool:
+        """Whether a play must be a stream of its own: the key is the other party's."""
+        return self._flow.order is not None and self._flow.order.srtp is Srtp.THROUGH
 
     @property
     def last_header(self) -> bytes:
@@ -326,10 +417,21 @@ class UserspaceDatapath:
         hosts, networks = _admitted(order)
         before = flow.sources()
         flow.order, flow.peer, flow.hosts, flow.networks = order, peer, hosts, networks
+        if order.srtp is Srtp.NONE:
+            flow.secrecy = None
+        flow.settle()
+        peer.settle()
         for port, target in ((flow.rtp, order.remote), (flow.rtcp, _rtcp_target(order))):
             port.aim((target.host, target.port) if target is not None and target.port else None, self.clock.now())
         if flow.sources() != before:
             self.observer.latched(flow.id, flow.sources())
+
+    def secure(self, order: Secure) -> None:
+        """Take over the keys of a flow. Raises UnknownFlow, OrderRefused."""
+        flow = self._flow(order.flow)
+        secrecy = flow.secrecy or Secrecy()
+        secrecy.change(order.opens, order.seals)
+        flow.secrecy, flow.told_unreadable = secrecy, False
 
     def divert(self, flow: FlowId, divert: Divert | None) -> Outlet:
         """Hand what comes in on a flow to `divert`; its peer's outlet. Raises UnknownFlow."""
@@ -337,6 +439,7 @@ class UserspaceDatapath:
         if found.peer is None:
             raise UnknownFlow("flow has no peer yet")
         found.divert = divert
+        found.settle()
         return _Outlet(found.peer)
 
     def tap(self, flow: FlowId, tap: Tap | None) -> None:
@@ -346,6 +449,7 @@ class UserspaceDatapath:
             # INVARIANT: what the kernel received before this is sent on first, untapped.
             found.read()
         found.tap = tap
+        found.settle()
 
     def remove(self, flows: Sequence[FlowId]) -> dict[FlowId, FlowCount]:
         """Close the flows' ports and let them cool down; their last counters."""
@@ -353,7 +457,7 @@ class UserspaceDatapath:
         for flow in gone:
             if flow.peer is not None and flow.peer.peer is flow:
                 flow.peer.peer = None
-            flow.tap = flow.divert = flow.peer = None
+            flow.tap = flow.divert = flow.peer = flow.secrecy = None
             self._loop.remove_reader(flow.pair.rtp)
             self._loop.remove_reader(flow.pair.rtcp)
             self._ports.release(flow.pair, self.clock.now())

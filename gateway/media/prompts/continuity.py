@@ -41,7 +41,8 @@ class Continuity:
             _, _, seq, timestamp, ssrc = HEADER.unpack(last_header)
             return cls(ssrc, seq, timestamp, span, ssrc, seq)
         ssrc, seq, timestamp = (int.from_bytes(part, "big") for part in (dice[:4], dice[4:6], dice[6:10]))
-        return cls(ssrc, seq, timestamp, span, None, 0, _interrupted=True)
+        # the lower half: until it wraps, the receiver of an encrypted stream can't be wrong about it (RFC 3711 §3.3.1)
+        return cls(ssrc, seq & 0x7FFF, timestamp, span, None, 0, _interrupted=True)
 
     def own(self, samples: int) -> tuple[int, int]:
         """Sequence number and timestamp for a packet of ours with so many samples."""

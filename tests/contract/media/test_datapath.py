@@ -9,9 +9,10 @@ from gateway.media.datapath.base import Latched
 from gateway.media.datapath.ports import PortPool, share
 from gateway.media.datapath.userspace import UserspaceDatapath
 from gateway.media.errors import OrderRefused, OutOfPorts, UnknownFlow
-from gateway.media.plane import Address, FlowId, FlowSpec, Forward
+from gateway.media.plane import Address, FlowId, FlowSpec, Forward, Secure, Srtp, SrtpKey
 from gateway.rtp.packet import build
 from tests.peers.rtp_party import RtpParty
+from tests.peers.srtp_party import SrtpParty, make_key
 
 CALLER_SIDE, AGENT_SIDE = "127.10.1.1", "127.10.1.2"
 CALLER_HOST, AGENT_HOST, STRANGER_HOST = "127.10.1.11", "127.10.1.12", "127.10.1.13"
@@ -24,12 +25,16 @@ class Observed:
     def __init__(self) -> None:
         self.seen: list[tuple[FlowId, int, int, int | None]] = []
         self.latches: dict[FlowId, Latched] = {}
+        self.unread: list[FlowId] = []
 
     def media_seen(self, flow, at, ssrc, payload_type, earlier):
         self.seen.append((flow, ssrc, payload_type, earlier))
 
     def latched(self, flow, sources):
         self.latches[flow] = sources
+
+    def unreadable(self, flow):
+        self.unread.append(flow)
 
 
 class House:
@@ -292,7 +297,7 @@ async def test_a_diverted_packet_goes_nowhere_but_to_the_divert(house):
     await house.latch()
     diverted, copies = [], []
 
-    def divert(packet, at):
+    def divert(packet, at, readable):
         diverted.append(bytes(packet))
         return False
 
@@ -432,6 +437,15 @@ async def test_orders_that_make_no_sense_are_refused(house):
         house.path.forward(Forward(FlowId("0/agent/0"), CALLER, None, None))
     with pytest.raises(UnknownFlow):
         house.path.tap(FlowId("0/agent/0"), None)
+    with pytest.raises(UnknownFlow):
+        house.path.secure(Secure(FlowId("0/agent/0"), None, None))
+    for key in (
+        SrtpKey("AES_256_CM_HMAC_SHA1_80", HERS.key),
+        SrtpKey(HERS.suite, "c2hvcnQ="),
+        SrtpKey(HERS.suite, "?"),
+    ):
+        with pytest.raises(OrderRefused):
+            house.path.secure(Secure(CALLER, key, None))
     assert house.path.remove([FlowId("0/agent/0")]) == {}
 
 
@@ -444,6 +458,76 @@ async def test_a_datagram_that_looks_like_rtcp_isn_t_tapped(house):
     house.caller.send(house.ports[CALLER], build(72, 1, 1, 1, bytes(8), marker=True))
     await house.agent.until(lambda: len(house.agent.heard) == 2)
     assert copies == []
+
+
+# --- SRTP -------------------------------------------------------------------------------------------------------------
+
+HERS, HIS, OURS = make_key(1), make_key(2), make_key(3)
+
+
+def speak_srtp(house, flow, kind, own, other):
+    """One party speaks SRTP from now."""
+    party = SrtpParty(CALLER_HOST if flow == CALLER else AGENT_HOST, own, other, ssrc=5)
+    name = "caller" if flow == CALLER else "agent"
+    getattr(house, name).close()
+    setattr(house, name, party)
+    house.path.secure(Secure(flow, own, other))
+    house.forward(flow, srtp=kind)
+    return party
+
+
+async def test_what_goes_through_isn_t_touched_and_a_tap_gets_it_decrypted(house):
+    house.connect()
+    speak_srtp(house, CALLER, Srtp.THROUGH, HERS, HIS)
+    speak_srtp(house, AGENT, Srtp.THROUGH, HIS, HERS)
+    said = [house.caller.say(house.ports[CALLER], bytes([n]) * 160) for n in range(10)]
+    assert await house.agent.hears(10) == said
+    copies = []
+    house.path.tap(CALLER, lambda at, packet: copies.append(bytes(packet[12:])))
+    said += [house.caller.say(house.ports[CALLER], bytes([n]) * 160) for n in range(10, 20)]
+    assert await house.agent.hears(20) == said
+    assert copies == house.agent.payloads[10:] == [bytes([n]) * 160 for n in range(10, 20)]
+    house.path.tap(CALLER, None)
+    await house.marker(house.caller, CALLER, house.agent)
+    assert (len(copies), house.observed.unread) == (10, [])
+
+
+@pytest.mark.parametrize("flow", [CALLER, AGENT])
+async def test_srtp_of_either_party_ends_here_and_a_tap_gets_both_decrypted(house, flow):
+    house.connect()
+    speak_srtp(house, flow, Srtp.ENDED, HERS, OURS)
+    copies: dict[FlowId, list[bytes]] = {CALLER: [], AGENT: []}
+    for tapped, into in copies.items():
+        house.path.tap(tapped, lambda at, packet, into=into: into.append(bytes(packet[12:])))
+    caller, agent = ([bytes([n + first]) * 160 for n in range(10)] for first in (0, 100))
+    for one, other in zip(caller, agent, strict=True):
+        house.caller.say(house.ports[CALLER], one)
+        house.agent.say(house.ports[AGENT], other)
+    await asyncio.gather(house.caller.hears(10), house.agent.hears(10))
+    assert house.caller.payloads == copies[AGENT] == agent
+    assert house.agent.payloads == copies[CALLER] == caller
+    assert house.path.count(CALLER).forwarded == house.path.count(AGENT).forwarded == 10
+
+
+@pytest.mark.parametrize("keys", [None, (None, None), (HIS, None)])
+async def test_without_its_key_nothing_goes_to_or_from_a_party_whose_srtp_ends_here(house, keys):
+    house.connect()
+    await house.latch()
+    house.forward(CALLER, srtp=Srtp.ENDED)
+    if keys is not None:
+        house.path.secure(Secure(CALLER, *keys))
+    for _ in range(60):
+        house.caller.say(house.ports[CALLER])
+        house.agent.say(house.ports[AGENT])
+    for flow in (CALLER, AGENT):
+        house.path.tap(flow, lambda at, packet: None)  # reads what is there
+        house.path.tap(flow, None)
+    house.forward(CALLER)
+    await house.marker(house.caller, CALLER, house.agent)
+    assert (len(house.agent.heard), len(house.caller.heard)) == (2, 1)
+    assert house.observed.unread == [CALLER]
+    assert house.path.count(CALLER).unreadable == 60
+    assert (house.path.count(CALLER).send_failed, house.path.count(AGENT).send_failed) == (60, 60)
 
 
 def test_workers_share_the_range_without_overlap():

@@ -17,13 +17,18 @@ class Outlet:
     """Keeps what was sent on."""
 
     last_header = b""
+    own_numbers = False
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
+        self.passing = b""
 
     def send(self, packet) -> bool:
         self.sent.append(bytes(packet))
         return True
+
+    def pass_on(self) -> bool:
+        return self.send(self.passing)
 
     @property
     def payloads(self) -> list[bytes]:
@@ -39,10 +44,11 @@ class Way:
         self.outlet = self.passage.outlet = Outlet()
         self.seq = 0
 
-    def say(self, payload: bytes = SPOKEN, kind: int = 8) -> bool:
+    def say(self, payload: bytes = SPOKEN, kind: int = 8, *, readable: bool = True) -> bool:
         """One packet; whether a tap would get it."""
         self.seq += 1
-        return self.passage(memoryview(build(kind, self.seq, self.seq * 160, 7, payload)), 0.0)
+        self.outlet.passing = build(kind, self.seq, self.seq * 160, 7, payload)
+        return self.passage(memoryview(self.outlet.passing), 0.0, readable)
 
     def press(self, digit: int) -> bool:
         tapped = [self.say(bytes(Event(digit, end, 10, 800)), KEY_TYPE) for end in (False, True)]
@@ -109,3 +115,27 @@ async def test_what_we_play_is_heard_whatever_is_blocked(way):
     way.passage.play(Play("p", AGENT, "tone-start", "instead", "PCMA", 8), sound)
     assert len(way.outlet.sent) == 1
     way.passage.close()
+
+
+async def test_silence_under_the_key_of_another_is_a_stream_of_its_own_and_stays_one(way):
+    way.outlet.own_numbers = True
+    way.say()
+    way.passage.withhold(withheld(audio="silenced"))
+    way.say()
+    way.passage.withhold(withheld())
+    way.say()
+    assert way.outlet.payloads == [SPOKEN, SILENCE, SPOKEN]
+    theirs, ours, then = (Rtp.parse(packet) for packet in way.outlet.sent)
+    assert theirs.ssrc != ours.ssrc == then.ssrc
+    assert (then.seq - ours.seq, then.timestamp - ours.timestamp) == (1, 160)
+    assert ours.seq < 0x8000 + 1
+
+
+async def test_what_can_t_be_read_passes_as_it_came_unless_its_header_says_that_it_is_withheld(way):
+    assert way.say(readable=False)
+    way.passage.withhold(withheld(keys="blocked"))
+    assert way.say(readable=False)
+    assert not way.say(kind=KEY_TYPE, readable=False)
+    way.passage.withhold(withheld(audio="silenced"))
+    assert not way.say(readable=False)
+    assert way.outlet.payloads == [SPOKEN, SPOKEN]
