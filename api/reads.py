@@ -261,6 +261,14 @@ class SiteReads(Protocol):
         """An agent's legs in the log, oldest first, from behind the id `after`."""
         ...
 
+    async def council_openings(self, epoch: str, after: int, limit: int) -> Sequence[tuple[int, bytes]] | None:
+        """Index and age file of an epoch's `call` entries, from behind the index `after`; None before it is closed."""
+        ...
+
+    async def inventory(self, epoch: str) -> Sequence[str] | None:
+        """Digests of the manifests behind the root in an epoch's `eclose`, in its order; None where it tells none."""
+        ...
+
     async def log_checkpoint(self, origin: str) -> bytes | None:
         """The newest checkpoint of a log, as signed."""
         ...

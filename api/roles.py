@@ -59,6 +59,7 @@ ROLE_SCOPES: Final[dict[Role, frozenset[str]]] = {
             "log:read",
             "epochs:read",
             "epochs:act",
+            "openings:read",
         },
     ),
     Role.EMPLOYER: frozenset({"agreements:read", "acts:carry", "agreements:suspend", "statistics:read"}),

@@ -413,6 +413,27 @@ class Cosignature(Body):
     note: str = Field(max_length=65536)
 
 
+class SealedOpening(BaseModel):
+    """Which call an entry of an epoch's log stands for: an age file for the council, base64."""
+
+    entry: int
+    sealed: str
+
+
+class SealedOpenings(BaseModel):
+    """Openings in the order of the log, and where they go on."""
+
+    items: list[SealedOpening]
+    next: int | None
+
+
+class Inventory(BaseModel):
+    """Digests of the manifests that an epoch's root was made of, in its order."""
+
+    e: str
+    manifests: list[str]
+
+
 class SideOut(BaseModel):
     """One side of one segment."""
 

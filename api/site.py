@@ -49,8 +49,9 @@ from policy.texts import consent_text, current_texts, text_sha256
 from storage.acts import Acts
 from storage.blobs import Kind, LocalBlobs
 from storage.consents import Consents, StandingConsent
+from storage.council_lists import openings_of
 from storage.database import Database, Work
-from storage.epochs import StoredEpoch
+from storage.epochs import StoredEpoch, inventory
 from storage.errors import AgentUnknown, LogEntryUnknown, StorageError
 from storage.gateway_key import load_public
 from storage.log.files import LocalLogFiles
@@ -210,6 +211,14 @@ class SiteFolder:
             return await read_draws(await self._open(), reader, states, agent, after, limit)
         except (StorageError, CryptoError, PolicyError):
             raise Problem("site-unavailable", 503, "the log can't be read now", {"Retry-After": "1"}) from None
+
+    async def council_openings(self, epoch: str, after: int, limit: int) -> Sequence[tuple[int, bytes]] | None:
+        """As they lie there, sealed to the council."""
+        return await self._read(lambda connection: openings_of(connection, epoch, after, limit))
+
+    async def inventory(self, epoch: str) -> Sequence[str] | None:
+        """As it was shuffled when the epoch was closed."""
+        return await self._read(lambda connection: inventory(connection, epoch))
 
     async def log_checkpoint(self, origin: str) -> bytes | None:
         """Published files only: entries that wait are the gateway's."""

@@ -140,7 +140,9 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
         clock=clock,
         ids=Ids(),
         site=site,
-        ledger=Ledger(config.site.name, Legs(database), epochs, site.book, SealedShare()),
+        ledger=Ledger(
+            config.site.name, Legs(database), epochs, site.book, SealedShare(), council=site.council_recipients
+        ),
         custody=custody,
         workers=workers,
         bus=bus,

@@ -11,6 +11,8 @@ from policy.terms import Purpose
 
 ERASE_SIDE_AFTER: Final = timedelta(hours=24)
 """How long a side stays after its own person asked for its erasure."""
+COUNCIL_LISTS: Final = timedelta(days=14)
+"""How long after an epoch's end the council's lists of it are kept: opening file (crypto.md §3) and names."""
 MAX_HOLD: Final = timedelta(days=90)
 """The longest hold that can be set at once (crypto.md §2)."""
 

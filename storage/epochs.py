@@ -19,12 +19,15 @@ from policy.epochs import NEXT, EpochState, RosterLeaf, in_roster_order, roster_
 from policy.log_block import LogBlock
 from policy.log_entry import X_KINDS, Counted, Day, EClose, ECommit, EOpen, Halt, Reveal
 from policy.terms import Phase
+from storage.council_lists import forget_due, keep_names, names_of
 from storage.database import Database
 from storage.errors import EpochStep, EpochUnknown
 from storage.log.blocks import epoch_origin
 from storage.log.wal import append, open_log, open_logs
 from storage.tables import cosignatures, epochs, legs, logs, recordings, segments
 
+MAX_OVER: Final = 400
+"""More epochs than a year of days has."""
 LAST_DAY: Final = 6
 """Index of a week's last day."""
 _KEPT: Final = ("kept", "interrupted")
@@ -48,8 +51,6 @@ class StoredEpoch:
     host: bytes | None = field(default=None, repr=False)
     council: bytes | None = field(default=None, repr=False)
     roster: tuple[RosterLeaf, ...] = ()
-    names: tuple[str, ...] = ()
-    """Of the same agents, in their own order, so that nothing ties a name to a pseudonym."""
     committed_index: int | None = None
     """Where `ecommit` stands in its log."""
     day: int = 0
@@ -57,6 +58,8 @@ class StoredEpoch:
     closed_at: datetime | None = None
     revealed_index: int | None = None
     """Where `reveal` stands in its log."""
+    told: bool = False
+    """Its `eclose` says what was kept, so that there is an inventory."""
 
     def leaf(self, a: str) -> RosterLeaf | None:
         """The roster's entry of a pseudonym: without one it is never drawn."""
@@ -109,7 +112,6 @@ class Epochs:
     async def commit(self, name: str, leaves: Sequence[RosterLeaf], names: Sequence[str], policy: str) -> None:
         """Draw the host's share, fix the roster, and log `ecommit`. Raises EpochStep, EpochUnknown."""
         ordered = in_roster_order(leaves)
-        shuffled = sorted(names)
 
         def work(connection: Connection) -> None:
             row = _row(connection, name)
@@ -133,9 +135,9 @@ class Epochs:
                 h=h,
                 host_secret=share,
                 roster=[leaf.fields() for leaf in ordered],
-                names=shuffled,
                 committed_index=index,
             )
+            keep_names(connection, name, names)
 
         await self._database.write(work)
 
@@ -224,6 +226,11 @@ class Epochs:
 
         return await self._database.write(work)
 
+    async def forget_lists(self, at: datetime) -> None:
+        """Destroy the council's lists of epochs that have been over for long enough."""
+        while await self._database.write(lambda connection: forget_due(connection, at)):
+            pass
+
     # --- reading -----------------------------------------------------------------------------------------------------
 
     async def live(self) -> dict[str, StoredEpoch]:
@@ -231,6 +238,17 @@ class Epochs:
         query = select(epochs).where(epochs.c.state.in_(_LIVE)).order_by(epochs.c.starts_at)
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         return {row.name: _epoch(row) for row in rows}
+
+    async def over_since(self, at: datetime) -> dict[str, StoredEpoch]:
+        """Epochs that are closed and ended after `at`, the newest MAX_OVER of them, by name."""
+        closed = (epochs.c.closed_at.is_not(None), epochs.c.ends_at > at)
+        query = select(epochs).where(*closed).order_by(epochs.c.ends_at.desc()).limit(MAX_OVER)
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return {row.name: _epoch(row) for row in rows}
+
+    async def names(self, name: str) -> tuple[str, ...]:
+        """Of the agents on an epoch's roster, in their own order: nothing ties a name to a pseudonym. Later empty."""
+        return await self._database.read(lambda connection: names_of(connection, name))
 
     async def get(self, name: str) -> StoredEpoch:
         """One epoch. Raises EpochUnknown."""
@@ -264,6 +282,12 @@ class Epochs:
         """Recordings of the drawn lanes of an epoch: what is shredded without its reveal."""
         query = select(recordings.c.id).where(recordings.c.epoch == name, recordings.c.lane.in_(("sample", "campaign")))
         return list(await self._database.read(lambda connection: connection.execute(query).scalars().all()))
+
+
+def inventory(connection: Connection, name: str) -> list[str] | None:
+    """Digests of the manifests behind the root of an epoch's `eclose`, in its order; None where that tells none."""
+    found = connection.execute(select(epochs.c.figures).where(epochs.c.name == name)).scalar_one_or_none()
+    return list(found["manifests"]) if found is not None and found["told"] else None
 
 
 def open_row(connection: Connection, name: str) -> Row[Any]:
@@ -321,10 +345,10 @@ def _figures(connection: Connection, row: Row[Any], min_calls: int) -> dict[str,
     groups.pop("", None)
     kinds = select(legs.c.k, func.count().label("total")).where(legs.c.e == row.name, legs.c.kind == "x")
     x = dict.fromkeys(X_KINDS, 0) | {found.k: found.total for found in connection.execute(kinds.group_by(legs.c.k))}
-    digests = _manifests(connection, row.name)
+    carried = _carried(connection, row)
+    digests = carried["manifests"] + _manifests(connection, row.name)
     secrets.SystemRandom().shuffle(digests)
     kept_here = select(func.count()).where(recordings.c.epoch == row.name, recordings.c.state.in_(_KEPT))
-    carried = _carried(connection, row)
     hits = sum(counted["hits"] for counted in groups.values()) + carried["hits"]
     return {
         "groups": groups,
@@ -346,13 +370,13 @@ def _manifests(connection: Connection, name: str) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
-def _carried(connection: Connection, row: Row[Any]) -> dict[str, int]:
-    """Kept and hits of the epoch before, where its `eclose` was about too few to say them."""
+def _carried(connection: Connection, row: Row[Any]) -> dict[str, Any]:
+    """Kept, hits and manifests of the epoch before, where its `eclose` was about too few to say them."""
     query = select(epochs.c.figures).where(epochs.c.figures.is_not(None), epochs.c.ends_at <= row.starts_at)
     found = connection.execute(query.order_by(epochs.c.ends_at.desc()).limit(1)).scalar_one_or_none()
     if found is None or found["told"]:
-        return {"kept": 0, "hits": 0}
-    return {"kept": found["kept"], "hits": found["hits"]}
+        return {"kept": 0, "hits": 0, "manifests": []}
+    return {name: found[name] for name in ("kept", "hits", "manifests")}
 
 
 def _epoch(row: Row[Any]) -> StoredEpoch:
@@ -368,9 +392,9 @@ def _epoch(row: Row[Any]) -> StoredEpoch:
         host=None if row.host_secret is None else bytes(row.host_secret),
         council=None if row.council_secret is None else bytes(row.council_secret),
         roster=tuple(RosterLeaf(leaf["a"], leaf["group"], Phase(leaf["phase"])) for leaf in row.roster or ()),
-        names=tuple(row.names or ()),
         committed_index=row.committed_index,
         day=row.day or 0,
         closed_at=row.closed_at,
         revealed_index=row.revealed_index,
+        told=row.figures is not None and row.figures["told"],
     )

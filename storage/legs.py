@@ -21,6 +21,7 @@ from policy.agreement.schema import Agreement
 from policy.decision import Reason, Rule
 from policy.opening import OutOpening
 from policy.terms import Lane
+from storage.council_lists import ForCouncil, keep_opening
 from storage.database import Database
 from storage.epochs import open_row, turn_day
 from storage.errors import EntryState, EntryUnknown, TermsChanged
@@ -124,13 +125,14 @@ class Legs:
         rule_name: str | None = None,
         acts: int | None = None,
         owned: Owned | None = None,
+        shown: ForCouncil | None = None,
     ) -> LegEntry:
         """Write a leg's `call` entry with the agent's next counter; durable on return. Raises StorageUnavailable.
 
         `day` is the local day, `queue` its code, `rule_name` what statistics call the rule. Every entry must be
         admitted afterwards, drawn or not. `acts` is the number of the act that `rule` was read under: where another one
-        stands in the log by now, TermsChanged is raised. `owned` opens `commitment`, for its agent.
-        Raises EpochStep unless the epoch is open.
+        stands in the log by now, TermsChanged is raised. `owned` opens `commitment` for the agent, `shown` for the
+        council. Raises EpochStep unless the epoch is open.
         """
         row = {"e": epoch, "a": _pseudonym(pseudonym), "r": rule, "q": queue, "c": _commitment(commitment), "day": day}
         row["rule"] = rule_name
@@ -142,7 +144,10 @@ class Legs:
                 raise TermsChanged("an act was taken meanwhile")
             counted = turn_day(connection, found, (day - found.first_day).days)
             row["day"] = found.first_day + timedelta(days=counted)
-            return _enter(connection, EntryKind.CALL, {**row, "origin": found.origin}, owned)
+            entry = _enter(connection, EntryKind.CALL, {**row, "origin": found.origin}, owned)
+            if shown is not None:
+                keep_opening(connection, epoch, entry.index, shown)
+            return entry
 
         return await self._database.write(work)
 

@@ -83,6 +83,11 @@ def _of_recording(**options: Any) -> Column[str]:
     return Column("recording", Text, ForeignKey("recordings.id", ondelete="CASCADE"), nullable=False, **options)
 
 
+def _of_epoch() -> Column[str]:
+    """What goes with its epoch."""
+    return Column("e", Text, ForeignKey("epochs.name", ondelete="CASCADE"), primary_key=True)
+
+
 anchors = Table(
     "anchors",
     metadata,
@@ -190,13 +195,25 @@ epochs = Table(
     Column("host_secret", LargeBinary, nullable=True),
     Column("council_secret", LargeBinary, nullable=True),
     Column("roster", JSON, nullable=True),
-    Column("names", JSON, nullable=True),
     _whole("committed_index", null=True),
     _whole("day", null=True),
     Column("figures", JSON, nullable=True),
     _time("closed_at", null=True),
     _whole("revealed_index", null=True),
     Index(None, "state"),
+)
+epoch_names = Table(
+    "epoch_names",
+    metadata,
+    _of_epoch(),
+    Column("names", JSON, nullable=False),
+)
+council_openings = Table(
+    "council_openings",
+    metadata,
+    _of_epoch(),
+    Column("idx", BigInteger, primary_key=True, autoincrement=False),
+    Column("sealed", LargeBinary, nullable=False),
 )
 cosignatures = _numbered(
     "cosignatures",

@@ -397,7 +397,10 @@ class CosignLog:
 
 @dataclass(frozen=True, slots=True)
 class Epochs:
-    """Answered with `{"epochs": [{"epoch","origin","start","end","state"}]}`, in time, also those not committed to."""
+    """Answered with `{"epochs": [{"epoch","origin","start","end","state","inventory"}]}`, in time.
+
+    Also those not committed to, and for some weeks those that are over. `inventory`: there is one to fetch.
+    """
 
     kind: Literal["epochs"] = "epochs"
 

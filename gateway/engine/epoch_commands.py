@@ -45,7 +45,7 @@ class EpochCommands:
         return {"origin": found.origin, "size": found.size, "at": format_time(found.at)}
 
     async def _list(self, command: p.Epochs) -> Answer:
-        live, horizon = await self._epochs.live(), self._steps.horizon()
+        known, horizon = await self._steps.known(), self._steps.horizon()
         origins = await self._steps.origins([epoch.name for epoch in horizon])
         ahead = {
             epoch.name: {
@@ -54,15 +54,17 @@ class EpochCommands:
                 "start": format_time(epoch.start),
                 "end": format_time(epoch.end),
                 "state": EpochState.NONE.value,
+                "inventory": False,
             }
             for epoch in horizon
         }
-        known = {name: _told(row) for name, row in live.items()}
-        return {"epochs": sorted({**ahead, **known}.values(), key=lambda told: told["start"])}
+        told = {**ahead, **{name: _told(row) for name, row in known.items()}}
+        return {"epochs": sorted(told.values(), key=lambda one: one["start"])}
 
     async def _roster(self, command: p.EpochRoster) -> Answer:
         row = await self._epochs.get(command.epoch)
-        return {"leaves": [leaf.fields() for leaf in row.roster], "names": list(row.names)}
+        names = await self._epochs.names(command.epoch)
+        return {"leaves": [leaf.fields() for leaf in row.roster], "names": list(names)}
 
 
 def _told(row: StoredEpoch) -> Answer:
@@ -72,4 +74,5 @@ def _told(row: StoredEpoch) -> Answer:
         "start": format_time(row.start),
         "end": format_time(row.end),
         "state": row.state.value,
+        "inventory": row.told,
     }

@@ -7,7 +7,7 @@ cosign it. A step that fails is tried again with the next turn; an epoch that is
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
@@ -37,6 +37,8 @@ __all__ = ["EpochSteps"]
 
 log = structlog.get_logger()
 COUNCIL: Final = frozenset({"council", "council2", "council3"})
+TOLD_FOR: Final = timedelta(days=35)
+"""How long an epoch that is over stays in the list: a council back from its holidays still finds it."""
 MIN_CALLS: Final = 20
 """Where no agreement is in force to say it."""
 Publish = Callable[[str], Awaitable[object]]
@@ -126,6 +128,11 @@ class EpochSteps:
         """The current epoch and those that can be committed to ahead."""
         agreement = self._site.agreement
         return horizon(agreement, self._clock.wallclock()) if agreement is not None else ()
+
+    async def known(self) -> dict[str, StoredEpoch]:
+        """Epochs that something still happens to, and for a while those that are over, by name."""
+        over = await self._epochs.over_since(self._clock.wallclock() - TOLD_FOR)
+        return over | await self._epochs.live()
 
     async def origins(self, names: Sequence[str]) -> dict[str, str]:
         """The logs that epochs belong to."""

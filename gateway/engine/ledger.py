@@ -6,7 +6,7 @@ so that a council's own box can answer later: the decision waits for it, the cal
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -24,6 +24,7 @@ from policy.retention import forget_opening_at
 from policy.statistics import rule_name
 from policy.terms import Lane
 from policy.validity import local_time
+from storage.council_lists import ForCouncil
 from storage.epochs import Epochs, StoredEpoch
 from storage.errors import EntryState, EpochStep
 from storage.figures import Answered, What
@@ -87,12 +88,22 @@ class Wished:
 class Ledger:
     """The entries of the site of this name."""
 
-    def __init__(self, site: str, legs: Legs, epochs: Epochs, book: EpochBook, share: CouncilShare) -> None:
+    def __init__(
+        self,
+        site: str,
+        legs: Legs,
+        epochs: Epochs,
+        book: EpochBook,
+        share: CouncilShare,
+        council: Callable[[datetime], Sequence[str]] = lambda _: (),
+    ) -> None:
+        """`council`: its recipients (`age1…`) at a time, for whom each leg's opening is sealed."""
         self._site = site
         self._legs = legs
         self._epochs = epochs
         self._book = book
         self._share = share
+        self._council = council
         self._leftovers: tuple[LegEntry, ...] = ()
         self._failed: list[LegEntry] = []
         """Entered, and then the draw or the disk failed."""
@@ -137,6 +148,7 @@ class Ledger:
                 rule_name=rule_name(scoped[0], rule) if rule is not None else None,
                 acts=acts,
                 owned=Owned(owner, told) if owner is not None else None,
+                shown=ForCouncil(told, self._council(wallclock)),
             )
         except EpochStep:
             return None  # it was closed this very moment
@@ -206,8 +218,9 @@ class Ledger:
         return await self._legs.out(entered.entry, told, answered, entered.owner)
 
     async def forget_openings(self, at: datetime) -> None:
-        """Destroy the agents' openings whose time is over. Raises `StorageError`."""
+        """Destroy the agents' and the council's openings whose time is over. Raises `StorageError`."""
         await self._legs.forget_openings(at)
+        await self._epochs.forget_lists(at)
 
     async def note_leftovers(self) -> None:
         """On start, before anything is entered: remember what an earlier run entered and never closed."""

@@ -4,6 +4,7 @@ The gateway is the only writer, so this mirror is the truth as long as every cha
 then here. Gathering for a decision reads only this and never waits.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -291,9 +292,16 @@ class Site:
         """Council and data-protection officer as they are anchored now; None too where no code can be issued."""
         if not self.codes_ready:
             return None
-        found = {anchor.role: anchor.recipient for anchor in self.state.anchors_at(wallclock) if anchor.recipient}
-        council = tuple(found[role] for role in COUNCILS if role in found)
-        return Quorum(council, found["dpo"]) if council and "dpo" in found else None
+        council, dpo = self.council_recipients(wallclock), self._recipients(("dpo",), wallclock)
+        return Quorum(council, dpo[0]) if council and dpo else None
+
+    def council_recipients(self, wallclock: datetime) -> tuple[str, ...]:
+        """Of every key of the council that is anchored now and can be encrypted to (`age1…`)."""
+        return self._recipients(COUNCILS, wallclock)
+
+    def _recipients(self, roles: Collection[str], wallclock: datetime) -> tuple[str, ...]:
+        anchors = self.state.anchors_at(wallclock)
+        return tuple(one.recipient for role in roles for one in anchors if one.role == role and one.recipient)
 
     def is_internal(self, outside: Private | None) -> bool:
         """Staff among themselves: an extension of a seat, or a number that the configuration calls the house's own."""

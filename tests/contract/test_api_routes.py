@@ -91,6 +91,8 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("GET", "/v1/log/{site}/fairtap/{block}/tile/{path}"): {Role.AGENT, Role.COUNCIL, Role.DPO},
     ("GET", "/v1/epochs"): {Role.COUNCIL},
     ("GET", "/v1/epochs/{epoch}/roster"): {Role.COUNCIL},
+    ("GET", "/v1/epochs/{epoch}/openings"): {Role.COUNCIL},
+    ("GET", "/v1/epochs/{epoch}/inventory"): {Role.COUNCIL},
     ("POST", "/v1/epochs/{epoch}/commitment"): {Role.COUNCIL},
     ("POST", "/v1/epochs/{epoch}/share"): {Role.COUNCIL},
     ("POST", "/v1/log/cosignatures"): {Role.COUNCIL},

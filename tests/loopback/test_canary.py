@@ -40,8 +40,7 @@ pytestmark = pytest.mark.timeout(300)
 
 CALLS = int(os.environ.get("FAIRTAP_CANARY_CALLS", "100"))
 """How many calls go through; they are more only while a kind that needs a drawn call hasn't happened."""
-NAMES = re.compile(r"var/fairtap\.db(-wal)?:(agents|epochs)|var/fairtap\.db-wal:free")
-"""An epoch's row is rewritten as it goes on: its former pages lie in the write-ahead log until that is folded."""
+NAMES = re.compile(r"var/fairtap\.db(-wal)?:(agents|epoch_names)")
 SEATS = re.compile(r"var/fairtap\.db(-wal)?:(seats|sqlite_autoindex_seats_\d)")
 PERMITTED = {
     # the roster's line, and who may read it (agreement.md §6)
@@ -246,7 +245,7 @@ def test_names_and_seats_stand_once_and_leave_no_traces(played):
     assert len(played.canaries.look_for_texts(data, "db")) > 0
     found = Counter(one.canary for one in played.at_the_end if one.form == "utf-8")
     with contextlib.closing(sqlite3.connect(f"file:{played.folder}/var/fairtap.db?mode=ro", uri=True)) as database:
-        (lists,) = database.execute("SELECT count(*) FROM epochs WHERE names IS NOT NULL").fetchone()
+        (lists,) = database.execute("SELECT count(*) FROM epoch_names").fetchone()
     assert lists > 0
     # a name: the roster's, and each epoch's list for the council; an extension: the column, its index, the signed claim
     assert found == {"name": agents * (1 + lists), "extension": 3 * (agents - 1)}

@@ -34,6 +34,8 @@ class SiteInMemory:
         self.entries: dict[str, list[EntryRow]] = {}
         self.draws: dict[str, OwnDraws] = {}
         self.log: dict[str, bytes] = {}
+        self.openings: dict[str, list[tuple[int, bytes]]] = {}
+        self.inventories: dict[str, list[str]] = {}
         self.months: dict[str, MonthStatistics] = {}
 
     def add(self, name: str, **more: object) -> str:
@@ -95,6 +97,13 @@ class SiteInMemory:
     async def own_draws(self, agent: str, after: int, limit: int) -> OwnDraws:
         found = self.draws.get(agent, OwnDraws([], []))
         return OwnDraws([row for row in found.items if row.id > after][:limit], found.epochs)
+
+    async def council_openings(self, epoch: str, after: int, limit: int) -> Sequence[tuple[int, bytes]] | None:
+        found = self.openings.get(epoch)
+        return None if found is None else [one for one in found if one[0] > after][:limit]
+
+    async def inventory(self, epoch: str) -> Sequence[str] | None:
+        return self.inventories.get(epoch)
 
     async def log_checkpoint(self, origin: str) -> bytes | None:
         return self.log.get(f"{origin}/checkpoint")

@@ -1,4 +1,4 @@
-"""What the council holds of an epoch (the log, roster and names) is the same whichever agent always refuses."""
+"""What the council holds of an epoch (log, roster, names, which call is whose) is the same whichever agent refuses."""
 
 import shutil
 from collections import Counter
@@ -7,11 +7,15 @@ from datetime import UTC, datetime
 
 from sqlalchemy import select
 
+from crypto.age import decrypt
+from crypto.x25519 import Identity
 from gateway.engine.epoch_book import EpochBook
 from gateway.engine.ledger import Ledger, SealedShare
 from policy.agreement.schema import Agreement
 from policy.log_entry import Call, Entry, Out, encode, parse
+from policy.opening import CallOpening, parse_call_opening
 from policy.terms import Phase
+from storage.council_lists import openings_of
 from storage.epochs import StoredEpoch
 from storage.legs import Out as Told
 from storage.roster import NewAgent
@@ -23,6 +27,7 @@ from tests.unit.policy.green import agreement
 NOW = datetime(2026, 3, 4, 9, 30, tzinfo=UTC)
 WEEK, AGENTS, ROUNDS = "2026-W10", 8, 6
 RATES = [{"group": "team-a", "phase": "regular", "percent": "20"}]
+COUNCIL = Identity.generate()
 KEPT = ("recorded", (), ("d" * 64, "e" * 64))
 VETO = ("not_recorded", ("AGENT_NO_OR_UNSET",), ())
 
@@ -34,6 +39,8 @@ class View:
     entries: list[Entry]
     sizes: list[int]
     epoch: StoredEpoch
+    openings: list[CallOpening]
+    """Opened with the council's key."""
 
     @property
     def masked(self) -> list[tuple[object, ...]]:
@@ -45,6 +52,11 @@ class View:
         ]
 
     @property
+    def calls(self) -> list[tuple[object, ...]]:
+        """The openings but for their salts."""
+        return [(one.entry, one.call, one.call_id, one.start) for one in self.openings]
+
+    @property
     def commitments(self) -> list[str]:
         return [one.c if isinstance(one, Call) else one.m for one in self.entries if isinstance(one, Call | Out)]
 
@@ -52,7 +64,9 @@ class View:
 async def played(folder: Folder, terms: Agreement, refuses: int | None) -> tuple[View, Counter[int]]:
     """Each agent has some calls; whoever `refuses` lets none be kept. The hits of each."""
     epochs = await folder.epochs.live()
-    ledger = Ledger("hamburg", folder.legs, folder.epochs, EpochBook(epochs, NOW), SealedShare())
+    recipients = (str(COUNCIL.recipient),)
+    book = EpochBook(epochs, NOW)
+    ledger = Ledger("hamburg", folder.legs, folder.epochs, book, SealedShare(), council=lambda _: recipients)
     hits: Counter[int] = Counter()
     for _ in range(ROUNDS):
         for number, agent in enumerate(await folder.roster.list()):
@@ -67,7 +81,10 @@ async def played(folder: Folder, terms: Agreement, refuses: int | None) -> tuple
     query = select(log_wal.c.leaf).order_by(log_wal.c.idx)
     leaves = await folder.database.read(lambda connection: connection.execute(query).scalars().all())
     entries = [parse(bytes(leaf)) for leaf in leaves]
-    return View(entries, [len(encode(entry)) for entry in entries], epochs[WEEK]), hits
+    await folder.epochs.close(WEEK, 99, NOW)
+    rows = await folder.database.read(lambda connection: openings_of(connection, WEEK, 0, 999))
+    openings = [parse_call_opening(decrypt(sealed, [COUNCIL])) for _, sealed in rows or ()]
+    return View(entries, [len(encode(entry)) for entry in entries], epochs[WEEK], openings), hits
 
 
 async def test_the_councils_view_doesnt_depend_on_who_refuses(tmp_path, data_dir):
@@ -92,5 +109,6 @@ async def test_the_councils_view_doesnt_depend_on_who_refuses(tmp_path, data_dir
     assert len(drawn) >= 2  # so the worlds do differ in what was kept
     views = [nobody, *[(await world(agent))[0] for agent in drawn[:2]]]
     assert all((one.masked, one.sizes, one.epoch) == (views[0].masked, views[0].sizes, views[0].epoch) for one in views)
+    assert all(one.calls == views[0].calls for one in views) and len(views[0].calls) == AGENTS * ROUNDS
     commitments = [digest for view in views for digest in view.commitments]
     assert len(set(commitments)) == len(commitments)  # salted: none can be met again or recomputed

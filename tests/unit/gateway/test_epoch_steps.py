@@ -99,7 +99,7 @@ async def test_the_first_epoch_opens_while_it_goes_on_and_is_revealed_when_it_is
     assert await draw.open(epoch.name) is S.OPENED
     assert draw.house.site.draws(draw.house.at) and draw.house.site.reasons(draw.house.at) == []
     row = draw.book.rows[epoch.name]
-    assert len(row.roster) == len(row.names) == 3 and row.day == 2
+    assert len(row.roster) == len(await draw.folder.epochs.names(epoch.name)) == 3 and row.day == 2
     draw.go_to(epoch.end)
     await draw.steps.turn()
     assert draw.book.rows == {} and not draw.house.site.draws(draw.house.at)
