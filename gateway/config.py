@@ -201,12 +201,24 @@ class IdentityConfig(_Section):
         return tuple(InternalNumbers.parse(text) for text in self.internal)
 
 
+class LimitsConfig(_Section):
+    """What one source, and all together, may send; emergency calls have a budget of their own."""
+
+    messages_per_s: float = Field(default=1000.0, ge=10.0, le=1_000_000.0)
+    """Of one source, for as long as it likes; twice as many at once. What is more is dropped."""
+    calls_per_s: float = Field(default=50.0, ge=1.0, le=100_000.0)
+    """New calls of one source, twice as many at once. The rest is answered 503."""
+    open_requests: int = Field(default=20_000, ge=100, le=1_000_000)
+    """Requests whose transactions aren't over; one source may have half of them."""
+
+
 class SipConfig(_Section):
     """Both sides and who is who on them."""
 
     caller_side: SideConfig = SideConfig()
     agent_side: SideConfig = SideConfig()
     identity: IdentityConfig = IdentityConfig()
+    limits: LimitsConfig = LimitsConfig()
 
 
 class ListenOnly(_Section):

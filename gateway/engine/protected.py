@@ -16,14 +16,23 @@ from pathlib import Path
 from gateway.call.model import Private
 from gateway.errors import GatewayError
 
-__all__ = ["EMERGENCY", "ProtectedListError", "ProtectedParties", "protect"]
+__all__ = ["EMERGENCY", "ProtectedListError", "ProtectedParties", "is_emergency", "protect"]
 
 EMERGENCY = ("110", "112", "113", "115", "116117", "116123", "911", "999")
 """Emergency and crisis numbers of the countries the texts are for."""
+_EMERGENCY = re.compile(rf"(?:0{{0,2}}|(?:\+|00)(?:1|4[134579]))(?:{'|'.join(EMERGENCY)})", re.ASCII)
+"""Also after a digit or two for an outside line, and as carriers write them with a country code."""
 SUFFIX = 8
 KEY_BYTES = 32
 _DIGITS = re.compile(r"[0-9]+")
 _HASH = re.compile(r"[0-9a-f]{64}")
+
+
+def is_emergency(number: str) -> bool:
+    """Whether somebody calls for help: a number as dialled, or a service URN (RFC 5031)."""
+    if number.lower().startswith("urn:service:sos"):
+        return True
+    return _EMERGENCY.fullmatch(re.sub(r"[ ().-]", "", number.split("@")[0].split(";")[0])) is not None
 
 
 class ProtectedListError(GatewayError):

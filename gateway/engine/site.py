@@ -16,7 +16,7 @@ from gateway.clock import Clock, ClockWatch
 from gateway.config import InternalNumbers
 from gateway.engine.epoch_book import EpochBook
 from gateway.engine.proofs import proven_agent, proven_answer, proven_seat, seated_at_home
-from gateway.engine.protected import ProtectedParties
+from gateway.engine.protected import ProtectedParties, is_emergency
 from gateway.media.plane import Quorum
 from policy.agreement.schema import Agreement, Prompt
 from policy.chain import fold
@@ -310,6 +310,8 @@ class Site:
 
     def is_protected(self, outside: Private | None) -> bool | None:
         """None, which denies, where the list can't be read or the number is withheld."""
+        if outside is not None and is_emergency(outside.value):
+            return True
         if self.protected is None or outside is None:
             return None
         return outside in self.protected

@@ -13,6 +13,7 @@ from gateway.ingress.names import KnownNames, Names, SystemNames
 from gateway.ingress.next_hop import NextHops
 from gateway.ingress.sip_proxy import SipProxy
 from gateway.ingress.sip_transport import SipTransport
+from gateway.ingress.source_limits import SourceLimits
 from gateway.sip.hop import Side
 from gateway.sip.proxy_core import ProxyCore
 from gateway.sip.timers import SipTimers
@@ -36,8 +37,9 @@ class Inline:
         self._clock = clock
         self._timers = timers
         self._identity = Identity(config.sip.identity)
-        self._transport = SipTransport(self._sides)
-        self._transport.counters = engine.counters
+        self._limits = SourceLimits(config.sip.limits, clock)
+        self._transport = SipTransport(self._sides, self._limits)
+        self._transport.counters = self._limits.counters = engine.counters
         self._names = KnownNames(names or SystemNames(), clock)
         self._proxy: SipProxy | None = None
         self._probing: list[asyncio.Task[None]] = []
@@ -49,7 +51,8 @@ class Inline:
             self._transport.bind()
         except OSError as error:
             raise ConfigError(f"sip: a listener can't be bound: {(error.strerror or str(error)).lower()}") from None
-        core = ProxyCore(self._transport.addresses(), self._timers, lambda: secrets.token_hex(8))
+        names = self._transport.addresses()
+        core = ProxyCore(names, self._timers, lambda: secrets.token_hex(8), refuses=self._limits.refuses)
         self._proxy = SipProxy(core, self._engine, self._identity, hops, self._clock)
         self._proxy.transport = self._transport
         self._proxy.counters = self._engine.counters

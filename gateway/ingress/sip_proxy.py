@@ -17,14 +17,14 @@ from gateway.call.model import DialogTag, NewCall, SdpMessage, SipCallId
 from gateway.clock import Clock
 from gateway.engine.engine import Engine
 from gateway.engine.ladder import method_word
-from gateway.engine.protected import EMERGENCY
 from gateway.ingress.identity import Identity
 from gateway.ingress.next_hop import NextHops
 from gateway.ingress.probing import Probing
+from gateway.ingress.source_limits import is_emergency_uri
 from gateway.sip.body import find_sdp, replace_sdp
 from gateway.sip.build import strip_private_headers
 from gateway.sip.errors import SipSyntaxError
-from gateway.sip.headers import address, parse_uri
+from gateway.sip.headers import address
 from gateway.sip.hop import Hop, Side
 from gateway.sip.message import Message, Request, Response
 from gateway.sip.proxy_core import ProxyCore
@@ -182,7 +182,7 @@ class SipProxy:
     async def _request(self, arrived: RequestArrived) -> None:
         request, now = arrived.request, self._clock.now()
         initial = request.method == "INVITE" and not arrived.in_dialog
-        if initial and self.draining and not _is_emergency(request):
+        if initial and self.draining and not is_emergency_uri(request.uri):
             self._act(self._core.answer(arrived.context, 503, now, extra=[("Retry-After", "30")]))
             return
         hops = await self._where(arrived)
@@ -421,10 +421,3 @@ class SipProxy:
 
 def _across(party: Party) -> Party:
     return Party.AGENT if party is Party.CALLER else Party.CALLER
-
-
-def _is_emergency(request: Request) -> bool:
-    try:
-        return (parse_uri(request.uri).user or "").split(";")[0] in EMERGENCY
-    except SipSyntaxError:
-        return False

@@ -20,6 +20,8 @@ __all__ = ["MESSAGE_TIMEOUT_S", "StreamConnection", "StreamOwner"]
 log = structlog.get_logger()
 MESSAGE_TIMEOUT_S = 10.0
 """How long a message may stay half received."""
+FIRST_MESSAGES = 3
+"""A new connection that brings nothing whole within so many times that is closed."""
 MAX_UNSENT = 1_048_576
 """Bytes that may wait for a peer that doesn't read."""
 
@@ -36,6 +38,10 @@ class StreamOwner(Protocol):
 
     def stream_message(self, message: Request | Response, source: Hop) -> None:
         """A complete message."""
+        ...
+
+    def stream_pause(self, messages: int, source: Hop) -> float:
+        """For how many seconds nothing more is read after so many messages."""
         ...
 
     def stream_malformed(self, error: SipSyntaxError, source: Hop) -> None:
@@ -57,6 +63,7 @@ class StreamConnection(asyncio.Protocol):
         self._framer = StreamFramer()
         self._transport: asyncio.Transport | None = None
         self._slow: asyncio.TimerHandle | None = None
+        self._mute: asyncio.TimerHandle | None = None
         self._kept = False
 
     @property
@@ -75,10 +82,16 @@ class StreamConnection(asyncio.Protocol):
         self._kept = self._owner.stream_opened(self)
         if not self._kept:
             self._transport.abort()
+        elif self.accepted:
+            patience = FIRST_MESSAGES * self._owner.message_timeout_s
+            self._mute = asyncio.get_running_loop().call_later(patience, self._too_slow)
 
     def data_received(self, data: bytes) -> None:
         """Hand on what became complete."""
-        for item in self._framer.feed(data):
+        items = self._framer.feed(data)
+        if items and self._mute is not None:
+            self._mute.cancel()
+        for item in items:
             try:
                 self._hand_on(item)
             except Exception:  # one message's fault must not cost the other calls on this trunk
@@ -88,11 +101,23 @@ class StreamConnection(asyncio.Protocol):
             self._owner.counters["stream_broken"] += 1
             self.close()
         self._watch_half_message(restart=False)
+        self._rest(self._owner.stream_pause(len(items), self.hop))
+
+    def _rest(self, seconds: float) -> None:
+        """Leave the rest in the stream for a while: what is dropped there would never come again."""
+        if seconds > 0.0 and self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+            asyncio.get_running_loop().call_later(seconds, self._go_on)
+
+    def _go_on(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
-        if self._slow is not None:
-            self._slow.cancel()
+        for timer in (self._slow, self._mute):
+            if timer is not None:
+                timer.cancel()
         self._transport = None
         if self._kept:
             self._owner.stream_closed(self)

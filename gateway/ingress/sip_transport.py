@@ -19,6 +19,7 @@ from gateway.config import ConfigError, SideConfig
 from gateway.ingress.listening import bound_socket
 from gateway.ingress.sip_stream import MESSAGE_TIMEOUT_S, StreamConnection
 from gateway.ingress.sip_tls import SideTls
+from gateway.ingress.source_limits import SourceLimits
 from gateway.sip.errors import SipSyntaxError
 from gateway.sip.headers import SipUri, comparable_host, parse_uri, top_via
 from gateway.sip.hop import Hop, Side, Transport
@@ -32,6 +33,8 @@ __all__ = ["Receiver", "SipTransport"]
 log = structlog.get_logger()
 MAX_CONNECTIONS = 1024
 """Per side."""
+MAX_OF_SOURCE = 256
+"""Connections of one address: that many phones may be behind one NAT."""
 CONNECT_TIMEOUT_S = 4.0
 HANDSHAKE_TIMEOUT_S = 5.0
 RENEWAL_S = 30.0
@@ -61,8 +64,11 @@ class Receiver(Protocol):
 class SipTransport:
     """`bind`, then read `addresses` to make the core, then `serve`; nothing is read before that, nor lost."""
 
-    def __init__(self, sides: Mapping[Side, SideConfig], message_timeout_s: float = MESSAGE_TIMEOUT_S) -> None:
+    def __init__(
+        self, sides: Mapping[Side, SideConfig], limits: SourceLimits, message_timeout_s: float = MESSAGE_TIMEOUT_S
+    ) -> None:
         self.counters: Counter[str] = Counter()
+        self.limits = limits
         self.message_timeout_s = message_timeout_s
         self._sides = sides
         self._peers = {side: config.peer_list for side, config in sides.items()}
@@ -169,6 +175,8 @@ class SipTransport:
         if not peer and data[:4].upper() != b"SIP/":
             self.counters["no_peer"] += 1
             return
+        if not self.limits.takes(data, source):
+            return
         try:
             message = parse_datagram(data)
         except SipSyntaxError as error:
@@ -206,7 +214,8 @@ class SipTransport:
         if connection.accepted and not self._is_peer(connection.hop):
             self.counters["no_peer"] += 1
             return False
-        if sum(other.hop.side is side for other in self._connections.values()) >= MAX_CONNECTIONS:
+        there = [other.hop.host for other in self._connections.values() if other.hop.side is side]
+        if len(there) >= MAX_CONNECTIONS or there.count(connection.hop.host) >= MAX_OF_SOURCE:
             self.counters["too_many_connections"] += 1
             return False
         self._connections[connection.hop.connection] = connection
@@ -229,6 +238,10 @@ class SipTransport:
             return
         if host == comparable_host(source.host):
             self._aliases[source.side, source.transport, host, port] = source.connection
+
+    def stream_pause(self, messages: int, source: Hop) -> float:
+        """For how many seconds a stream isn't read after so many messages."""
+        return self.limits.pause(messages, source)
 
     def stream_malformed(self, error: SipSyntaxError, source: Hop) -> None:
         """The answer, if there is one, is sent on the same connection."""

@@ -17,8 +17,10 @@ from gateway.sdp.errors import SdpError
 
 MAX_SDP = 65_536
 """Bytes of a description."""
-MAX_LINES = 10_000
-"""Lines of a description."""
+MAX_LINES = 2_000
+"""Lines of a description; a browser's has a few hundred."""
+MAX_MEDIA = 32
+"""m-lines of a description: each audio one costs ports."""
 
 _LINE = re.compile(rb"([a-z])=([^\r\n\0]*)(\r\n|\n|\r|\Z)")
 _M_VALUE = re.compile(r"(\S+)[ \t]+([0-9]{1,5})(?:/([0-9]{1,5}))?[ \t]+(\S+)((?:[ \t]+\S+)*)[ \t]*\Z", re.ASCII)
@@ -271,13 +273,15 @@ def _parse_lines(data: bytes) -> tuple[Line, ...]:
             raise SdpError("malformed SDP line")
         lines.append(Line(match[1].decode("ascii"), match[2].decode("utf-8", "surrogateescape"), match[0]))
         if len(lines) > MAX_LINES:
-            raise SdpError("SDP has more than 10,000 lines")
+            raise SdpError("SDP has more than 2,000 lines")
         position = match.end()
     return tuple(lines)
 
 
 def _parse_media(lines: tuple[Line, ...]) -> tuple[Media, ...]:
     starts = [index for index, line in enumerate(lines) if line.kind == "m"]
+    if len(starts) > MAX_MEDIA:
+        raise SdpError("SDP has more than 32 m-lines")
     spans = enumerate(pairwise([*starts, len(lines)]))
     return tuple(_parse_m_line(lines, index, start, end) for index, (start, end) in spans)
 

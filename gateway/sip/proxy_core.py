@@ -8,6 +8,7 @@ the media can be anchored in between. Nothing that a dialog needs later is kept 
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -38,6 +39,8 @@ from gateway.sip.validate import validate_forwarding, validate_request, validate
 
 _MAX_SEEN = 32
 _INITIAL_MAX_FORWARDS = 70
+_BUSY_S = 5
+"""When whoever was refused for overload may come again."""
 
 
 class _Phase(Enum):
@@ -75,12 +78,20 @@ class ProxyCore:
         timers: SipTimers,
         new_id: Callable[[], str],
         supported: frozenset[str] = frozenset(),
+        refuses: Callable[[Request, Hop, int, int], int] | None = None,
     ) -> None:
-        """`new_id` gives unguessable tokens for branches and tags; `supported` are option tags of Proxy-Require."""
+        """`new_id` gives unguessable tokens for branches and tags; `supported` are option tags of Proxy-Require.
+
+        `refuses` is asked before anything is kept of a new request, with its source's number of
+        open ones and everybody's: a status to refuse it with, or 0.
+        """
         self._routing = Routing(sides)
         self._timers = timers
         self._new_id = new_id
         self._supported = supported
+        self._refuses = refuses
+        self._open_of: Counter[str] = Counter()
+        """Contexts by their source's address."""
         self._layer = tx.TransactionLayer(timers)
         self._contexts: dict[ContextId, _Context] = {}
         self._servers: dict[tx.ServerKey, _Context] = {}
@@ -221,8 +232,17 @@ class ProxyCore:
                 return [Discarded(Why.REFUSED)]
             refusal = self._refusal(request, refused.status, reply_to, refused.extra)
             return [refusal, Discarded(Why.REFUSED, refused.status)]
+        refused_by = self._overload(request, vias[0], source)
+        if refused_by:
+            refusal = self._refusal(request, refused_by, reply_to, (("Retry-After", str(_BUSY_S)),))
+            return [refusal, Discarded(Why.OVERLOAD, refused_by)]
         outputs = self._layer.receive_request(request, vias[0], reply_to, now)
         return self._translate(outputs, now, source, mark)
+
+    def _overload(self, request: Request, via: Via, source: Hop) -> int:
+        if self._refuses is None or request.method == "ACK" or self._layer.knows(request, via, source.side):
+            return 0
+        return self._refuses(request, source, self._open_of[source.host], len(self._contexts))
 
     def _receive_cancel(self, cancel: Request, via: Via, reply_to: Hop, now: float) -> list[Output]:
         outputs: list[Output] = []
@@ -261,6 +281,7 @@ class ProxyCore:
         context = _Context(ContextId(self._count), event.key, event.request, source, mark)
         self._contexts[context.id] = context
         self._servers[event.key] = context
+        self._open_of[source.host] += 1
         invite = event.request.method == "INVITE"
         self._watch(context, now + (self._timers.c if invite else self._timers.timeout))
         request = event.request.copy()
@@ -387,7 +408,10 @@ class ProxyCore:
 
     def _finish(self, context: _Context) -> list[Output]:
         context.deadline = None
-        self._contexts.pop(context.id, None)
+        if self._contexts.pop(context.id, None) is not None:
+            self._open_of[context.source.host] -= 1
+            if not self._open_of[context.source.host]:
+                del self._open_of[context.source.host]
         self._servers.pop(context.server, None)
         if context.client is not None:
             self._clients.pop(context.client, None)

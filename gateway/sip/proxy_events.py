@@ -32,6 +32,7 @@ class Why(StrEnum):
     FOREIGN_VIA = "foreign_via"
     MALFORMED = "malformed"
     REFUSED = "refused"
+    OVERLOAD = "overload"
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,10 @@ class TransactionLayer:
         trying = self._run(transaction, Event.R1XX, now, response=build_response(request, 100)) if invite else []
         return [*trying, NewRequest(key, request, source)]
 
+    def knows(self, request: Request, via: Via, side: Side) -> bool:
+        """Whether a request is one again that has its transaction."""
+        return server_key(request, via, side, request.method) in self._servers
+
     def receive_response(self, response: Response, via: Via, side: Side, now: float) -> list[Output]:
         """A validated response with its top Via."""
         _, method = parse_cseq(response.get("cseq") or "")

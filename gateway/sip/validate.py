@@ -29,8 +29,8 @@ from gateway.sip.message import Message, Request, Response
 
 T = TypeVar("T")
 MAX_CSEQ = 2**31 - 1
-FORWARDED_SCHEMES = frozenset({"sip", "sips", "tel"})
-"""tel: has no host of its own and goes to the configured next hop."""
+FORWARDED_SCHEMES = frozenset({"sip", "sips", "tel", "urn"})
+"""tel: and urn: (RFC 5031, emergency services) have no host of their own and go to the configured next hop."""
 _CALL_ID = re.compile(r"[^\s\x00-\x1f]+\Z", re.ASCII)
 
 

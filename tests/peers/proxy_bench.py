@@ -8,6 +8,7 @@ from gateway.config import Config
 from gateway.ingress.identity import Identity
 from gateway.ingress.next_hop import NextHops
 from gateway.ingress.sip_proxy import SipProxy
+from gateway.ingress.source_limits import SourceLimits
 from gateway.sip.hop import Hop, Side, Transport
 from gateway.sip.message import Request, Response, parse_datagram
 from gateway.sip.proxy_core import ProxyCore
@@ -30,7 +31,9 @@ class Nowhere:
 class ProxyBench:
     """The PBX is on the caller side; `phones` are the agent side's next hops, by default one with all of them."""
 
-    def __init__(self, engine: EngineBench, root: Path, phones: tuple[str, ...] = ("127.15.2.12:5060",)) -> None:
+    def __init__(
+        self, engine: EngineBench, root: Path, phones: tuple[str, ...] = ("127.15.2.12:5060",), **limits: float
+    ) -> None:
         sides = {
             "caller_side": {"listen": ["udp:127.15.2.1:5060"], "peers": [PBX[0]], "next_hops": [f"{PBX[0]}:5060"]},
             "agent_side": {
@@ -39,13 +42,14 @@ class ProxyBench:
                 "next_hops": list(phones),
             },
         }
-        config = Config.model_validate({"site": {"data_dir": root}, "sip": sides})
+        config = Config.model_validate({"site": {"data_dir": root}, "sip": {**sides, "limits": limits}})
         numbers = itertools.count(1)
         places = {Side.CALLER: TRUNK_SIDE, Side.AGENT: PHONE_SIDE}
         core = ProxyCore(
             {side: SideAddresses({Transport.UDP: place}, frozenset({place})) for side, place in places.items()},
             SipTimers.TESTING,
             lambda: f"{next(numbers):016x}",
+            refuses=SourceLimits(config.sip.limits, engine.clock).refuses,
         )
         hops = {side: NextHops.of(side, part, Nowhere()) for side, part in (
             (Side.CALLER, config.sip.caller_side), (Side.AGENT, config.sip.agent_side))}  # fmt: skip
@@ -79,15 +83,15 @@ class ProxyBench:
     async def request(
         self, method: str, user: str = "200", *, call_id: str = "call-1", to_tag: str = "", cseq: int = 1,
         extra: tuple[str, ...] = (), body: bytes = b"", source: tuple[str, int] = PBX,
-        to_us: tuple[str, int] | None = None, uri: str = "",
+        to_us: tuple[str, int] | None = None, uri: str = "", branch: int = 0,
     ) -> None:  # fmt: skip
-        """A request of the PBX's (or from `source`), to the gateway itself where `to_us` names its side."""
+        """A request of the PBX's (or `source`), to our own address where `to_us` is it, again where `branch` is old."""
         caller = source == PBX
         uri = f"sip:{to_us[0]}:{to_us[1]}" if to_us is not None else uri or f"sip:{user}@{PHONE_SIDE[0]}"
         tags = (";tag=uac", f";tag={to_tag}" if to_tag else "")
         lines = [
             f"{method} {uri} SIP/2.0",
-            f"Via: SIP/2.0/UDP {source[0]}:{source[1]};branch=z9hG4bKb{next(self._branches)}",
+            f"Via: SIP/2.0/UDP {source[0]}:{source[1]};branch=z9hG4bKb{branch or next(self._branches)}",
             "Max-Forwards: 70",
             f"From: <sip:+4940111222@example.com>{tags[0]}",
             f"To: <sip:200@example.com>{tags[1]}",

@@ -6,14 +6,17 @@ import ssl
 
 import pytest
 
-from gateway.config import ConfigError, SideConfig
+from gateway.clock import SystemClock
+from gateway.config import ConfigError, LimitsConfig, SideConfig
 from gateway.ingress.sip_transport import SipTransport
+from gateway.ingress.source_limits import SourceLimits
 from gateway.sip.hop import Hop, Side, Transport
 from gateway.sip.message import Request
 from gateway.sip.proxy_events import Transmit
 from tests.loopback.sip.test_sip_transport import Inbox, options, until
 from tests.peers.certificates import Authority
 
+LIMITS = SourceLimits(LimitsConfig(), SystemClock())
 GATEWAY, PHONE = "127.61.3.20", "127.61.3.7"
 TLS = Transport.TLS
 
@@ -30,7 +33,7 @@ async def transport(authority):
         listen=[f"tls:{GATEWAY}:0"], peers=["127.61.3.0/25"], media_address=GATEWAY,
         tls_cert=str(pair.certificate), tls_key=str(pair.key), tls_ca=str(authority.ca),
     )  # fmt: skip
-    made = SipTransport({Side.AGENT: side})
+    made = SipTransport({Side.AGENT: side}, LIMITS)
     made.bind()
     yield made
     await made.close()
@@ -155,7 +158,7 @@ def test_a_pair_that_does_not_fit_is_refused_at_start(authority, tmp_path):
         tls_cert=str(one.certificate), tls_key=str(other.key),
     )  # fmt: skip
     with pytest.raises(ConfigError, match="tls_cert"):
-        SipTransport({Side.AGENT: side}).bind()
+        SipTransport({Side.AGENT: side}, LIMITS).bind()
 
 
 async def test_a_closed_connection_is_forgotten_by_every_name(transport, inbox, authority):

@@ -9,8 +9,10 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from gateway.config import ConfigError, SideConfig
-from gateway.ingress.sip_transport import SipTransport
+from gateway.clock import SystemClock
+from gateway.config import ConfigError, LimitsConfig, SideConfig
+from gateway.ingress.sip_transport import MAX_OF_SOURCE, SipTransport
+from gateway.ingress.source_limits import SourceLimits
 from gateway.sip.build import build_response
 from gateway.sip.errors import SipSyntaxError
 from gateway.sip.framer import StreamFramer
@@ -21,6 +23,7 @@ from gateway.sip.proxy_events import AckArrived, Output, RequestArrived, Respons
 from gateway.sip.timers import SipTimers
 
 CALLER_NET, AGENT_NET, STRANGER = "127.61.1.{}", "127.61.2.{}", "127.61.9.9"
+LIMITS = SourceLimits(LimitsConfig(), SystemClock())
 UDP, TCP = Transport.UDP, Transport.TCP
 
 
@@ -68,7 +71,7 @@ def sides() -> dict[Side, SideConfig]:
 
 @pytest.fixture
 async def transport() -> AsyncIterator[SipTransport]:
-    made = SipTransport(sides(), message_timeout_s=0.3)
+    made = SipTransport(sides(), LIMITS, message_timeout_s=0.3)
     made.bind()
     yield made
     await made.close()
@@ -144,7 +147,7 @@ async def test_strangers_requests_and_noise_are_dropped_and_counted(transport: S
 async def test_a_peer_with_a_port() -> None:
     with udp_socket("127.61.1.7") as right, udp_socket("127.61.1.7") as wrong:
         config = SideConfig(listen=["udp:127.61.1.20:0"], peers=[f"127.61.1.7:{right.getsockname()[1]}"])
-        transport, inbox = SipTransport({Side.CALLER: config}), Inbox()
+        transport, inbox = SipTransport({Side.CALLER: config}, LIMITS), Inbox()
         transport.bind()
         await transport.serve(inbox)
         wrong.sendto(options(), transport.bound(Side.CALLER, UDP)[0])
@@ -222,6 +225,43 @@ async def test_a_half_message_does_not_stay(transport: SipTransport, inbox: Inbo
     writer.close()
 
 
+async def test_who_connects_and_says_nothing_does_not_stay(transport: SipTransport, inbox: Inbox) -> None:
+    reader, writer = await connect(transport)
+    lively, other = await connect(transport)
+    other.write(b"\r\n\r\n")
+    assert await asyncio.wait_for(lively.read(2), 5) == b"\r\n"
+    assert await asyncio.wait_for(reader.read(), 5) == b""
+    other.write(options())
+    assert isinstance((await inbox.next())[0], Request), "whoever kept alive may go on"
+    writer.close()
+    other.close()
+
+
+async def test_a_stream_that_floods_is_read_slowly_and_loses_nothing() -> None:
+    slow = SourceLimits(LimitsConfig(messages_per_s=100, calls_per_s=100), SystemClock())
+    transport, inbox = SipTransport(sides(), slow), Inbox()
+    transport.bind()
+    await transport.serve(inbox)
+    host, port = transport.bound(Side.CALLER, TCP)[0]
+    _, writer = await asyncio.open_connection(host, port, local_addr=("127.61.1.7", 0))
+    writer.write(options() * 230)  # 200 at once, the rest with time
+    for _ in range(230):
+        await inbox.next()
+    assert slow.counters["flood_slowed"] >= 1
+    assert slow.counters["flood_dropped"] == 0
+    writer.close()
+    await transport.close()
+
+
+async def test_one_address_has_so_many_connections_and_no_more(transport: SipTransport, inbox: Inbox) -> None:
+    writers = [(await connect(transport))[1] for _ in range(MAX_OF_SOURCE)]
+    reader, writer = await connect(transport)
+    assert await asyncio.wait_for(reader.read(), 5) == b""
+    assert transport.counters["too_many_connections"] == 1
+    for other in (writer, *writers):
+        other.close()
+
+
 async def test_one_connection_for_all_messages_to_a_neighbour(transport: SipTransport, inbox: Inbox) -> None:
     accepted: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
     server = await asyncio.start_server(lambda *pair: accepted.put_nowait(pair), "127.61.2.5", 0)
@@ -286,7 +326,7 @@ async def test_nothing_is_lost_before_serving(transport: SipTransport) -> None:
 )
 async def test_what_a_side_calls_itself(listen: list[str], advertised: str, expected: str) -> None:
     config = SideConfig(listen=listen, peers=["127.61.1.0/24"], advertised=advertised, media_address="127.61.1.99")
-    transport = SipTransport({Side.CALLER: config})
+    transport = SipTransport({Side.CALLER: config}, LIMITS)
     transport.bind()
     port = transport.bound(Side.CALLER, UDP)[0][1]
     names = transport.addresses()[Side.CALLER]
@@ -297,7 +337,7 @@ async def test_what_a_side_calls_itself(listen: list[str], advertised: str, expe
 
 async def test_a_name_that_is_none_is_refused() -> None:
     config = SideConfig(listen=["udp:127.61.1.20:0"], peers=["127.61.1.0/24"], advertised="not a host")
-    transport = SipTransport({Side.CALLER: config})
+    transport = SipTransport({Side.CALLER: config}, LIMITS)
     transport.bind()
     with pytest.raises(ConfigError, match="advertised"):
         transport.addresses()
@@ -309,7 +349,7 @@ async def test_a_taken_address_leaves_nothing_open() -> None:
         config = SideConfig(
             listen=["tcp:127.61.1.20:0", f"udp:127.61.1.20:{taken.getsockname()[1]}"], peers=["127.61.1.0/24"]
         )
-        transport = SipTransport({Side.CALLER: config})
+        transport = SipTransport({Side.CALLER: config}, LIMITS)
         with pytest.raises(OSError, match="in use"):
             transport.bind()
         assert transport.bound(Side.CALLER, TCP) == []

@@ -106,7 +106,8 @@ def test_odd_line_ends_are_kept(data: bytes) -> None:
         b"v=0\r\nm=audio 65536 RTP/AVP 0\r\n",
         b"v=0\r\nm=audio\r\n",
         b"v=0\r\ns=a\0b\r\n",
-        b"v=0\r\n" + b"a=x\r\n" * 10_000,
+        b"v=0\r\n" + b"a=x\r\n" * 2_000,
+        b"v=0\r\n" + b"m=audio 4000 RTP/AVP 8\r\n" * 33,
         b"v=0\r\ns=" + b"x" * 65_536,
     ],
 )
