@@ -16,9 +16,9 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from api.database import Database, accounts, challenges, codes, sessions, tokens
+from api.database import Database, accounts, challenges, coaches, codes, sessions, tokens
 from api.errors import Problem
-from api.roles import ROLE_SCOPES, TOKEN_ROLES, Principal, Role
+from api.roles import COACHES, ROLE_SCOPES, TOKEN_ROLES, Principal, Role
 from gateway.clock import Clock
 
 __all__ = ["Accounts", "NewSession", "digest"]
@@ -62,7 +62,7 @@ class Accounts:
     # --- sessions ---------------------------------------------------------------------------------------------------
 
     async def sign_in(self, login: str, password: str) -> NewSession:
-        """A session for an agent's name and password; raises `Problem`, slower after each failure."""
+        """A session for an agent's or coach's name and password; raises `Problem`, slower after each failure."""
         now = self._seconds()
         async with self._database.begin() as connection:
             row = (await connection.execute(select(accounts).where(accounts.c.login == login))).first()
@@ -79,12 +79,13 @@ class Accounts:
             raise Problem("sign-in-failed", 401, _BAD_SIGN_IN)
         async with self._database.begin() as connection:
             await connection.execute(update(accounts).where(accounts.c.agent == row.agent).values(failures=0))
-        return await self.open_session(Role.AGENT, row.agent)
+        role = Role.COACH if await self._is_coach(row.agent) else Role.AGENT
+        return await self.open_session(role, row.agent)
 
     async def open_session(self, role: Role, agent: str | None = None) -> NewSession:
         """A new session; who may have it was decided by the caller."""
         now, secret, ref = self._seconds(), secrets.token_urlsafe(32), secrets.token_hex(16)
-        lasts = ENROLLING_S if role is Role.ENROLLING else SESSION_S
+        lasts = ENROLLING_S if role in (Role.ENROLLING, Role.COACH_ENROLLING) else SESSION_S
         async with self._database.begin() as connection:
             await connection.execute(delete(sessions).where(sessions.c.expires <= now))
             await connection.execute(
@@ -92,7 +93,7 @@ class Accounts:
                     secret=digest(secret), ref=ref, role=role, agent=agent, created=now, expires=now + lasts
                 )
             )
-        return NewSession(secret, Principal(role, ref, ROLE_SCOPES[role], agent, now + lasts, by_cookie=True), lasts)
+        return NewSession(secret, _principal(role, ref, agent, now + lasts), lasts)
 
     async def by_session(self, secret: str) -> Principal | None:
         """Whose session this is, while it lasts."""
@@ -101,8 +102,7 @@ class Accounts:
             row = (await connection.execute(query)).first()
         if row is None:
             return None
-        role = Role(row.role)
-        return Principal(role, row.ref, ROLE_SCOPES[role], row.agent, row.expires, by_cookie=True)
+        return _principal(Role(row.role), row.ref, row.agent, row.expires)
 
     async def close_session(self, ref: str) -> None:
         """Sign out."""
@@ -163,7 +163,7 @@ class Accounts:
             return None
         role = Role(row.role)
         scopes, name = frozenset(row.scopes.split()) & ROLE_SCOPES[role], row.label if role is Role.IVR else None
-        return Principal(role, row.ref, scopes, None, row.expires, name)
+        return Principal(role, row.ref, scopes, expires=row.expires, name=name)
 
     async def list_tokens(self) -> list[dict[str, object]]:
         """All tokens without their secrets."""
@@ -181,6 +181,17 @@ class Accounts:
         return done.rowcount == 1
 
     # --- enrolment --------------------------------------------------------------------------------------------------
+
+    async def admit_coach(self, coach: str, made_by: Role) -> tuple[str, int]:
+        """An enrolment code, as `create_code`, for somebody who is a coach and will never be an agent."""
+        async with self._database.begin() as connection:
+            if (await connection.execute(select(coaches).where(coaches.c.person == coach))).first() is None:
+                await connection.execute(insert(coaches).values(person=coach))
+        return await self.create_code(coach, made_by)
+
+    async def _is_coach(self, person: str) -> bool:
+        async with self._database.begin() as connection:
+            return (await connection.execute(select(coaches).where(coaches.c.person == person))).first() is not None
 
     async def create_code(self, agent: str, made_by: Role) -> tuple[str, int]:
         """A one-time enrolment code and its lifetime in seconds; an older code of that agent ends."""
@@ -204,7 +215,8 @@ class Accounts:
             spent = await connection.execute(delete(codes).where(codes.c.secret == secret))
         if row is None or spent.rowcount != 1:
             raise Problem("code-invalid", 401, "this code isn't valid (any more); ask council or DPO for a new one")
-        return await self.open_session(Role.ENROLLING, row.agent)
+        role = Role.COACH_ENROLLING if await self._is_coach(row.agent) else Role.ENROLLING
+        return await self.open_session(role, row.agent)
 
     async def login_is_free(self, login: str, agent: str) -> bool:
         """Whether nobody but that agent has this sign-in name."""
@@ -255,3 +267,11 @@ class Accounts:
 
     def _seconds(self) -> int:
         return int(self._clock.wallclock().timestamp())
+
+
+def _principal(role: Role, ref: str, person: str | None, expires: int) -> Principal:
+    """The one behind a session: `person` is an agent or, by the role, a coach."""
+    coach = role in COACHES
+    return Principal(
+        role, ref, ROLE_SCOPES[role], None if coach else person, person if coach else None, expires, by_cookie=True
+    )

@@ -6,59 +6,37 @@ Enrols, signs in, claims the seat, answers, watches the light and acknowledges i
 from __future__ import annotations
 
 import json
-import re
-import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Self
+from datetime import datetime
+from typing import Any, Final, Literal
 
 import httpx
 
 from api.errors import ApiError
-from crypto import sshsig
-from crypto.ssh_key import SigningKey
-from crypto.x25519 import Identity
-from gateway.clock import Clock
+from api.keyed_client import ClientKeys, ClientProblem, KeyedClient, problem_of
+from api.releasing import CheckedCoach, check_coach, release_sides
+from crypto.age import split_header
+from crypto.signed_note import VerifierKey
+from crypto.ssh_key import VerifyKey
 from policy.statements import (
     CALL_CONSENT_NAMESPACE,
     CALLER_CONSENT_NAMESPACE,
     CONSENT_NAMESPACE,
-    ENROLMENT_NAMESPACE,
     SEAT_NAMESPACE,
     CallConsent,
     CallerConsent,
     ConsentStatement,
-    Enrolment,
     SeatClaim,
 )
-from policy.terms import Lane, Purpose
+from policy.terms import Lane, Purpose, Side
+from storage.manifest import Manifest
 
-__all__ = ["AgentClient", "AgentKeys", "ClientProblem", "LiveEvent", "fetch_draws"]
+__all__ = ["AgentClient", "ClientKeys", "ClientProblem", "LiveEvent", "fetch_draws"]
 
+MAX_HEADER: Final = 64 * 1024
+"""Bytes that hold any header of ours."""
 LIT: Final = ("asking", "recording_agent", "recording_both", "paused")
-_TYPE: Final = re.compile(r"[^:]+$")
-
-
-class ClientProblem(ApiError):
-    """The API refused: its problem's code, status and sentence."""
-
-    def __init__(self, code: str, status: int, detail: str) -> None:
-        super().__init__(f"{code} ({status}): {detail}")
-        self.code = code
-        self.status = status
-
-
-@dataclass(frozen=True, slots=True)
-class AgentKeys:
-    """What an agent holds: an identity that opens recordings, an acting key that signs."""
-
-    identity: Identity
-    signing: SigningKey
-
-    @classmethod
-    def generate(cls) -> Self:
-        """Fresh keys."""
-        return cls(Identity.generate(), SigningKey.generate())
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,43 +47,18 @@ class LiveEvent:
     data: dict[str, Any]
 
 
-class AgentClient:
+class AgentClient(KeyedClient):
     """One agent's session."""
 
-    def __init__(self, http: httpx.AsyncClient, keys: AgentKeys, clock: Clock) -> None:
-        """`http` has the API's `base_url`; its cookies are the session."""
-        self._http = http
-        self._keys = keys
-        self._clock = clock
-        self._origin = str(http.base_url).rstrip("/")
-        self.page: str | None = None
-        """Id of the live feed that is open."""
+    ROOM = "/agents/me"
 
-    async def enrol(self, code: str, login: str, password: str) -> None:
-        """Spend a code: bind this client's keys to its agent, and be signed in."""
-        await self._call("POST", "/session", {"code": code})
-        me = await self.me()
-        statement = Enrolment(me["id"], str(self._keys.identity.recipient), self._instant())
-        body = {
-            "login": login,
-            "password": password,
-            "signing_key": str(self._keys.signing.verify_key),
-            "statement": self._sign(ENROLMENT_NAMESPACE, statement.canonical()),
-        }
-        await self._call("POST", "/agents/me/enrolment", body)
-
-    async def sign_in(self, login: str, password: str) -> None:
-        """Open a session."""
-        await self._call("POST", "/session", {"login": login, "password": password})
+    page: str | None = None
+    """Id of the live feed that is open."""
 
     async def sign_out(self) -> None:
         """Leave the seat and end the session."""
         await self._call("DELETE", "/agents/me/seat")
         await self._call("DELETE", "/session")
-
-    async def me(self) -> dict[str, Any]:
-        """What the site holds of this agent."""
-        return await self._call("GET", "/agents/me")
 
     async def agreement(self) -> dict[str, Any]:
         """The agreement in force, with the texts a yes is given to."""
@@ -140,7 +93,7 @@ class AgentClient:
         async with self._http.stream("GET", "/v1/agents/me/live", timeout=timeout) as response:
             if response.status_code != 200:
                 await response.aread()
-                raise _problem(response)
+                raise problem_of(response)
             async for event in _events(response):
                 if event.kind == "snapshot":
                     self.page = event.data["page"]
@@ -218,12 +171,63 @@ class AgentClient:
         items: list[dict[str, Any]] = (await self._call("GET", "/recordings"))["items"]
         return items
 
-    async def fetch(self, recording: str, side: str, seg: int) -> bytes:
-        """One segment as an age file."""
-        response = await self._http.get(f"/v1/recordings/{recording}/sides/{side}/{seg}.age")
+    async def coaches(self) -> list[dict[str, Any]]:
+        """Whom this agent may release to, as the site says."""
+        found: list[dict[str, Any]] = (await self._call("GET", "/coaches"))["coaches"]
+        return found
+
+    async def coach(self, coach: str, gateway: VerifyKey) -> CheckedCoach:
+        """One of them, the key checked against the log that `gateway` signs. Raises CoachDoubt."""
+        told = next((one for one in await self.coaches() if one["id"] == coach), None)
+        if told is None:
+            raise ApiError("the site knows no such coach who has keys")
+        return check_coach(told, gateway)
+
+    async def gateway_key(self, recording: str) -> VerifyKey:
+        """The key that the recording's own manifest names, for whoever has the gateway's from nowhere else."""
+        told = await self._call("GET", f"/recordings/{recording}")
+        side = _sealed(told)[0]
+        response = await self._http.get(f"/v1/recordings/{recording}/sides/{side[0].value}/{side[1]}.manifest.json")
         if response.status_code != 200:
-            raise _problem(response)
-        return response.content
+            raise problem_of(response)
+        return VerifierKey.parse(Manifest.parse(response.content).gateway).key
+
+    async def release(self, recording: str, to: CheckedCoach, until: datetime) -> dict[str, Any]:
+        """Let a coach hear all that is kept of a recording, as long as it is, for the purpose it was made for."""
+        told = await self._call("GET", f"/recordings/{recording}")
+        if told["keep_until"] is not None:
+            until = min(until, datetime.fromisoformat(told["keep_until"]))
+        headers = {(side, seg): await self._header(recording, side, seg) for side, seg in _sealed(told)}
+        keys = self._keys
+        sides = release_sides(headers, recording, to, Purpose(told["purpose"]), until, [keys.identity], keys.signing)
+        return await self._call("POST", f"/recordings/{recording}/releases", {"sides": sides})
+
+    async def releases(self, recording: str) -> list[dict[str, Any]]:
+        """To whom a recording is or was released."""
+        found: list[dict[str, Any]] = (await self._call("GET", f"/recordings/{recording}/releases"))["releases"]
+        return found
+
+    async def revoke(self, recording: str, release: str) -> None:
+        """Take a release back."""
+        await self._call("DELETE", f"/recordings/{recording}/releases/{release}")
+
+    async def accesses(self, recording: str) -> list[dict[str, Any]]:
+        """Who else fetched something of a recording."""
+        found: list[dict[str, Any]] = (await self._call("GET", f"/recordings/{recording}/accesses"))["accesses"]
+        return found
+
+    async def _header(self, recording: str, side: Side, seg: int) -> bytes:
+        """The age header alone: the rest isn't read."""
+        data = b""
+        async with self._http.stream("GET", f"/v1/recordings/{recording}/sides/{side.value}/{seg}.age") as response:
+            if response.status_code != 200:
+                await response.aread()
+                raise problem_of(response)
+            async for piece in response.aiter_bytes(MAX_HEADER):
+                data += piece
+                break
+        header, _ = split_header(data)
+        return bytes(header)
 
     async def _show(self, light: dict[str, Any], shown: str) -> None:
         if light.get("state") not in LIT or "nonce" not in light:
@@ -235,21 +239,13 @@ class AgentClient:
             if problem.status not in (404, 409):
                 raise
 
-    async def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        headers = {"Origin": self._origin}
-        if method == "POST" and not path.endswith("/ack"):
-            headers["Idempotency-Key"] = secrets.token_hex(16)
-        response = await self._http.request(method, "/v1" + path, json=body, headers=headers)
-        if response.status_code >= 400:
-            raise _problem(response)
-        answer: dict[str, Any] = response.json() if response.content else {}
-        return answer
 
-    def _sign(self, namespace: str, document: bytes) -> dict[str, str]:
-        return {"document": document.decode(), "signature": sshsig.sign(self._keys.signing, namespace, document)}
-
-    def _instant(self) -> str:
-        return self._clock.wallclock().strftime("%Y-%m-%dT%H:%M:%SZ")
+def _sealed(told: dict[str, Any]) -> list[tuple[Side, int]]:
+    """What can be fetched of a recording."""
+    found = [(Side(one["side"]), one["seg"]) for one in told["sides"] if one["state"] == "sealed"]
+    if not found:
+        raise ApiError("nothing of this recording is kept")
+    return found
 
 
 async def fetch_draws(http: httpx.AsyncClient, login: str, password: str) -> dict[str, Any]:
@@ -257,14 +253,14 @@ async def fetch_draws(http: httpx.AsyncClient, login: str, password: str) -> dic
     headers = {"Origin": str(http.base_url).rstrip("/")}
     signed_in = await http.post("/v1/session", json={"login": login, "password": password}, headers=headers)
     if signed_in.status_code >= 400:
-        raise _problem(signed_in)
+        raise problem_of(signed_in)
     items: list[Any] = []
     epochs: dict[str, Any] = {}
     cursor: int | None = 0
     while cursor is not None:
         response = await http.get("/v1/agents/me/draws", params={"cursor": cursor, "limit": 100})
         if response.status_code != 200:
-            raise _problem(response)
+            raise problem_of(response)
         page = response.json()
         items += page["items"]
         epochs |= {one["name"]: one for one in page["epochs"]}
@@ -283,12 +279,3 @@ async def _events(response: httpx.Response) -> AsyncIterator[LiveEvent]:
         elif not line and data:
             yield LiveEvent(kind, json.loads(data))
             kind, data = "message", ""
-
-
-def _problem(response: httpx.Response) -> ClientProblem:
-    try:
-        body = response.json()
-        match = _TYPE.search(body["type"])
-        return ClientProblem(match[0] if match else "?", response.status_code, body["detail"])
-    except (ValueError, KeyError, TypeError):
-        return ClientProblem("unreadable", response.status_code, "the answer isn't a problem")

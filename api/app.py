@@ -18,6 +18,7 @@ from api.routes import (
     agents,
     agreements,
     calls,
+    coaches,
     council,
     epochs,
     ivrs,
@@ -63,7 +64,7 @@ def create_app(services: Services) -> ASGIApp:
     app.state.services = services
     problems.install(app)
     # `me` first: `/agents/me` would else be read as `/agents/{agent}`
-    for area in (session, log, me, agents, calls, ivrs, agreements, council, epochs, recordings, records):
+    for area in (session, log, me, agents, calls, coaches, ivrs, agreements, council, epochs, recordings, records):
         app.include_router(area.router, prefix="/v1", responses=_PROBLEMS)
     app.include_router(operations.router)
     app.include_router(pages.router)

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from api.commands import agreement, calls, evidence, house, keys, link, my_draws, quorum, roster
+from api.commands import agreement, calls, evidence, house, keys, link, my_draws, quorum, release, roster
 from api.errors import CommandError
 
 __all__ = ["app", "main"]
@@ -23,6 +23,8 @@ app.command("init")(house.init)
 app.command("doctor")(house.doctor)
 app.command("keygen")(keys.keygen)
 app.command("sign")(keys.sign)
+app.command("enrol")(release.enrol)
+app.command("release")(release.release)
 app.command("listen")(keys.listen)
 app.command("evidence")(evidence.evidence)
 app.command("verify-recording")(evidence.verify_recording)

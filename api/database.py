@@ -16,7 +16,7 @@ from sqlalchemy.pool import StaticPool
 
 from api.errors import ApiError
 
-__all__ = ["Database", "DatabaseError", "accounts", "answers", "challenges", "codes", "sessions", "tokens"]
+__all__ = ["Database", "DatabaseError", "accounts", "answers", "challenges", "coaches", "codes", "sessions", "tokens"]
 
 SCHEMA_VERSION: Final = 1
 _METADATA = MetaData()
@@ -31,6 +31,12 @@ accounts = Table(
     Column("failures", Integer, nullable=False, default=0),
     Column("blocked_until", Integer, nullable=False, default=0),
     Column("disabled", Boolean, nullable=False, default=False),
+)
+coaches = Table(
+    "coaches",
+    _METADATA,
+    # of the ids that stand as `agent` in the other tables, those that are coaches'
+    Column("person", String(32), primary_key=True),
 )
 sessions = Table(
     "sessions",

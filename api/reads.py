@@ -17,6 +17,7 @@ from policy.statistics import Statistics
 __all__ = [
     "AgentRow",
     "AgreementInForce",
+    "CoachRow",
     "ConsentText",
     "EntryRow",
     "MonthStatistics",
@@ -210,6 +211,30 @@ class OwnDraws:
     epochs: Sequence[DrawnEpoch]
 
 
+@dataclass(frozen=True, slots=True)
+class CoachRow:
+    """A coach; `key` is None for one who isn't enrolled."""
+
+    id: str
+    name: str
+    enabled: bool = True
+    key: CoachKeyRow | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CoachKeyRow:
+    """A coach's newest keys, and the log's entry of them."""
+
+    recipient: str
+    signing_key: str
+    statement: str
+    signature: str
+    told: Mapping[str, object]
+    """What the entry commits to."""
+    salt: str
+    entry: Proven
+
+
 class SiteReads(Protocol):
     """Everything the API asks of the site."""
 
@@ -237,6 +262,14 @@ class SiteReads(Protocol):
         """Every act as `policy.act_file` writes it, oldest first."""
         ...
 
+    async def coaches(self) -> Sequence[CoachRow]:
+        """Whom agents may release to: enrolled, not disabled, by name."""
+        ...
+
+    async def coach(self, coach: str) -> CoachRow | None:
+        """One coach."""
+        ...
+
     async def recordings(self, agent: str, before: str, limit: int) -> Sequence[RecordingRow]:
         """An agent's own recordings, newest first, from behind the id `before` (empty: from the newest)."""
         ...
@@ -247,6 +280,10 @@ class SiteReads(Protocol):
 
     async def fetch(self, recording: str, side: str, seg: int, kind: ObjectKind) -> AsyncIterator[bytes] | None:
         """An object in pieces: `age` is header and payload in one, as cipher text."""
+        ...
+
+    async def fetch_released(self, release: str, recording: str, side: str, seg: int) -> AsyncIterator[bytes] | None:
+        """As `fetch` of `age`, with the release's header in place of the agent's."""
         ...
 
     async def statistics(self, month: Month | None) -> MonthStatistics:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-__all__ = ["ROLE_SCOPES", "TOKEN_ROLES", "Principal", "Role"]
+__all__ = ["COACHES", "ROLE_SCOPES", "TOKEN_ROLES", "Principal", "Role"]
 
 
 class Role(StrEnum):
@@ -18,6 +18,10 @@ class Role(StrEnum):
     AGENT = "agent"
     ENROLLING = "enrolling"
     """Holds a spent enrolment code: may bind keys to its agent, nothing else."""
+    COACH = "coach"
+    """Hears what agents release to them; council or officer let them in."""
+    COACH_ENROLLING = "coach_enrolling"
+    """Holds a coach's spent enrolment code."""
     COUNCIL = "council"
     EMPLOYER = "employer"
     DPO = "dpo"
@@ -38,15 +42,21 @@ ROLE_SCOPES: Final[dict[Role, frozenset[str]]] = {
             "agreements:read",
             "recordings:read",
             "recordings:hold",
+            "recordings:release",
+            "coaches:read",
             "calls:explain",
             "calls:pause",
             "log:check",
         },
     ),
     Role.ENROLLING: frozenset({"me:read", "me:enrol", "agreements:read"}),
+    Role.COACH: frozenset({"coach:read", "released:read", "agreements:read"}),
+    Role.COACH_ENROLLING: frozenset({"coach:read", "coach:enrol", "agreements:read"}),
     Role.COUNCIL: frozenset(
         {
             "agents:read",
+            "coaches:read",
+            "coaches:admit",
             "codes:create",
             "ivrs:register",
             "agreements:read",
@@ -66,6 +76,8 @@ ROLE_SCOPES: Final[dict[Role, frozenset[str]]] = {
     Role.DPO: frozenset(
         {
             "agents:read",
+            "coaches:read",
+            "coaches:admit",
             "codes:create",
             "ivrs:register",
             "agreements:read",
@@ -85,6 +97,9 @@ ROLE_SCOPES: Final[dict[Role, frozenset[str]]] = {
 }
 
 
+COACHES: Final = frozenset({Role.COACH, Role.COACH_ENROLLING})
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who sent a request, as far as a session or token shows it."""
@@ -95,6 +110,8 @@ class Principal:
     scopes: frozenset[str]
     agent: str | None = None
     """The agent that the session is bound to: sessions of agents only, never tokens."""
+    coach: str | None = None
+    """Likewise the coach."""
     expires: int | None = None
     """Seconds since 1970; `None`: until revoked."""
     name: str | None = None

@@ -20,6 +20,8 @@ from api.reads import (
     ActRow,
     AgentRow,
     AgreementInForce,
+    CoachKeyRow,
+    CoachRow,
     ConsentText,
     EntryRow,
     MonthStatistics,
@@ -48,11 +50,12 @@ from policy.terms import ASKED_LANES, DRAWN_LANES, Lane, Purpose
 from policy.texts import consent_text, current_texts, text_sha256
 from storage.acts import Acts
 from storage.blobs import Kind, LocalBlobs
+from storage.coaches import Coach, Coaches, told_of
 from storage.consents import Consents, StandingConsent
 from storage.council_lists import openings_of
 from storage.database import Database, Work
 from storage.epochs import StoredEpoch, inventory
-from storage.errors import AgentUnknown, LogEntryUnknown, StorageError
+from storage.errors import AgentUnknown, CoachUnknown, LogEntryUnknown, StorageError
 from storage.gateway_key import load_public
 from storage.log.files import LocalLogFiles
 from storage.log.openings import OwnOpening, own_openings
@@ -145,6 +148,30 @@ class SiteFolder:
         _, posts = await self._chain()
         return await asyncio.to_thread(lambda: [act_fields(posted) for posted in posts])
 
+    async def coaches(self) -> Sequence[CoachRow]:
+        """With their entries in the log."""
+        return [await self._coach_row(one) for one in await Coaches(await self._open()).list()]
+
+    async def coach(self, coach: str) -> CoachRow | None:
+        """With the entry in the log, once enrolled."""
+        try:
+            return await self._coach_row(await Coaches(await self._open()).get(coach))
+        except CoachUnknown:
+            return None
+
+    async def _coach_row(self, coach: Coach) -> CoachRow:
+        key = coach.key
+        if key is None:
+            return CoachRow(coach.id, coach.name, not coach.disabled)
+        try:
+            entry = await proven(await self._reader(), key.origin, key.index)
+        except StorageError:
+            raise _unreadable() from None
+        row = CoachKeyRow(
+            key.recipient, key.signing_key, key.statement, key.signature, told_of(coach.id, key), key.salt.hex(), entry
+        )
+        return CoachRow(coach.id, coach.name, not coach.disabled, row)
+
     async def recordings(self, agent: str, before: str, limit: int) -> Sequence[RecordingRow]:
         """Newest first."""
         return await self._read(lambda connection: _recordings_of(connection, agent, before, limit))
@@ -172,6 +199,20 @@ class SiteFolder:
             header = await asyncio.to_thread(self._vault.read, key, Secret.HEADER)
         except StorageError:
             return None
+        return await self._with_payload(header, key)
+
+    async def fetch_released(self, release: str, recording: str, side: str, seg: int) -> AsyncIterator[bytes] | None:
+        """None where the release's header isn't (any more), too."""
+        if await self._frozen(recording):
+            return None
+        try:
+            key = SegmentKey(recording, seg, side)
+            header = await asyncio.to_thread(self._vault.read_release, release, key)
+        except StorageError:
+            return None
+        return await self._with_payload(header, key)
+
+    async def _with_payload(self, header: bytes, key: SegmentKey) -> AsyncIterator[bytes] | None:
         payload = self._blobs.path(key, Kind.PAYLOAD)
         return _file(header, payload) if await asyncio.to_thread(payload.is_file) else None
 
@@ -189,12 +230,11 @@ class SiteFolder:
     async def own_entries(self, agent: str, after: int, limit: int) -> Sequence[EntryRow]:
         """Each with its leaf and, once published, its proof."""
         found = await self._read(lambda connection: own_openings(connection, agent, after, limit))
+        reader = await self._reader()
         try:
-            key = await asyncio.to_thread(load_public, self._config.site.data_dir.absolute())
-            reader = LogReader(await self._open(), self._log, key)
             return [await _entry_row(reader, one) for one in found]
         except StorageError:
-            raise Problem("site-unavailable", 503, "the log can't be read now", {"Retry-After": "1"}) from None
+            raise _unreadable() from None
 
     async def own_draws(self, agent: str, after: int, limit: int) -> OwnDraws:
         """With leaves, proofs, and the epochs' shares and rates."""
@@ -205,12 +245,11 @@ class SiteFolder:
             sizes = [size for size in range(1, len(posts)) if posts[size].at >= epoch.start]
             return [fold(first, posts[:size]) for size in (*sizes, len(posts))]
 
+        reader = await self._reader()
         try:
-            key = await asyncio.to_thread(load_public, self._config.site.data_dir.absolute())
-            reader = LogReader(await self._open(), self._log, key)
             return await read_draws(await self._open(), reader, states, agent, after, limit)
         except (StorageError, CryptoError, PolicyError):
-            raise Problem("site-unavailable", 503, "the log can't be read now", {"Retry-After": "1"}) from None
+            raise _unreadable() from None
 
     async def council_openings(self, epoch: str, after: int, limit: int) -> Sequence[tuple[int, bytes]] | None:
         """As they lie there, sealed to the council."""
@@ -247,6 +286,13 @@ class SiteFolder:
                     detail = "the site's data can't be read; is the gateway running?"
                     raise Problem("site-unavailable", 503, detail, {"Retry-After": "1"}) from None
             return self._database
+
+    async def _reader(self) -> LogReader:
+        try:
+            key = await asyncio.to_thread(load_public, self._config.site.data_dir.absolute())
+        except StorageError:
+            raise _unreadable() from None
+        return LogReader(await self._open(), self._log, key)
 
     async def _read(self, work: Work[T]) -> T:
         return await (await self._open()).read(work)
@@ -367,13 +413,17 @@ async def _entry_row(reader: LogReader, one: OwnOpening) -> EntryRow:
     return EntryRow(one.id, one.origin, one.index, one.kind, one.told, one.salt.hex(), there.entry, there.proof)
 
 
+def _unreadable() -> Problem:
+    return Problem("site-unavailable", 503, "the log can't be read now", {"Retry-After": "1"})
+
+
 def _published(read: Callable[[], bytes]) -> bytes | None:
     try:
         return read()
     except LogEntryUnknown:
         return None
     except StorageError:
-        raise Problem("site-unavailable", 503, "the log can't be read now", {"Retry-After": "1"}) from None
+        raise _unreadable() from None
 
 
 def _instant(at: datetime | None) -> str | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from api.agent_client import AgentKeys
+from api.agent_client import ClientKeys
 from api.key_files import make_keys, read_signing_key
 from api.listen import read_identities
 
@@ -15,7 +15,7 @@ class Keys:
     """One person's keys and their files."""
 
     name: str
-    keys: AgentKeys = field(repr=False)
+    keys: ClientKeys = field(repr=False)
     identity_file: Path
     """`NAME.key`: opens recordings."""
     signing_file: Path
@@ -29,5 +29,5 @@ def new_keys(folder: Path, name: str) -> Keys:
     folder.mkdir(parents=True, exist_ok=True)
     make_keys(folder / name, f"DEMO {name}")
     identity_file, signing_file, public_file = (folder / f"{name}{suffix}" for suffix in (".key", ".sign", ".pub"))
-    keys = AgentKeys(read_identities(identity_file)[0], read_signing_key(signing_file))
+    keys = ClientKeys(read_identities(identity_file)[0], read_signing_key(signing_file))
     return Keys(name, keys, identity_file, signing_file, public_file)

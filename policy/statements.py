@@ -30,6 +30,7 @@ EXTENSION: Final = re.compile(r"[A-Za-z0-9*#+._-]{1,32}", re.ASCII)
 SESSION: Final = re.compile(r"[A-Za-z0-9._~-]{8,128}", re.ASCII)
 CALL_REF: Final = re.compile(r"[0-9a-f]{16}", re.ASCII)
 SHA256: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+RECIPIENT: Final = re.compile(r"age1[a-z0-9]{10,100}", re.ASCII)
 LANGUAGES: Final = ("de", "en", "nb")
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{3})?Z", re.ASCII)
 
@@ -221,12 +222,17 @@ def parse_seat(data: bytes) -> SeatClaim:
 def parse_enrolment(data: bytes) -> Enrolment:
     """Read an enrolment; raises `StatementError`, and nothing else."""
     fields = Fields.read(data, "agent recipient from")
-    recipient = fields.text("recipient", re.compile(r"age1[a-z0-9]{10,100}", re.ASCII))
-    try:
-        Recipient.parse(recipient)
-    except CryptoError:
-        raise StatementError("field `recipient` is no age recipient") from None
+    recipient = recipient_of(fields.text("recipient", RECIPIENT), "recipient")
     return Enrolment(fields.text("agent", AGENT_ID), recipient, fields.instant("from"))
+
+
+def recipient_of(text: str, field: str) -> str:
+    """`text`, if it is an age recipient; raises `StatementError`."""
+    try:
+        Recipient.parse(text)
+    except CryptoError:
+        raise StatementError(f"field `{field}` is no age recipient") from None
+    return text
 
 
 class Fields:

@@ -1,15 +1,20 @@
-"""Who but its owner fetched something of a recording: written before it is handed out, shown to the agent."""
+"""Who but its owner fetched something of a recording: written before it is handed out, shown to the agent.
+
+Nobody fetches more than a few recordings in an hour: there is no way to carry off many (R-081's bulk export).
+"""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from policy.log_entry import Access as LogAccess
 from policy.log_entry import Quorum
+from policy.release import PLAY_WINDOW, PLAYS
 from storage.database import Database
+from storage.errors import EgressLimit
 from storage.record_log import tell
-from storage.tables import accesses
+from storage.tables import accesses, coaches
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +24,23 @@ class Access:
     recording: str
     at: datetime
     role: str
-    """`council`, `dpo`."""
+    """`coach`, `council`, `dpo`."""
     what: str
     """`quorum`: the wrapped file key; `age`: header and payload."""
     purpose: str
     side: str
     seg: int
+    who: str | None = None
+    """The coach; council and officer are told by their role."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An access as its agent is shown it."""
+
+    access: Access
+    name: str | None
+    """The coach's."""
 
 
 class Accesses:
@@ -34,17 +50,37 @@ class Accesses:
         self._database = database
 
     async def add(self, access: Access) -> None:
-        """Write it durably. Raises StorageUnavailable: then nothing may be handed out."""
+        """Write it durably. Raises EgressLimit, StorageUnavailable: then nothing may be handed out."""
         kind = Quorum if access.what == "quorum" else LogAccess
+        told = {} if access.who is None else {"who": access.who}
 
         def work(connection: Connection) -> None:
             connection.execute(insert(accesses).values(**asdict(access)))
-            tell(connection, kind, access.recording, role=access.role, side=access.side, seg=access.seg)
+            if _plays(connection, access) > PLAYS:
+                raise EgressLimit(f"no more than {PLAYS} recordings can be fetched in an hour: try again later")
+            tell(connection, kind, access.recording, role=access.role, side=access.side, seg=access.seg, **told)
 
         await self._database.write(work)
 
-    async def of(self, recording: str) -> list[Access]:
+    async def of(self, recording: str) -> list[Seen]:
         """All of a recording, oldest first."""
-        query = select(accesses).where(accesses.c.recording == recording).order_by(accesses.c.id)
+        query = select(accesses, coaches.c.name).outerjoin(coaches, coaches.c.id == accesses.c.who)
+        query = query.where(accesses.c.recording == recording).order_by(accesses.c.id)
         rows = await self._database.read(lambda connection: connection.execute(query).all())
-        return [Access(row.recording, row.at, row.role, row.what, row.purpose, row.side, row.seg) for row in rows]
+        return [
+            Seen(Access(row.recording, row.at, row.role, row.what, row.purpose, row.side, row.seg, row.who), row.name)
+            for row in rows
+        ]
+
+
+def _plays(connection: Connection, access: Access) -> int:
+    """How often recordings were played in the last hour: each as often as that object of it that was fetched most."""
+    columns = (accesses.c.recording, accesses.c.what, accesses.c.side, accesses.c.seg)
+    query = select(accesses.c.recording, func.count().label("times")).where(
+        accesses.c.role == access.role, accesses.c.who.is_not_distinct_from(access.who),
+        accesses.c.at > access.at - PLAY_WINDOW,
+    ).group_by(*columns)  # fmt: skip
+    most: dict[str, int] = {}
+    for row in connection.execute(query):
+        most[row.recording] = max(most.get(row.recording, 0), row.times)
+    return sum(most.values())

@@ -213,9 +213,12 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def erase_folder(folder: Path, *, overwrite: bool) -> None:
-    """Erase all files of a recording's folder, then the folder."""
+    """Erase all files of a recording's folder and of those in it, then the folders."""
     for path in files_of(folder):
-        durable.erase(path, overwrite=overwrite)
+        if path.is_dir() and not path.is_symlink():
+            erase_folder(path, overwrite=overwrite)
+        else:
+            durable.erase(path, overwrite=overwrite)
     durable.drop_empty(folder)
 
 

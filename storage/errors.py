@@ -206,6 +206,41 @@ class RecordingUnknown(StorageError):
     status = 404
 
 
+class CoachUnknown(StorageError):
+    """No coach of this id, or one who was disabled."""
+
+    code = "COACH_UNKNOWN"
+    status = 404
+
+
+class ReleaseUnknown(StorageError):
+    """No such release of this recording."""
+
+    code = "RELEASE_UNKNOWN"
+    status = 404
+
+
+class ReleaseExists(StorageError):
+    """A release of this id was made before."""
+
+    code = "RELEASE_EXISTS"
+    status = 409
+
+
+class EvalCap(StorageError):
+    """As many of this agent's recordings as the agreement permits in a year were released to coaches."""
+
+    code = "EVAL_CAP"
+    status = 409
+
+
+class EgressLimit(StorageError):
+    """As many recordings as anybody may play in an hour were fetched."""
+
+    code = "EGRESS_LIMIT"
+    status = 429
+
+
 class HoldError(StorageError):
     """A hold without a reason, or without an end that is near enough."""
 

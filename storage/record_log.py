@@ -5,11 +5,13 @@ In the transaction of what it tells; before a site has its log, nothing is told.
 
 from sqlalchemy import Connection, select
 
-from policy.log_entry import Access, Erase, Hold, Quorum, Unhold
+from policy.log_entry import Access, Erase, Hold, Quorum, Release, Unhold, Unrelease
 from storage.log.wal import append_committed, open_logs
 from storage.tables import recordings
 
-Kind = type[Access] | type[Erase] | type[Hold] | type[Quorum] | type[Unhold]
+Kind = (
+    type[Access] | type[Erase] | type[Hold] | type[Quorum] | type[Release] | type[Unhold] | type[Unrelease]
+)  # fmt: skip
 
 
 def tell(connection: Connection, kind: Kind, recording: str, **told: str | int) -> None:

@@ -1,8 +1,9 @@
-"""Executes what has become due: recordings and receipts past their time, sides whose person wants them gone.
+"""Executes what has become due: recordings and receipts past their time, sides whose person wants them gone, releases.
 
 The periods are policy's (`retention`).
 """
 
+import contextlib
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,6 +11,7 @@ from storage.consents import Consents
 from storage.erasures import Erasures
 from storage.errors import StorageUnavailable
 from storage.recordings import Recordings
+from storage.releases import Releases
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,4 +42,11 @@ async def erase_due(recordings: Recordings, consents: Consents, at: datetime) ->
                 sides.append((erasure.recording, erasure.side))
         except StorageUnavailable:
             left.append(erasure.recording)
+    await end_releases(recordings, at)
     return Erased(tuple(done), tuple(left), await consents.erase_due(at), tuple(sides))
+
+
+async def end_releases(recordings: Recordings, at: datetime) -> None:
+    """Destroy the headers of releases that are over; a disk that refuses is asked again by the next run."""
+    with contextlib.suppress(StorageUnavailable):
+        await Releases(recordings).end_due(at)

@@ -359,13 +359,69 @@ holds = Table(
     _time("set_at"),
     _time("until"),
 )
+coaches = Table(
+    "coaches",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("name"),
+    Column("disabled", Boolean, nullable=False),
+    _whole("key_seq"),
+    _time("added_at"),
+)
+coach_keys = Table(
+    "coach_keys",
+    metadata,
+    Column("coach", Text, ForeignKey("coaches.id"), primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    _text("recipient"),
+    _text("signing_key"),
+    _text("statement"),
+    _text("signature"),
+    _time("enrolled_from"),
+    _text("origin"),
+    _whole("idx"),
+    Column("salt", LargeBinary, nullable=False),
+)
+releases = Table(
+    "releases",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _of_recording(),
+    Column("coach", Text, ForeignKey("coaches.id"), nullable=False),
+    _text("purpose"),
+    _time("until"),
+    _time("at"),
+    _time("revoked_at", null=True),
+    Column("stored", Boolean, nullable=False),
+    Index(None, "recording"),
+    Index(None, "coach"),
+    Index(None, "stored"),
+)
+release_parts = Table(
+    "release_parts",
+    metadata,
+    Column("release", Text, ForeignKey("releases.id", ondelete="CASCADE"), primary_key=True),
+    Column("side", Text, primary_key=True),
+    Column("seg", BigInteger, primary_key=True),
+    _text("document"),
+    _text("signature"),
+)
+evaluations = _numbered(
+    "evaluations",
+    _agent(),
+    _text("pair"),
+    _time("at"),
+    Index(None, "agent", "at"),
+)
 accesses = _numbered(
     "accesses",
     _of_recording(),
+    _text("who", null=True),
     _time("at"),
     *(_text(name) for name in ("role", "what", "purpose", "side")),
     _whole("seg"),
     Index(None, "recording"),
+    Index(None, "role", "who", "at"),
 )
 segments = Table(
     "segments",

@@ -1,5 +1,7 @@
 """What opens a recording: `vault/{aa}/{id}/{side}-{seg}.header|.opening|.quorum`, kept outside every backup.
 
+Beside them, while a coach may hear it, `releases/{release}-{side}-{seg}.header`: the file key, wrapped once more.
+
 Shredding a recording is destroying these (crypto.md §1): they are overwritten (best effort) and unlinked before any
 payload is touched. Blocking: call from a thread.
 """
@@ -9,7 +11,7 @@ from pathlib import Path
 
 from storage import durable
 from storage.blobs import erase_folder, files_of, recordings_under
-from storage.names import SegmentKey, folder_of
+from storage.names import SegmentKey, check_id, folder_of
 
 
 class Secret(StrEnum):
@@ -50,14 +52,42 @@ class LocalVault:
         """Whether an object is there."""
         return self.path(key, secret).is_file()
 
+    def release_path(self, release: str, key: SegmentKey) -> Path:
+        """Where a release's header lies, or would."""
+        return self._releases(key.recording) / f"{check_id(release)}-{key.stem}{Secret.HEADER}"
+
+    def put_release(self, release: str, key: SegmentKey, header: bytes) -> None:
+        """Write a release's header durably, once. Raises BlobExists, StorageUnavailable."""
+        durable.put(self.release_path(release, key), header, self._base)
+
+    def read_release(self, release: str, key: SegmentKey) -> bytes:
+        """A release's header. Raises BlobMissing, StorageUnavailable."""
+        return durable.read(self.release_path(release, key))
+
+    def erase_release(self, release: str, recording: str) -> None:
+        """Destroy all headers of a release; harmless when repeated."""
+        self._erase_releases(recording, f"{check_id(release)}-*")
+
     def erase(self, key: SegmentKey) -> None:
-        """Destroy the objects of one side and segment; harmless when repeated."""
+        """Destroy the objects of one side and segment, released or not; harmless when repeated."""
         for secret in Secret:
             durable.erase_with_temp(self.path(key, secret), overwrite=True)
+        self._erase_releases(key.recording, f"*-{key.stem}{Secret.HEADER}*")
 
     def erase_recording(self, recording: str) -> None:
         """Destroy everything that opens any side or segment of a recording, leftovers of unfinished writes too."""
         erase_folder(self._root / folder_of(recording), overwrite=True)
+
+    def _releases(self, recording: str) -> Path:
+        return self._root / folder_of(recording) / "releases"
+
+    def _erase_releases(self, recording: str, names: str) -> None:
+        folder = self._releases(recording)
+        with durable.declared("list a folder"):
+            found = sorted(folder.glob(names))
+        for path in found:
+            durable.erase(path, overwrite=True)
+        durable.drop_empty(folder)
 
     def inventory(self) -> list[tuple[SegmentKey, Secret]]:
         """Every object that lies here, in the order of names."""

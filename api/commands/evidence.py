@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import ssl
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +14,7 @@ from typing import Annotated, Any
 import httpx
 import typer
 
+from api.commands.at_site import ApiAddress, Certificate, Login, PasswordFile, password_of, site_client
 from api.commands.saying import AsJson, read_bytes, tell
 from api.errors import CommandError
 from api.evidence_check import Report, Segment, check_segments, signer_of
@@ -30,28 +30,25 @@ from storage.manifest import Private
 
 __all__ = ["evidence", "verify_recording"]
 
-_SAFE = re.compile(r"https://|http://(127(\.[0-9]{1,3}){3}|localhost|\[::1\])(:[0-9]{1,5})?/?$", re.ASCII)
 _SSH_KEY = re.compile(r"ssh-ed25519 [A-Za-z0-9+/=]+")
 
 
 def evidence(
     recording: Annotated[str, typer.Argument(help="The recording's id.")],
     out: Annotated[Path, typer.Option("--out", help="The folder to write.")],
-    login: Annotated[str, typer.Option(help="The agent's sign-in name.")],
+    login: Login,
     identity: Annotated[
         Path | None, typer.Option("-i", "--identity", help="OUT.key of the agent; without it, no proof of the log.")
     ] = None,
-    password_file: Annotated[Path | None, typer.Option(help="Without it, the password is asked for.")] = None,
-    api: Annotated[str, typer.Option(help="Where the site's API is.")] = "http://127.0.0.1:8080",
-    ca: Annotated[Path | None, typer.Option(help="The certificate of a site that made its own.")] = None,
+    password_file: PasswordFile = None,
+    api: ApiAddress = "http://127.0.0.1:8080",
+    ca: Certificate = None,
     as_json: AsJson = False,
 ) -> None:
     """Fetch a recording of your own as an evidence bundle: age files, manifests, openings, the log's proofs."""
-    if not _SAFE.match(api):
-        raise CommandError(f"`{api}`: a password goes over https only, save on this machine", 2)
     identities = read_identities(identity) if identity is not None else []
-    password = _password(password_file)
-    done = asyncio.run(_fetched(api, ca, (login, password), recording, out, identities))
+    client = site_client(api, ca)
+    done = asyncio.run(_fetched(client, (login, password_of(password_file)), recording, out, identities))
     lines = [f"{len(done.files)} files in {out}", *(f"not handed out: {name}" for name in done.missing)]
     tell(as_json, asdict(done), *lines, f"check them with `fairtap verify-recording {out} -i YOUR.key`")
 
@@ -77,23 +74,11 @@ def verify_recording(
 
 
 async def _fetched(
-    api: str, ca: Path | None, who: tuple[str, str], recording: str, out: Path, identities: list[Identity]
+    client: httpx.AsyncClient, who: tuple[str, str], recording: str, out: Path, identities: list[Identity]
 ) -> Fetched:
-    try:
-        verify = ssl.create_default_context(cafile=str(ca) if ca is not None else None)
-        client = httpx.AsyncClient(base_url=api, headers={"Origin": api.rstrip("/")}, verify=verify, timeout=30.0)
-    except (OSError, httpx.InvalidURL, ValueError) as error:
-        raise CommandError(f"`--api` or `--ca` can't be used: {error}", 2) from None
     async with client as http:
         await sign_in(http, *who)
         return await fetch_evidence(http, recording, out, identities)
-
-
-def _password(path: Path | None) -> str:
-    if path is None:
-        asked: str = typer.prompt("password", hide_input=True, err=True)
-        return asked
-    return read_bytes(path).decode("utf-8", "replace").rstrip("\r\n")
 
 
 def _read_vkey(path: Path) -> VerifyKey:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Annotated
@@ -9,8 +10,10 @@ from typing import Annotated
 import typer
 
 from api import listen as listening
+from api.commands.at_site import ApiAddress, Certificate, PasswordFile, password_of, site_client
 from api.commands.saying import AsJson, read_bytes, tell
 from api.errors import CommandError
+from api.hearing import fetch_sides
 from api.key_files import make_keys, read_signing_key, sign_file
 from storage.names import folder_of
 
@@ -47,19 +50,30 @@ def sign(
 
 
 def listen(
-    recording: Annotated[str, typer.Argument(help="A folder of a recording's files, or its id with --data-dir.")],
+    recording: Annotated[
+        str, typer.Argument(help="A folder of a recording's files, or its id with --data-dir or --login.")
+    ],
     identity: Annotated[
-        Path, typer.Option("-i", "--identity", help="OUT.key of the agent, or of the officer where *.inner files lie.")
+        Path,
+        typer.Option("-i", "--identity", help="OUT.key of agent or coach, or of the officer where *.inner files lie."),
     ],
     out: Annotated[Path | None, typer.Option("--out", help="Write a stereo WAV; without it, play.")] = None,
     data_dir: Annotated[Path | None, typer.Option("--data-dir", help="The site's data folder, for an id.")] = None,
+    login: Annotated[
+        str | None, typer.Option("--login", help="Fetch it from the site: an own one, or one released to you.")
+    ] = None,
+    password_file: PasswordFile = None,
+    api: ApiAddress = "http://127.0.0.1:8080",
+    ca: Certificate = None,
     as_json: AsJson = False,
 ) -> None:
     """Open a recording in memory: agent left, caller right."""
     identities = listening.read_identities(identity)
-    if data_dir is not None:
-        if not re.fullmatch(r"[0-9a-f]{32}", recording):
-            raise CommandError(f"`{recording}` isn't a recording's id", 2)
+    if (data_dir is not None or login is not None) and not re.fullmatch(r"[0-9a-f]{32}", recording):
+        raise CommandError(f"`{recording}` isn't a recording's id", 2)
+    if login is not None:
+        files = asyncio.run(fetch_sides(site_client(api, ca), (login, password_of(password_file)), recording))
+    elif data_dir is not None:
         folder = folder_of(recording)
         files = listening.find_sides(data_dir / "recordings" / folder, data_dir / "vault" / folder)
     else:

@@ -6,12 +6,12 @@ Every act here needs the agent's own session; a *yes* carries the agent's signat
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from api.bundles import unbase64
 from api.deps import AgentId, Enroller, OwnRow, Parts, Who, need
 from api.errors import Problem
 from api.live import LiveResponse
@@ -110,7 +110,7 @@ async def enrol(body: Enrolment, request: Request, response: Response, who: Enro
     """Bind the agent's new keys. Resets all consents; a code is spent for it, so a stolen password can't do it."""
     keeps_secret(request.scope)
     agent = who.agent or ""
-    bundle = _unbase64(body.bundle) if body.bundle is not None else None
+    bundle = unbase64(body.bundle) if body.bundle is not None else None
     if not await parts.accounts.login_is_free(body.login, agent):
         raise Problem("login-taken", 409, "this sign-in name is taken; choose another")
     await parts.control.request(Enrol(agent, body.signing_key, _signed(body.statement)))
@@ -213,10 +213,3 @@ async def stop_reading(call: CallRef, agent: AgentId, parts: Parts) -> None:
 
 def _signed(statement: SignedStatement) -> Signed:
     return Signed(statement.document, statement.signature)
-
-
-def _unbase64(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise Problem("bundle-malformed", 422, "the bundle isn't base64") from None

@@ -1,11 +1,12 @@
 """Recordings as cipher text only: the API holds no key that opens one.
 
-An agent fetches their own. Council and officer fetch what they open together, where the agreement names them; each such
-fetch stands in the recording's accesses before it is answered.
+An agent fetches their own. A coach fetches what the agent released to them, council and officer what they open
+together; each such fetch stands in the recording's accesses before it is answered.
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Annotated, Literal
 
@@ -16,12 +17,42 @@ from api.deps import Parts, need
 from api.errors import Problem
 from api.reads import ObjectKind, RecordingRow
 from api.roles import Principal, Role
-from api.schemas import AccessList, Done, HexId, Hold, RecordingOut, RecordingPage, Side, SideErased
-from gateway.control.protocol import EraseOwnSide, FetchTogether, HoldRecording, LiftHold, RecordingAccesses
+from api.schemas import (
+    AccessList,
+    Done,
+    HexId,
+    Hold,
+    NewRelease,
+    PurposeName,
+    RecordingOut,
+    RecordingPage,
+    ReleasedOut,
+    ReleasedPage,
+    ReleaseList,
+    ReleaseMade,
+    Side,
+    SideErased,
+)
+from gateway.control.protocol import (
+    EraseOwnSide,
+    FetchReleased,
+    FetchTogether,
+    HoldRecording,
+    LiftHold,
+    RecordingAccesses,
+    RecordingReleases,
+    ReleasedSide,
+    ReleasedTo,
+    ReleaseRecording,
+    RevokeRelease,
+    Signed,
+)
 
 router = APIRouter(prefix="/recordings", tags=["recordings"])
 Reader = Annotated[Principal, Depends(need("recordings:read"))]
-Fetcher = Annotated[Principal, Depends(need("recordings:read", "quorum:read"))]
+Listener = Annotated[Principal, Depends(need("recordings:read", "released:read"))]
+Fetcher = Annotated[Principal, Depends(need("recordings:read", "released:read", "quorum:read"))]
+Releaser = Annotated[Principal, Depends(need("recordings:release"))]
 Together = Annotated[Principal, Depends(need("quorum:read"))]
 Holder = Annotated[Principal, Depends(need("recordings:hold"))]
 Segment = Annotated[int, Path(ge=1, le=9999)]
@@ -29,26 +60,43 @@ Segment = Annotated[int, Path(ge=1, le=9999)]
 
 @router.get("")
 async def list_recordings(
-    who: Reader,
+    who: Listener,
     parts: Parts,
     cursor: Annotated[str, Query(pattern=r"^([0-9a-f]{32})?$")] = "",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> RecordingPage:
-    """The agent's own recordings, newest first."""
+) -> RecordingPage | ReleasedPage:
+    """The agent's own recordings, newest first; for a coach, what is released to them now, and nothing else."""
+    if who.coach is not None:
+        return ReleasedPage(items=await _released(who.coach, parts))
     rows = await parts.site.recordings(who.agent or "", cursor, limit + 1)
     items = [_out(row) for row in rows[:limit]]
     return RecordingPage(items=items, next=items[-1].id if len(rows) > limit else None)
 
 
 @router.get("/{recording}")
-async def one_recording(recording: HexId, who: Reader, parts: Parts) -> RecordingOut:
-    """One of the agent's own recordings."""
+async def one_recording(recording: HexId, who: Listener, parts: Parts) -> RecordingOut | ReleasedOut:
+    """One of the agent's own recordings, or one that is released to the coach."""
+    if who.coach is not None:
+        found = [one for one in await _released(who.coach, parts) if one.id == recording]
+        if not found:
+            raise Problem("not-released", 403, "nothing of this recording is released to you now")
+        return found[0]
     return _out(await _own(recording, who, parts))
 
 
 @router.get("/{recording}/sides/{side}/{seg}.age", response_class=Response)
-async def age_file(recording: HexId, side: Side, seg: Segment, who: Fetcher, parts: Parts) -> Response:
-    """Header and payload in one: an age file that only its recipient opens, or council and officer with its quorum."""
+async def age_file(
+    recording: HexId, side: Side, seg: Segment, who: Fetcher, parts: Parts, purpose: PurposeName | None = None
+) -> Response:
+    """Header and payload in one: an age file that only its recipient opens, or council and officer with its quorum.
+
+    A coach may say what for: a release for another `purpose` is none.
+    """
+    if who.coach is not None:
+        asked = FetchReleased(who.coach, recording, side, seg, purpose)
+        release = (await parts.control.request(asked))["release"]
+        pieces = await parts.site.fetch_released(release, recording, side, seg)
+        return _stream(pieces, recording, side, seg, "age")
     if who.agent is None:
         return await _together(recording, side, seg, "age", who, parts)
     return await _object(recording, side, seg, "age", who, parts)
@@ -73,6 +121,29 @@ async def accesses(recording: HexId, who: Reader, parts: Parts) -> AccessList:
     """Who but the agent fetched something of it."""
     asked = RecordingAccesses(who.agent or "", recording)
     return AccessList.model_validate(await parts.control.request(asked))
+
+
+@router.post("/{recording}/releases", status_code=201)
+async def release(recording: HexId, body: NewRelease, who: Releaser, parts: Parts) -> ReleaseMade:
+    """The agent lets one coach hear it: signed by the agent's key, its headers made by the agent's client."""
+    sides = tuple(
+        ReleasedSide(Signed(one.statement.document, one.statement.signature), one.header) for one in body.sides
+    )
+    asked = ReleaseRecording(who.agent or "", recording, sides)
+    return ReleaseMade.model_validate(await parts.control.request(asked))
+
+
+@router.get("/{recording}/releases")
+async def releases(recording: HexId, who: Releaser, parts: Parts) -> ReleaseList:
+    """To whom the agent released it, until when."""
+    asked = RecordingReleases(who.agent or "", recording)
+    return ReleaseList.model_validate(await parts.control.request(asked))
+
+
+@router.delete("/{recording}/releases/{release}", status_code=204)
+async def revoke(recording: HexId, release: HexId, who: Releaser, parts: Parts) -> None:
+    """The agent takes it back, without any key: refused from now on."""
+    await parts.control.request(RevokeRelease(who.agent or "", recording, release))
 
 
 @router.post("/{recording}/hold")
@@ -137,7 +208,12 @@ async def _together(
 
 
 async def _sent(recording: str, side: str, seg: int, kind: ObjectKind, parts: Parts) -> Response:
-    pieces = await parts.site.fetch(recording, side, seg, kind)
+    return _stream(await parts.site.fetch(recording, side, seg, kind), recording, side, seg, kind)
+
+
+def _stream(
+    pieces: AsyncIterator[bytes] | None, recording: str, side: str, seg: int, kind: ObjectKind
+) -> StreamingResponse:
     if pieces is None:
         raise Problem("not-found", 404, "there is no such segment, or it was erased")
     name = f"{recording}-{side}-{seg}.{_SUFFIX[kind]}"
@@ -147,6 +223,14 @@ async def _sent(recording: str, side: str, seg: int, kind: ObjectKind, parts: Pa
 
 def _holder(who: Principal) -> Literal["agent", "dpo"]:
     return "dpo" if who.agent is None else "agent"
+
+
+async def _released(coach: str, parts: Parts) -> list[ReleasedOut]:
+    told = (await parts.control.request(ReleasedTo(coach)))["releases"]
+    return [
+        ReleasedOut.model_validate({**one, "id": one["recording"], "release": one["id"]})
+        for one in told
+    ]  # fmt: skip
 
 
 async def _own(recording: str, who: Principal, parts: Parts) -> RecordingRow:

@@ -52,7 +52,7 @@ async def sign_in(
 async def current(who: Who, parts: Parts) -> SessionInfo:
     """Whose session or token this is."""
     lasts = 0 if who.expires is None else who.expires - int(parts.clock.wallclock().timestamp())
-    return SessionInfo(role=who.role, agent=who.agent, scopes=sorted(who.scopes), expires_in=lasts)
+    return _told(who, lasts)
 
 
 @router.delete("", status_code=204)
@@ -73,7 +73,13 @@ def give(session: NewSession, response: Response, parts: Parts) -> SessionInfo:
         COOKIE, session.secret, max_age=session.expires_in, path="/", secure=parts.secure, httponly=True, samesite="lax"
     )
     who = session.principal
-    return SessionInfo(role=who.role, agent=who.agent, scopes=sorted(who.scopes), expires_in=session.expires_in)
+    return _told(who, session.expires_in)
+
+
+def _told(who: Principal, expires_in: int) -> SessionInfo:
+    return SessionInfo(
+        role=who.role, agent=who.agent, coach=who.coach, scopes=sorted(who.scopes), expires_in=expires_in
+    )
 
 
 async def _by_key(body: KeySignIn, parts: Parts) -> NewSession:

@@ -301,6 +301,94 @@ class LiftHold:
     kind: Literal["lift_hold"] = "lift_hold"
 
 
+# --- releases to coaches ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AddCoach:
+    """A name that council or officer entered; answered with `{"id": …}`. Grants nothing before the coach enrols."""
+
+    name: str = field(repr=False)
+    kind: Literal["add_coach"] = "add_coach"
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolCoach:
+    """New keys of a coach, signed by the new key itself (`fairtap-enrol@v1`); the API spent an enrolment code."""
+
+    coach: str
+    signing_key: str
+    statement: Signed
+    kind: Literal["enrol_coach"] = "enrol_coach"
+
+
+@dataclass(frozen=True, slots=True)
+class DisableCoach:
+    """No release goes to this coach any more; all that stand end."""
+
+    coach: str
+    kind: Literal["disable_coach"] = "disable_coach"
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedSide:
+    """One side of one segment: the agent's statement (`fairtap-release@v1`) and the header that it names."""
+
+    statement: Signed
+    header: str
+    """Base64 of the age header for the coach's recipient."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRecording:
+    """The agent lets one coach hear a recording; answered with `{"release", "until", "evaluations_left"}`."""
+
+    agent: str
+    recording: str
+    sides: tuple[ReleasedSide, ...]
+    kind: Literal["release_recording"] = "release_recording"
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeRelease:
+    """The agent takes a release back: refused from now on, its headers destroyed."""
+
+    agent: str
+    recording: str
+    release: str
+    kind: Literal["revoke_release"] = "revoke_release"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingReleases:
+    """Answered with `{"releases": [{"id","coach","name","purpose","at","until","revoked_at","sides"}]}`."""
+
+    agent: str
+    recording: str
+    kind: Literal["recording_releases"] = "recording_releases"
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedTo:
+    """What a coach may hear now: `{"releases": [{"id","recording","purpose","day","until","sides"}]}`, newest first."""
+
+    coach: str
+    kind: Literal["released_to"] = "released_to"
+
+
+@dataclass(frozen=True, slots=True)
+class FetchReleased:
+    """A coach fetches a side that was released to them; noted before it is answered with `{"release": id}`."""
+
+    coach: str
+    recording: str
+    side: str
+    seg: int
+    purpose: str | None = None
+    """What the coach wants it for, where they say so: another one than released is refused."""
+    kind: Literal["fetch_released"] = "fetch_released"
+
+
 # --- reading and administration -------------------------------------------------------------------------------------
 
 
@@ -478,6 +566,14 @@ Command = (
     | RecordingAccesses
     | HoldRecording
     | LiftHold
+    | AddCoach
+    | EnrolCoach
+    | DisableCoach
+    | ReleaseRecording
+    | RevokeRelease
+    | RecordingReleases
+    | ReleasedTo
+    | FetchReleased
     | AddAgents
     | DisableAgent
     | PostAct

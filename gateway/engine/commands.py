@@ -24,6 +24,8 @@ from gateway.engine.errors import Refused
 from gateway.engine.live_call import LiveCall, SignedYes
 from gateway.engine.machine_commands import machine_commands
 from gateway.engine.record_commands import RecordCommands
+from gateway.engine.release_commands import ReleaseCommands
+from gateway.engine.signed import own_statement, signed_by_agent
 from gateway.events import Snapshot
 from gateway.media.plane import CallRef
 from policy.acts import Suspend, parse_act
@@ -45,7 +47,14 @@ from policy.statements import (
 )
 from policy.terms import Lane, Side
 from storage.consents import Statement
-from storage.errors import AgentUnknown, StorageError, StorageUnavailable
+from storage.errors import (
+    AgentUnknown,
+    CoachUnknown,
+    EgressLimit,
+    ReleaseUnknown,
+    StorageError,
+    StorageUnavailable,
+)
 from storage.roster import NewAgent
 
 __all__ = ["Commands"]
@@ -85,6 +94,7 @@ class Commands:
             p.Status: self._status,
             **machine_commands(engine),
             **RecordCommands(engine).table,
+            **ReleaseCommands(engine).table,
             **epochs.table(),
         }
 
@@ -96,6 +106,8 @@ class Commands:
             raise Refused("agent_unknown", str(error), 404) from None
         except StorageUnavailable as error:
             raise Refused("storage_unavailable", str(error), 503) from None
+        except (CoachUnknown, ReleaseUnknown, EgressLimit) as error:
+            raise Refused(_code(error), str(error), error.status) from None
         except StorageError as error:
             raise Refused(_code(error), str(error), 409) from None
         except (CryptoError, PolicyError) as error:
@@ -130,7 +142,7 @@ class Commands:
         document = command.statement.document.encode()
         verify(key, ENROLMENT_NAMESPACE, document, command.statement.signature)
         statement = parse_enrolment(document)
-        self._own(statement.agent, command.agent)
+        own_statement(statement.agent, command.agent)
         seq = await self._engine.site.roster.enrol(
             command.agent,
             recipient=statement.recipient,
@@ -145,7 +157,7 @@ class Commands:
     async def _claim_seat(self, command: p.ClaimSeat) -> Answer:
         document = self._signed(command.agent, command.statement, SEAT_NAMESPACE)
         claim = parse_seat(document)
-        self._own(claim.agent, command.agent)
+        own_statement(claim.agent, command.agent)
         seat = await self._engine.site.roster.claim(
             command.agent,
             extension=claim.extension,
@@ -168,7 +180,7 @@ class Commands:
         statement, home_office = None, False
         if command.statement is not None:
             said = parse_consent(self._signed(command.agent, command.statement, CONSENT_NAMESPACE))
-            self._own(said.agent, command.agent)
+            own_statement(said.agent, command.agent)
             if (said.purpose, said.answer) != (purpose, command.answer):
                 raise Refused("statement_differs", "the signed statement says something else", 422)
             if answer is ConsentState.YES and said.text_sha256 not in self._engine.site.texts.get(purpose, ()):
@@ -210,7 +222,7 @@ class Commands:
     async def _caller_agreed(self, command: p.CallerAgreed) -> Answer:
         live, leg = self._leg_of(command.call, command.agent)
         said = parse_caller_consent(self._signed(command.agent, command.statement, CALLER_CONSENT_NAMESPACE))
-        self._own(said.agent, command.agent)
+        own_statement(said.agent, command.agent)
         if (said.call, said.purpose.value) != (command.call, command.purpose):
             raise Refused("statement_differs", "the signed statement says something else", 422)
         self._engine.hearsay.agent_told_yes(live, leg, said.purpose, said.language)
@@ -240,7 +252,7 @@ class Commands:
             raise Refused("statement_missing", "a yes needs the agent's signed statement", 422)
         document = self._signed(leg.agent, statement, CALL_CONSENT_NAMESPACE)
         said = parse_call_consent(document)
-        self._own(said.agent, leg.agent)
+        own_statement(said.agent, leg.agent)
         if (said.call, said.purpose, said.answer) != (leg.call, purpose, "yes"):
             raise Refused("statement_differs", "the signed statement says something else", 422)
         if purpose in live.said_yes and leg.per_call[purpose].answer is ConsentState.NO:
@@ -361,18 +373,7 @@ class Commands:
         self._engine.reconsider_all()
 
     def _signed(self, agent: str, statement: p.Signed, namespace: str) -> bytes:
-        """The bytes of a statement that this agent's own enrolled key signed."""
-        line = self._engine.site.agents.get(agent)
-        if line is None or line.disabled or line.signing_key is None:
-            raise Refused("not_enrolled", "the agent has no key yet", 409)
-        document = statement.document.encode()
-        verify(VerifyKey.parse(line.signing_key), namespace, document, statement.signature)
-        return document
-
-    @staticmethod
-    def _own(said: str, agent: str) -> None:
-        if said != agent:
-            raise Refused("statement_differs", "the signed statement is another agent's", 422)
+        return signed_by_agent(self._engine.site, agent, statement, namespace)
 
     def _leg_of(self, call: str, agent: str) -> tuple[LiveCall, Leg]:
         live = self._engine.by_ref.get(CallRef(call))

@@ -74,7 +74,7 @@ class Custody:
         self._key = key
         self._clock = clock
         self._settle = settle
-        self._changed = changed
+        self.changed = changed
         self._openings: dict[SideKey, _Opening] = {}
         self._live: dict[str, LiveCall] = {}
         """Recordings whose legs are not over."""
@@ -251,7 +251,7 @@ class Custody:
             return False
         live.manifests += found.manifests
         if live.agent is not None:
-            self._changed(live.agent, recording)
+            self.changed(live.agent, recording)
         return found.state in (State.KEPT, State.INTERRUPTED)
 
     # --- discarding --------------------------------------------------------------------------------------------------

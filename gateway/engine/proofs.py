@@ -12,6 +12,7 @@ from crypto.errors import CryptoError
 from crypto.ssh_key import VerifyKey
 from crypto.sshsig import verify
 from policy.errors import PolicyError
+from policy.release import RELEASE_NAMESPACE, Release, parse_release
 from policy.statements import (
     CONSENT_NAMESPACE,
     ENROLMENT_NAMESPACE,
@@ -21,25 +22,50 @@ from policy.statements import (
     parse_seat,
 )
 from policy.terms import ConsentState
+from storage.coaches import Coach
 from storage.consents import StandingConsent
+from storage.releases import StoredRelease
 from storage.roster import Agent, AgentKey, Seat
 
-__all__ = ["proven_agent", "proven_answer", "proven_seat", "seated_at_home"]
+__all__ = ["proven_agent", "proven_answer", "proven_coach", "proven_release", "proven_seat", "seated_at_home"]
 
 T = TypeVar("T")
 
 
 def proven_agent(line: Agent, key: AgentKey | None) -> Agent:
     """The roster line with its keys, if its newest enrolment `key` is signed and says so; else without any."""
-    said = _signed(line, ENROLMENT_NAMESPACE, key.statement, key.signature, parse_enrolment) if key else None
+    own = line.signing_key
+    said = _signed(own, ENROLMENT_NAMESPACE, key.statement, key.signature, parse_enrolment) if key else None
     if said is not None and (said.agent, said.recipient) == (line.id, line.recipient):
         return line
     return replace(line, recipient=None, signing_key=None)
 
 
+def proven_coach(line: Coach) -> Coach:
+    """The coach with the newest enrolment, if it is signed and says so; else without."""
+    key = line.key
+    if key is not None:
+        said = _signed(key.signing_key, ENROLMENT_NAMESPACE, key.statement, key.signature, parse_enrolment)
+        if said is None or (said.agent, said.recipient) != (line.id, key.recipient):
+            return replace(line, key=None)
+    return line
+
+
+def proven_release(line: Agent, kept: StoredRelease, side: str, seg: int) -> Release | None:
+    """What the recording's agent signed for one side and segment of a release, if that is what the row says."""
+    part = next((one for one in kept.parts if (one.side, one.seg) == (side, seg)), None)
+    if part is None:
+        return None
+    said = _signed(line.signing_key, RELEASE_NAMESPACE, part.document, part.signature, parse_release)
+    if said is None or (said.side, said.seg, said.until_at) != (side, seg, kept.until):
+        return None
+    told = (said.id, said.recording, said.to, said.purpose.value)
+    return said if told == (kept.id, kept.recording, kept.coach, kept.purpose) else None
+
+
 def proven_seat(line: Agent, seat: Seat | None) -> Seat | None:
     """The seat, if the agent's own claim says so."""
-    said = _signed(line, SEAT_NAMESPACE, seat.statement, seat.signature, parse_seat) if seat else None
+    said = _signed(line.signing_key, SEAT_NAMESPACE, seat.statement, seat.signature, parse_seat) if seat else None
     if seat is None or said is None:
         return None
     same = (said.agent, said.extension, said.session, said.seq) == (line.id, seat.extension, seat.session, seat.seq)
@@ -57,7 +83,8 @@ def proven_answer(line: Agent, kept: StandingConsent) -> StandingConsent:
     if kept.answer is not ConsentState.YES:
         return kept
     written = kept.statement
-    said = _signed(line, CONSENT_NAMESPACE, written.document, written.signature, parse_consent) if written else None
+    key = line.signing_key
+    said = _signed(key, CONSENT_NAMESPACE, written.document, written.signature, parse_consent) if written else None
     if written is not None and said is not None:
         told = (said.agent, said.purpose, said.answer, said.home_office, said.text_sha256, said.seq)
         if told == (line.id, kept.purpose, kept.answer.value, kept.home_office, written.text_sha256, kept.seq):
@@ -65,12 +92,12 @@ def proven_answer(line: Agent, kept: StandingConsent) -> StandingConsent:
     return replace(kept, answer=ConsentState.UNSET, statement=None)
 
 
-def _signed(line: Agent, namespace: str, document: str, signature: str, parse: Callable[[bytes], T]) -> T | None:
-    """What a statement says, if the agent's key signed it."""
-    if line.signing_key is None:
+def _signed(key: str | None, namespace: str, document: str, signature: str, parse: Callable[[bytes], T]) -> T | None:
+    """What a statement says, if that key signed it."""
+    if key is None:
         return None
     try:
-        verify(VerifyKey.parse(line.signing_key), namespace, document.encode(), signature)
+        verify(VerifyKey.parse(key), namespace, document.encode(), signature)
         return parse(document.encode())
     except (CryptoError, PolicyError):
         return None

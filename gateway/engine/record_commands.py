@@ -128,6 +128,7 @@ class RecordCommands:
             purpose=recording.purpose.value, side=command.side, seg=command.seg,
         )  # fmt: skip
         await self._accesses.add(access)
+        self._engine.custody.changed(recording.agent, recording.id)
         return {}
 
     async def _seen(self, command: p.RecordingAccesses) -> Answer:
@@ -136,8 +137,8 @@ class RecordCommands:
         return {
             "accesses": [
                 {
-                    "at": format_time(one.at), "role": one.role, "what": one.what,
-                    "purpose": one.purpose, "side": one.side, "seg": one.seg,
+                    "at": format_time(one.access.at), "role": one.access.role, "what": one.access.what,
+                    "purpose": one.access.purpose, "side": one.access.side, "seg": one.access.seg, "name": one.name,
                 }
                 for one in seen
             ]

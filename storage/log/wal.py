@@ -5,6 +5,7 @@ Everything takes a connection: call it inside the work of one `Database.write`.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import chain
 from typing import Any, Final
@@ -83,19 +84,30 @@ def append_everywhere(connection: Connection, day: date, entries: Sequence[Entry
                 append(connection, origin, entry)
 
 
-def append_committed(connection: Connection, kind: Committed, agent: str, told: Mapping[str, object]) -> None:
-    """Put a commitment to what happened at the newest log's end; its opening is kept for `agent` alone.
+@dataclass(frozen=True, slots=True)
+class CommittedAt:
+    """Where a commitment stands in the log, and what opens it."""
 
-    Raises LogClosed where no log is open.
-    """
+    origin: str
+    index: int
+    salt: bytes
+
+
+def append_commitment(connection: Connection, kind: Committed, told: Mapping[str, object]) -> CommittedAt:
+    """Put a commitment to what happened at the newest log's end. Raises LogClosed where no log is open."""
     origins = open_logs(connection)
     if not origins:
         raise LogClosed("no log is open")
     salt = new_salt()
-    digest = commitment(kind.t, told, salt).hex()
-    index = append(connection, origins[-1], kind(digest))
-    row = {"agent": agent, "origin": origins[-1], "idx": index, "kind": kind.t, "told": canonical(told), "salt": salt}
-    connection.execute(insert(log_openings).values(row))
+    index = append(connection, origins[-1], kind(commitment(kind.t, told, salt).hex()))
+    return CommittedAt(origins[-1], index, salt)
+
+
+def append_committed(connection: Connection, kind: Committed, agent: str, told: Mapping[str, object]) -> None:
+    """As `append_commitment`; its opening is kept for `agent` alone."""
+    at = append_commitment(connection, kind, told)
+    row = {"agent": agent, "origin": at.origin, "idx": at.index, "kind": kind.t, "told": canonical(told)}
+    connection.execute(insert(log_openings).values(**row, salt=at.salt))
 
 
 def waiting(connection: Connection, origin: str, start: int, end: int) -> list[tuple[int, bytes]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.agent_client import AgentClient, AgentKeys, ClientProblem, LiveEvent
+from api.agent_client import AgentClient, ClientKeys, ClientProblem, LiveEvent
 from api.roles import Role
 from gateway.control.protocol import Acknowledge, PageClosed, PageOpened, Refusal
 from gateway.events import Heartbeat, LightState
@@ -25,7 +25,7 @@ async def signed_in(api: RunningApi, name: str = "Ada") -> tuple[AgentClient, ht
     agent = api.site.add(name)
     session = await api.services.accounts.open_session(Role.AGENT, agent)
     http = api.http(cookies={"fairtap_session": session.secret})
-    return AgentClient(http, AgentKeys.generate(), api.clock), http, agent
+    return AgentClient(http, ClientKeys.generate(), api.clock), http, agent
 
 
 async def test_snapshot_comes_first_then_events_in_order_each_acknowledged(api: RunningApi) -> None:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.reads import RecordingRow, SideRow
-from api.roles import Role
+from api.reads import CoachRow, RecordingRow, SideRow
+from api.roles import COACHES, Role
 from gateway.control.protocol import (
     AddAgents,
     ClaimSeat,
@@ -23,6 +23,7 @@ from gateway.control.protocol import (
     PauseCall,
     PostAct,
     Refusal,
+    ReleaseRecording,
     SetConsent,
     StopRecording,
     SuspendRecording,
@@ -32,7 +33,7 @@ from tests.peers.api_server import RunningApi, running_api
 
 HEX = "ab" * 16
 STATEMENT = {"document": "{}", "signature": "-"}
-ACTS = (SetConsent, ConsentInCall, ClaimSeat)
+ACTS = (SetConsent, ConsentInCall, ClaimSeat, ReleaseRecording)
 
 MACHINES = {Role.PBX, Role.IVR}
 # route → roles that reach it; everybody else is refused before the gateway hears of it
@@ -75,9 +76,18 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("GET", "/v1/agreements/{agreement}/rates/draft"): {Role.COUNCIL, Role.EMPLOYER, Role.DPO, Role.ADMIN},
     ("PUT", "/v1/agreements/{agreement}/rates"): {Role.COUNCIL, Role.EMPLOYER, Role.DPO, Role.ADMIN},
     ("POST", "/v1/agreements/{agreement}/suspend"): {Role.COUNCIL, Role.EMPLOYER},
-    ("GET", "/v1/recordings"): {Role.AGENT},
-    ("GET", "/v1/recordings/{recording}"): {Role.AGENT},
-    ("GET", "/v1/recordings/{recording}/sides/{side}/{seg}.age"): {Role.AGENT, Role.COUNCIL, Role.DPO},
+    ("GET", "/v1/coaches"): {Role.AGENT, Role.COUNCIL, Role.DPO},
+    ("POST", "/v1/coaches"): {Role.COUNCIL, Role.DPO},
+    ("GET", "/v1/coaches/me"): {Role.COACH, Role.COACH_ENROLLING},
+    ("POST", "/v1/coaches/me/enrolment"): {Role.COACH_ENROLLING},
+    ("POST", "/v1/coaches/{coach}/codes"): {Role.COUNCIL, Role.DPO},
+    ("DELETE", "/v1/coaches/{coach}"): {Role.COUNCIL, Role.DPO},
+    ("GET", "/v1/recordings"): {Role.AGENT, Role.COACH},
+    ("GET", "/v1/recordings/{recording}"): {Role.AGENT, Role.COACH},
+    ("GET", "/v1/recordings/{recording}/sides/{side}/{seg}.age"): {Role.AGENT, Role.COACH, Role.COUNCIL, Role.DPO},
+    ("GET", "/v1/recordings/{recording}/releases"): {Role.AGENT},
+    ("POST", "/v1/recordings/{recording}/releases"): {Role.AGENT},
+    ("DELETE", "/v1/recordings/{recording}/releases/{release}"): {Role.AGENT},
     ("GET", "/v1/recordings/{recording}/sides/{side}/{seg}.quorum"): {Role.COUNCIL, Role.DPO},
     ("GET", "/v1/recordings/{recording}/accesses"): {Role.AGENT},
     ("DELETE", "/v1/recordings/{recording}/sides/{side}"): {Role.AGENT},
@@ -123,6 +133,11 @@ BODIES: dict[str, Any] = {
     "/v1/acts/draft": {"type": "suspend", "agreement": "bv-nord", "body": {}},
     "/v1/agreements/{agreement}/rates": {"document": "{}", "signatures": {"council": "-"}},
     "/v1/acts": {"document": "x", "act": "{}", "signatures": {"council": "-"}},
+    "/v1/coaches": {"name": "Carla Coach"},
+    "/v1/recordings/{recording}/releases": {"sides": [{"statement": STATEMENT, "header": "-"}]},
+    "/v1/coaches/me/enrolment": {
+        "login": "carla", "password": "a long enough password", "signing_key": "ssh-ed25519 x", "statement": STATEMENT,
+    },
     "/v1/agents/me/enrolment": {
         "login": "ada", "password": "a long enough password", "signing_key": "ssh-ed25519 x", "statement": STATEMENT,
     },
@@ -135,6 +150,14 @@ def answer_as_a_gateway(running: RunningApi) -> None:
         "calls": [{"call": "c1", "since": "2026-03-02T09:00:00Z", "queue": "q"}]
     }
     running.gateway.answers["recording_accesses"] = {"accesses": []}
+    running.gateway.answers["recording_releases"] = {"releases": []}
+    shown = {"id": HEX, "recording": HEX, "purpose": "coaching", "day": "2026-03-02", "until": "2026-03-08T09:30:00Z"}
+    running.gateway.answers["released_to"] = {"releases": [{**shown, "sides": [{"side": "agent", "seg": 1}]}]}
+    running.gateway.answers["fetch_released"] = {"release": HEX}
+    running.gateway.answers["add_coach"] = {"id": HEX}
+    running.gateway.answers["release_recording"] = {
+        "release": HEX, "until": "2026-03-08T09:30:00Z", "evaluations_left": 9,
+    }  # fmt: skip
     for kind in ("find_record", "erase_by_code", "erase_own_side"):
         running.gateway.answers[kind] = Refusal("record_unknown", "no record has this code", 404)
 
@@ -157,13 +180,16 @@ async def client_of(api: RunningApi, role: Role, agent: str | None = None) -> ht
         return http
     if role in (Role.AGENT, Role.ENROLLING):
         agent = agent or api.site.add("Ada")
+    if role in COACHES:
+        agent = HEX
+        api.site.taught[HEX] = CoachRow(HEX, "Carla Coach")
     http.cookies.set("fairtap_session", (await accounts.open_session(role, agent)).secret)
     return http
 
 
 def filled(path: str) -> str:
     values = {"agent": HEX, "recording": HEX, "call": "call-1", "purpose": "coaching", "side": "agent", "seg": "1"}
-    values |= {"agreement": "bv-nord", "code": "0", "epoch": "2026-W10"}
+    values |= {"coach": HEX, "release": HEX, "agreement": "bv-nord", "code": "0", "epoch": "2026-W10"}
     values |= {"site": "hamburg", "block": "2026-40", "path": "0/000"}
     return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], path)
 

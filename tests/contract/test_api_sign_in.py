@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from api.agent_client import AgentClient, AgentKeys, ClientProblem
+from api.agent_client import AgentClient, ClientKeys, ClientProblem
 from api.roles import Role
 from crypto import sshsig
 from crypto.jcs import canonical
@@ -47,7 +47,7 @@ async def test_from_a_councils_code_to_a_signed_yes(api: RunningApi) -> None:
     api.site.agree()
     code = await code_of(api, agent)
     async with api.http() as http:
-        client = AgentClient(http, AgentKeys.generate(), api.clock)
+        client = AgentClient(http, ClientKeys.generate(), api.clock)
         await client.enrol(code, "ada", PASSWORD)
         enrolled = api.gateway.of(Enrol)[0]
         assert enrolled.agent == agent
@@ -88,7 +88,7 @@ async def test_nothing_is_bound_when_the_gateway_refuses_the_enrolment(api: Runn
     code, _ = await api.services.accounts.create_code(agent, Role.COUNCIL)
     api.gateway.answers["enrol"] = Refusal("STATEMENT_INVALID", "the statement isn't signed by this key", 422)
     async with api.http() as http:
-        client = AgentClient(http, AgentKeys.generate(), api.clock)
+        client = AgentClient(http, ClientKeys.generate(), api.clock)
         with pytest.raises(ClientProblem, match="statement-invalid"):
             await client.enrol(code, "ada", PASSWORD)
         with pytest.raises(ClientProblem, match="sign-in-failed"):
@@ -100,7 +100,7 @@ async def test_a_sign_in_name_belongs_to_one_agent(api: RunningApi) -> None:
     await accounts.enrol(api.site.add("Ada"), "ada", PASSWORD, None)
     code, _ = await accounts.create_code(api.site.add("Bo"), Role.DPO)
     async with api.http() as http:
-        client = AgentClient(http, AgentKeys.generate(), api.clock)
+        client = AgentClient(http, ClientKeys.generate(), api.clock)
         with pytest.raises(ClientProblem, match="login-taken"):
             await client.enrol(code, "ada", PASSWORD)
     assert api.gateway.of(Enrol) == []

@@ -20,7 +20,7 @@ import httpx
 import pytest
 from argon2 import PasswordHasher
 
-from api.agent_client import AgentClient, AgentKeys, ClientProblem
+from api.agent_client import AgentClient, ClientKeys, ClientProblem
 from crypto.jcs import canonical
 from crypto.sshsig import sign
 from demo.agents import Desk
@@ -53,7 +53,7 @@ class Attack:
     """The victim's enrolment code, spent long ago."""
     said: dict[str, str]
     """The victim's signed yes of this morning, copied from the database before the no."""
-    keys: AgentKeys = field(default_factory=AgentKeys.generate)
+    keys: ClientKeys = field(default_factory=ClientKeys.generate)
     talk: Talk | None = None
 
     async def refused(self, method: str, path: str, body: Any = None, http: httpx.AsyncClient | None = None) -> int:
@@ -291,7 +291,7 @@ async def attacked(site: RunningSite):
         httpx.AsyncClient(base_url=site.at.base_url, headers=headers, timeout=20) as admin,
         httpx.AsyncClient(base_url=site.at.base_url, timeout=20) as http,
     ):
-        keys = AgentKeys.generate()
+        keys = ClientKeys.generate()
         at = Attack(site, victim, willing, admin, AgentClient(http, keys, SystemClock()), "", {}, keys)
         query = "SELECT statement, signature FROM consents WHERE agent = ? AND answer = 'yes'"
         ((document, signature),) = at.sql("fairtap.db", query, agent)

@@ -13,7 +13,7 @@ from typing import Self
 
 import httpx
 
-from api.agent_client import AgentClient, AgentKeys
+from api.agent_client import AgentClient, ClientKeys
 from demo.agents import Desk
 from gateway.clock import SystemClock
 
@@ -49,7 +49,7 @@ class AgentPage:
 async def show(base_url: str, cookies: dict[str, str]) -> None:
     """Show and acknowledge until killed."""
     async with httpx.AsyncClient(base_url=base_url, cookies=cookies) as http:
-        async for event in AgentClient(http, AgentKeys.generate(), SystemClock()).live():
+        async for event in AgentClient(http, ClientKeys.generate(), SystemClock()).live():
             if event.kind == "snapshot":
                 sys.stdout.write("snapshot\n")
                 sys.stdout.flush()

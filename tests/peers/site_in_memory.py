@@ -10,6 +10,7 @@ from api.reads import (
     ActRow,
     AgentRow,
     AgreementInForce,
+    CoachRow,
     ConsentText,
     EntryRow,
     MonthStatistics,
@@ -31,6 +32,7 @@ class SiteInMemory:
         self.in_force: AgreementInForce | None = None
         self.recorded: list[RecordingRow] = []
         self.objects: dict[tuple[str, str, int, str], bytes] = {}
+        self.taught: dict[str, CoachRow] = {}
         self.entries: dict[str, list[EntryRow]] = {}
         self.draws: dict[str, OwnDraws] = {}
         self.log: dict[str, bytes] = {}
@@ -83,6 +85,16 @@ class SiteInMemory:
 
     async def fetch(self, recording: str, side: str, seg: int, kind: ObjectKind) -> AsyncIterator[bytes] | None:
         data = self.objects.get((recording, side, seg, kind))
+        return None if data is None else _once(data)
+
+    async def coaches(self) -> Sequence[CoachRow]:
+        return [row for row in self.taught.values() if row.key is not None and row.enabled]
+
+    async def coach(self, coach: str) -> CoachRow | None:
+        return self.taught.get(coach)
+
+    async def fetch_released(self, release: str, recording: str, side: str, seg: int) -> AsyncIterator[bytes] | None:
+        data = self.objects.get((recording, side, seg, f"released to {release}"))
         return None if data is None else _once(data)
 
     async def statistics(self, month: Month | None) -> MonthStatistics:
