@@ -46,9 +46,12 @@ class Question:
 
     def open(self) -> Iterator[Effect]:
         """Start listening, then play: no key press may be forwarded from here on."""
-        yield PlaneOrder(Listen(self.line.caller_flow, True, self.line.caller_events, hold_back=True))
+        yield PlaneOrder(Listen(self.line.caller_flow, True, self.line.caller_events, True, self.line.events_clock))
         yield play_to(self.line.caller_flow, self.play, self.prompt.id, self.line, "instead")
-        yield play_to(self.line.agent_flow, f"{self.play}-agent", self.prompt.id, self.line, "beneath", AGENT_GAIN_DB)
+        if self.line.plain:  # in place of what the caller says it would be in the way
+            yield play_to(
+                self.line.agent_flow, f"{self.play}-agent", self.prompt.id, self.line, "beneath", AGENT_GAIN_DB
+            )
 
     def played(self, report: PlayEnded) -> None:
         """The prompt ended; cut short is no question, so there is no answer either."""

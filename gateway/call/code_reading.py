@@ -20,8 +20,8 @@ _BETWEEN_DIGITS = "pause-200"
 _BETWEEN_GROUPS = "pause-900"
 
 
-def reading(line: Line, code: str, language: str) -> tuple[Play, Play]:
-    """What the caller hears instead of the agent, and what the agent hears beneath the caller, for 45 s."""
+def reading(line: Line, code: str, language: str) -> tuple[Play, ...]:
+    """What the caller hears instead of the agent, for 45 s, and the agent beneath the caller, if that can be."""
     sounds = tuple(_sounds(code, language))
     to_caller = Play(
         READING, line.caller_flow, sounds[0], "instead", line.codec, line.payload_type, line.ptime_ms, then=sounds[1:]
@@ -30,7 +30,7 @@ def reading(line: Line, code: str, language: str) -> tuple[Play, Play]:
         _TO_AGENT, line.agent_flow, sounds[0], "beneath", line.codec, line.payload_type, line.ptime_ms,
         AGENT_GAIN_DB, sounds[1:],
     )  # fmt: skip
-    return to_caller, to_agent
+    return (to_caller, to_agent) if line.plain else (to_caller,)
 
 
 def hush(line: Line) -> tuple[StopPlay, StopPlay]:

@@ -182,7 +182,7 @@ class Leg:
             caps_ok=entry.caps_ok if entry else None,
             campaign_full=entry.campaign_full if entry else None,
             party_known=not self.party_changed,
-            media_supported=self._line is not None or self.media_encrypted,
+            media_supported=self.media_encrypted or self._recordable,
             media_encrypted=self.media_encrypted,
             no_media=False,
             leak_ok=not self._leaked,
@@ -199,6 +199,18 @@ class Leg:
             ack_age_ms=self.indicator.age_ms(now) if self.indicator.state in SHOWN else None,
             paused=self.paused_by_call or self.way.held(self._line),
         )
+
+    @property
+    def _recordable(self) -> bool:
+        """The line is one that is recorded; the agent's side alone only where it can be compared with the caller's."""
+        purpose = self.decision.purpose if self.decision is not None else None
+        alone = purpose is not None and self.said.refused(purpose)
+        return self._line is not None and (self._line.plain or not alone)
+
+    def codec_switched(self, recording: RecordingId, seg: int) -> None:
+        """A party sends another codec than the open segment is of."""
+        if (recording, seg) == (self.way.recording, self.way.seg):
+            self.way.switched = True
 
     def next_timeout(self, now: float, wallclock: datetime) -> float | None:
         """When `reconsider` must be called at the latest."""

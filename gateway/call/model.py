@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NewType
 
 from gateway.media.plane import CallRef, FlowId, Quorum
+from gateway.rtp.payload_types import Codec
 from policy.agreement.schema import Prompt
 from policy.decision import Facts, Purpose, Rule, Side
 from policy.intersection import Terms
@@ -89,7 +90,8 @@ class Line:
 
     caller_flow: FlowId
     agent_flow: FlowId
-    codec: Literal["PCMA", "PCMU"]
+    codec: Codec
+    """That sounds are played in."""
     payload_type: int
     """Of `codec`, towards both parties."""
     codecs: dict[int, str]
@@ -101,6 +103,10 @@ class Line:
     """The same of the agent."""
     flowing: bool
     """Both directions are sendrecv with an address: not held, not early."""
+    events_clock: int = 8000
+    """Clock rate of the telephone-events."""
+    plain: bool = True
+    """They speak G.711: sounds can be mixed beneath what they say, and the sides be compared."""
 
 
 @dataclass(frozen=True, slots=True)

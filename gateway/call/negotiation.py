@@ -7,16 +7,23 @@ audio passes as it is and is never recorded.
 """
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from gateway.call.effects import Effect, PlaneOrder
 from gateway.call.model import DialogTag, Line, SdpMessage, flow_of
 from gateway.errors import GatewayError
 from gateway.media.plane import Address, CallRef, FlowId, FlowSpec, Forward
+from gateway.rtp.payload_types import CLOCK, CODECS, LAWS, Codec
+from gateway.sdp import session as sdp
 from gateway.sdp.rewrite import Anchor, anchor
 from gateway.sdp.session import Direction, Media, Session, is_null_address, parse_session
 from policy.decision import Side
 
 __all__ = ["AudioLine", "DialogMedia", "Negotiation", "NegotiationError"]
+
+
+OPUS_PTIMES: Final = (10, 20, 40, 60)
+"""Of the packets of Opus that sounds are played in, in ms."""
 
 
 class NegotiationError(GatewayError):
@@ -34,12 +41,14 @@ class AudioLine:
     sends: bool
     receives: bool
     codecs: dict[int, str]
-    """Payload type to upper-case encoding name, in the order of preference."""
+    """Payload type to upper-case encoding name, in the order of preference; with an unusual clock rate behind it."""
     events: int | None
     """Payload type of telephone-event."""
     encrypted: bool
     ptime_ms: int
     event_types: frozenset[int] = frozenset()
+    event_clocks: dict[int, int] = field(default_factory=dict)
+    """Clock rate of each of these."""
     """All payload types of telephone-event, whatever their clock."""
 
 
@@ -69,6 +78,8 @@ class Negotiation:
     fixed: bool = False
     """A 2xx chose it."""
     nat_networks: dict[Side, tuple[str, ...]] = field(default_factory=dict)
+    plays: tuple[Codec, ...] = LAWS
+    """Codecs that the media plane can play sounds in."""
     hosts: dict[Side, str] = field(default_factory=dict)
     """Our media address towards each party."""
 
@@ -118,7 +129,7 @@ class Negotiation:
         active = [index for index in caller if index in agent and caller[index].remote and agent[index].remote]
         if len(active) != 1 or not self.fixed:
             return None
-        return _line(self.call, active[0], caller[active[0]], agent[active[0]])
+        return _line(self.call, active[0], caller[active[0]], agent[active[0]], self.plays)
 
     def mlines(self) -> tuple[int, ...]:
         """Indexes of the audio m-lines that have ports."""
@@ -197,24 +208,43 @@ def _other(side: Side) -> Side:
     return Side.AGENT if side is Side.CALLER else Side.CALLER
 
 
-def _line(call: CallRef, index: int, caller: AudioLine, agent: AudioLine) -> Line | None:
-    common = [pt for pt, name in agent.codecs.items() if name in ("PCMA", "PCMU") and caller.codecs.get(pt) == name]
-    first = next((name for name in agent.codecs.values() if name not in ("TELEPHONE-EVENT", "CN")), None)
-    if not common or first not in ("PCMA", "PCMU") or agent.encrypted or caller.encrypted:
+def _line(call: CallRef, index: int, caller: AudioLine, agent: AudioLine, plays: tuple[Codec, ...]) -> Line | None:
+    common = {kind: name for kind, name in agent.codecs.items() if caller.codecs.get(kind) == name}
+    spoken = [(kind, name) for kind, name in common.items() if not name.startswith(("TELEPHONE-EVENT", "CN"))]
+    first = _codec(spoken[0][1]) if spoken else None
+    # sounds in the codec that they speak, else in another one that both take
+    heard = sorted((one for one in spoken if one[1] in plays), key=lambda one: one[1] != first)
+    if first is None or not heard or agent.encrypted or caller.encrypted:
         return None
-    storable = {**caller.codecs, **agent.codecs}
+    kind, codec = heard[0][0], _codec(heard[0][1])
+    (caller_events, clock), (agent_events, _) = _events(agent, first), _events(caller, first)
+    if codec is None or (first not in LAWS and (caller_events is None or agent.events is None)):
+        return None  # keys are found in the audio of G.711 only
+    either = {**caller.codecs, **agent.codecs}
     both_ways = caller.sends and caller.receives and agent.sends and agent.receives
     return Line(
         caller_flow=flow_of(call, Side.CALLER, index),
         agent_flow=flow_of(call, Side.AGENT, index),
-        codec="PCMA" if agent.codecs[common[0]] == "PCMA" else "PCMU",
-        payload_type=common[0],
-        codecs={pt: name for pt, name in storable.items() if name in ("PCMA", "PCMU")},
-        ptime_ms=caller.ptime_ms,
-        caller_events=agent.events if caller.events is not None else None,
-        agent_events=caller.events if agent.events is not None else None,
+        codec=codec,
+        payload_type=kind,
+        codecs={pt: name for pt, name in either.items() if name in LAWS or (pt in common and name in CODECS)},
+        ptime_ms=caller.ptime_ms if codec != "OPUS" or caller.ptime_ms in OPUS_PTIMES else 20,
+        caller_events=caller_events if caller.events is not None else None,
+        agent_events=agent_events if agent.events is not None else None,
         flowing=both_ways,
+        events_clock=clock,
+        plain=first in LAWS and codec in LAWS,
     )
+
+
+def _codec(name: str) -> Codec | None:
+    return next((codec for codec in CODECS if codec == name), None)
+
+
+def _events(line: AudioLine, codec: Codec) -> tuple[int | None, int]:
+    """Payload type and clock of the telephone-events that go with a codec (RFC 4733 §2.1: of the same clock)."""
+    kinds = sorted(line.event_clocks.items(), key=lambda one: (one[1] != CLOCK[codec], one[0]))
+    return kinds[0] if kinds else (None, 8000)
 
 
 def _audio(session: Session) -> Lines:
@@ -238,9 +268,16 @@ def _audio_line(session: Session, media: Media) -> AudioLine:
         rtcp_mux=session.rtcp_mux(media),
         sends=direction in (Direction.SENDRECV, Direction.SENDONLY),
         receives=direction in (Direction.SENDRECV, Direction.RECVONLY) and not silent,
-        codecs={codec.payload_type: codec.name for codec in codecs if codec.clock_rate == 8000},
+        codecs={codec.payload_type: _name(codec) for codec in codecs},
         events=min(session.telephone_events(media), default=None),
         encrypted=media.is_srtp or session.has_crypto(media) or session.has_fingerprint(media),
         ptime_ms=session.ptime(media) or 20,
         event_types=session.telephone_events(media),
+        event_clocks={codec.payload_type: codec.clock_rate for codec in codecs if codec.name == "TELEPHONE-EVENT"},
     )
+
+
+def _name(codec: sdp.Codec) -> str:
+    usual = _codec(codec.name)
+    rate = CLOCK[usual] if usual is not None else 8000
+    return codec.name if codec.clock_rate == rate else f"{codec.name}/{codec.clock_rate}"

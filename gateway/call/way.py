@@ -7,7 +7,7 @@ goes the other way round: the order to stop is the first effect. Whatever ends a
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from gateway.call.asking import Question, play_to
@@ -25,6 +25,7 @@ from gateway.errors import GatewayError
 from gateway.events import LightState
 from gateway.media.plane import CallRef, DigitHeard, End, Listen, PlayEnded, Record, RecordingId, RecordSide, Stop
 from gateway.rtp.key_codes import KeyCodes
+from gateway.rtp.payload_types import LAWS
 from policy.agreement.schema import Prompt
 from policy.decision import Decision, Outcome, Purpose, Reason, Side, pending
 from policy.intersection import Terms
@@ -32,6 +33,8 @@ from policy.terms import Lane, WithdrawalEffect
 
 __all__ = ["SHOWN", "LegError", "Moment", "Way", "must_discard"]
 
+MOST_SWITCHES = 20
+"""Changes of codec in one recording before it is given up."""
 LIT_WAIT_S = 5.0
 """How long a page may take to acknowledge the light before the leg is given up."""
 STALE_AFTER_S = 0.002
@@ -94,6 +97,11 @@ class Way:
     notice_played: bool = False
     writing: bool = False
     """A decision is on its way to the disk."""
+    switched: bool = False
+    """A party sends another codec than the open segment is of."""
+    _switches: int = 0
+    _codecs: dict[int, str] = field(default_factory=dict)
+    """What the open segment may be of."""
     _sides: frozenset[Side] = frozenset()
     """Whose audio the open tap takes."""
     _question: Question | None = None
@@ -285,6 +293,7 @@ class Way:
             return
         self._go(Stage.OPEN)
         self.opened, self._deadline, self._sides = self.opened + 1, None, decision.sides
+        self.switched, self._codecs = False, line.codecs
         sides = tuple(_record_sides(decision.sides, line, given.recipients))
         self.reminder.begin(given.terms.beep_every_s if given.terms is not None else None, at.now)
         yield PlaneOrder(Record(self.call, self.recording, self.seg, sides, at.now, quorum))
@@ -303,6 +312,9 @@ class Way:
             if decision.sides != self._sides:  # a no that came while both were recorded: nothing of it may stay
                 yield from self.close(at, (Reason.CALLER_REFUSED,))
                 return
+            if at.line is not None and (self.switched or at.line.codecs != self._codecs):
+                yield from self._change_codec(at)
+                return
             yield from self.reminder.advance(at.line, at.now)
             return
         if decision.reasons == (Reason.PAUSED,):
@@ -310,6 +322,15 @@ class Way:
             yield self._pause(at)
             return
         yield from self.close(at, decision.reasons)
+
+    def _change_codec(self, at: Moment) -> Iterator[Effect]:
+        """Another codec needs another file, which needs all gates again: as after a pause that is over at once."""
+        self._switches += 1
+        if self._switches > MOST_SWITCHES:
+            yield from self.close(at, (Reason.MEDIA_UNSUPPORTED,))
+            return
+        yield from self.stop_segment(End.PAUSED, (Reason.PAUSED,))
+        yield self._pause(at)
 
     def _pause(self, at: Moment) -> Publish:
         self._go(Stage.PAUSED)
@@ -434,5 +455,8 @@ def _record_sides(sides: frozenset[Side], line: Line, recipients: tuple[str, ...
     """Each side that is recorded; the agent's alone is compared with what the agent hears."""
     flows = {Side.AGENT: line.agent_flow, Side.CALLER: line.caller_flow}
     against = line.caller_flow if Side.CALLER not in sides else None
+    codecs = dict(line.codecs)
+    if against is not None:
+        codecs = {kind: name for kind, name in codecs.items() if name in LAWS}
     for side in sorted(sides):
-        yield RecordSide(side.value, flows[side], recipients, line.codecs, against)
+        yield RecordSide(side.value, flows[side], recipients, codecs, against)

@@ -51,6 +51,7 @@ from gateway.events import CallEnded
 from gateway.journal import CallJournal
 from gateway.media import plane
 from gateway.media.plane import CallRef
+from gateway.media.prompts.coding import playable
 from gateway.sdp.errors import SdpError
 from policy.decision import Reason, Side
 from storage.legs import XKind
@@ -393,7 +394,7 @@ class Engine:
         except WorkerAway:
             worker = None
             self.counters["calls_unanchored"] += 1
-        media = Negotiation(ref, nat_networks=self._networks, hosts=self._hosts)
+        media = Negotiation(ref, nat_networks=self._networks, plays=playable(), hosts=self._hosts)
         since = self.clock.wallclock()
         made = partial(self._make_leg, ref)
         return self._hold(Call(ref, new, media, worker, since, made, needs_lease=self._needs_lease))

@@ -130,6 +130,8 @@ class MediaReports:
                 self._with_call(CallRef(flow.split("/", 1)[0]), lambda live: live.call.played(report))
             case plane.Discarded(recording=recording):
                 self._custody.discarded(recording)
+            case plane.CodecSwitched():
+                self._codec_switched(report)
             case plane.SegmentOpened() | plane.SegmentSealed() | plane.SegmentFailed():
                 self._custody.take(worker, report)
                 if isinstance(report, plane.SegmentFailed):
@@ -157,6 +159,13 @@ class MediaReports:
             return
         leg.code_heard(report)
         self._calls.reconsider(live)
+
+    def _codec_switched(self, report: plane.CodecSwitched) -> None:
+        """The segment ends, and a new one may begin."""
+        live = self._calls.by_ref.get(report.call)
+        if live is not None and live.call.leg is not None:
+            live.call.leg.codec_switched(report.recording, report.seg)
+            self._calls.reconsider(live)
 
     def _side_failed(self, report: plane.SegmentFailed) -> None:
         """A side that can't be stored ends the recording of both, and the light with it."""

@@ -15,12 +15,12 @@ from gateway.media.datapath.base import Outlet
 from gateway.media.inband import InbandReader
 from gateway.media.plane import CodeHeard, DigitHeard, FlowId, Listen, Play, PlayEnded, Report, Withhold
 from gateway.media.prompts.continuity import Continuity
-from gateway.media.prompts.player import Playing
+from gateway.media.prompts.player import Playing, Voice
 from gateway.rtp.errors import RtpError
-from gateway.rtp.g711 import SILENCE, Samples, decode
+from gateway.rtp.g711 import SILENCE, decode
 from gateway.rtp.key_codes import KeyCodes
 from gateway.rtp.packet import Rtp, build
-from gateway.rtp.payload_types import STATIC_LAW
+from gateway.rtp.payload_types import LAWS, STATIC_LAW
 from gateway.rtp.telephone_event import LOST_END_S, EventReader, Press
 
 QUIET_S: Final = 0.060
@@ -32,7 +32,7 @@ class Ear:
 
     def __init__(self, order: Listen, last_header: bytes) -> None:
         self.order: Final = order
-        self._events = EventReader()
+        self._events = EventReader(order.clock_rate)
         self._inband = InbandReader()
         self._codes = KeyCodes(order.codes)
         self._ssrc = int.from_bytes(last_header[8:12], "big") if last_header else None
@@ -182,16 +182,16 @@ class Passage:
 
     # --- playing ------------------------------------------------------------------------------------------------------
 
-    def play(self, order: Play, samples: Samples) -> None:
+    def play(self, order: Play, voice: Voice) -> None:
         """Begin a playing; the one before ends, incomplete, unless the new one yields to it."""
         if order.mode == "between" and self._playing is not None:
             self._report(PlayEnded(order.play, self.target, False, self._clock.now()))
             return
         self.stop_play()
-        playing = self._playing = Playing(order, samples)
+        playing = self._playing = Playing(order, voice)
         if self._continuity is None and self.outlet is not None:
             last = b"" if self.outlet.own_numbers else self.outlet.last_header
-            self._continuity = Continuity.after(last, playing.frame_samples, secrets.token_bytes(10))
+            self._continuity = Continuity.after(last, playing.frame_ticks, secrets.token_bytes(10))
         began_at = self._clock.now()
         if order.mode != "instead":
             # until the first beat nobody knows whether the other party sends
@@ -216,12 +216,14 @@ class Passage:
         if playing is None or outlet is None or continuity is None:
             return
         alone = playing.order.mode == "instead" or self._clock.now() - self._passed_at > QUIET_S
-        if alone and not playing.over:
-            seq, timestamp = continuity.own(playing.frame_samples)
+        if alone and not playing.voice.over:
+            seq, timestamp = continuity.own(playing.frame_ticks)
             kind, marker = playing.order.payload_type, not playing.begun
             playing.begun = True
-            playing.note(outlet.send(build(kind, seq, timestamp, continuity.ssrc, playing.frame(), marker=marker)))
-        if playing.over:
+            playing.note(
+                outlet.send(build(kind, seq, timestamp, continuity.ssrc, playing.voice.frame(), marker=marker))
+            )
+        if playing.voice.over:
             self._end_play(playing)
             return
         # from the beginning, not from now: the beat mustn't drift
@@ -233,23 +235,27 @@ class Passage:
         playing = self._playing
         if playing is not None and playing.order.mode == "instead":
             return False
-        samples = rtp.end - rtp.start if self._is_audio(rtp, playing) else 0
-        place = continuity.passed(rtp, samples)
+        ticks = self._ticks(rtp, playing)
+        place = continuity.passed(rtp, ticks)
         if place is None:
             return False
-        if playing is None or not samples:
+        if playing is None or not ticks:
             return outlet.send(_moved(packet, rtp, place, continuity.ssrc))
         self._passed_at = arrival
-        mixed = playing.beneath(packet[rtp.start : rtp.end]) if not playing.over else packet[rtp.start : rtp.end]
+        received = packet[rtp.start : rtp.end]
+        mixed = playing.voice.beneath(received) if not playing.voice.over else received
         sent = outlet.send(_moved(packet, rtp, place, continuity.ssrc, mixed))
         playing.note(sent)
         return sent
 
     @staticmethod
-    def _is_audio(rtp: Rtp, playing: Playing | None) -> bool:
-        if playing is None:
-            return rtp.payload_type in STATIC_LAW
-        return rtp.payload_type == playing.order.payload_type
+    def _ticks(rtp: Rtp, playing: Playing | None) -> int:
+        """Timestamp units of a packet's audio, as far as that is seen from outside; 0: isn't audio, or unknown."""
+        if playing is not None and rtp.payload_type != playing.order.payload_type:
+            return 0
+        if playing is not None and playing.order.codec not in LAWS:
+            return playing.frame_ticks if rtp.end > rtp.start else 0
+        return rtp.end - rtp.start if playing is not None or rtp.payload_type in STATIC_LAW else 0
 
     def _end_play(self, playing: Playing) -> None:
         self._playing = None
@@ -270,7 +276,7 @@ def _silenced(packet: memoryview, rtp: Rtp) -> memoryview | None:
 
 
 def _moved(packet: memoryview, rtp: Rtp, place: tuple[int, int], ssrc: int, payload: bytes | memoryview = b"") -> bytes:
-    """A packet with other numbers, and with `payload` (as long as its own) where one is given."""
+    """A packet with other numbers, and with `payload` where one is given."""
     moved = bytearray(packet)
     moved[2:4] = place[0].to_bytes(2, "big")
     moved[4:8] = place[1].to_bytes(4, "big")

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, NewType
 from pydantic import Field, TypeAdapter, ValidationError
 
 from gateway.errors import GatewayError
+from gateway.rtp.payload_types import Codec
 
 __all__ = [
     "Address",
@@ -172,7 +173,7 @@ class Play:
     sound: str
     """Id in the catalogue, such as `ask-de-1`."""
     mode: PlayMode
-    codec: Literal["PCMA", "PCMU"]
+    codec: Codec
     payload_type: int
     ptime_ms: int = 20
     gain_db: float = 0.0
@@ -200,6 +201,8 @@ class Listen:
     """The negotiated telephone-event payload type; None: look for in-band digits instead (Goertzel)."""
     hold_back: bool = False
     """True: the events aren't forwarded."""
+    clock_rate: int = 8000
+    """Of the telephone-events."""
     codes: tuple[str, ...] = ()
     """Report only that one of these was pressed (`CodeHeard`), and no other key: what else is typed is nobody's."""
     kind: Literal["listen"] = "listen"

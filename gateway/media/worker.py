@@ -9,6 +9,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from gateway.clock import Clock
@@ -52,6 +53,7 @@ from gateway.media.plane import (
     StopPlay,
     Withhold,
 )
+from gateway.media.prompts.player import CodedVoice, LawVoice
 from gateway.media.prompts.sounds import Catalogue
 from gateway.media.recording.recorder import Recorder
 from gateway.media.recording.session import Surroundings
@@ -116,6 +118,8 @@ class Worker:
         self._look: asyncio.TimerHandle | None = None
         self._keyless: dict[CallRef, None] = {}
         """Calls of a worker before this one that it decrypted on the way."""
+        self._coding: dict[tuple[FlowId, str], asyncio.Future[list[bytes]]] = {}
+        """Sounds that are being coded, by flow and playing."""
 
     # --- beginning and end --------------------------------------------------------------------------------------------
 
@@ -134,6 +138,7 @@ class Worker:
         """The gateway's connection is over: stop recording, playing and listening; forward on."""
         self.send = None
         self._recorder.close_all(End.INTERRUPTED, self._clock.now())
+        self._coding.clear()
         for call in self._calls.values():
             for flow, passage in list(call.passages.items()):
                 passage.close()
@@ -218,17 +223,46 @@ class Worker:
             self._write_journal(call_of(order.flow))
 
     def _play(self, order: Play) -> None:
+        sounds = (order.sound, *order.then)
         try:
-            samples = self._catalogue.sequence((order.sound, *order.then))
-            self._passage(self._source(order.flow)).play(order, samples)
+            passage = self._passage(self._source(order.flow))
+            if order.codec == "PCMA" or order.codec == "PCMU":
+                samples = self._catalogue.sequence(sounds)
+                passage.play(order, LawVoice(order.codec, samples, order.ptime_ms, order.gain_db))
+                return
         except (SoundError, UnknownFlow) as error:
-            self.faults["play"] += 1
-            # a fault of a sequence would name a digit of what is read
-            fault = type(error).__name__ if order.then else error
-            _log.warning("call %s: not played: %s", call_of(order.flow), fault)
-            self._report(PlayEnded(order.play, order.flow, False, self._clock.now()))
+            self._unplayed(order, error)
+            return
+        loop, codes = asyncio.get_running_loop(), self._catalogue.coded
+        coding = loop.run_in_executor(None, codes, sounds, order.codec, order.ptime_ms, order.gain_db)
+        self._coding[order.flow, order.play] = coding
+        coding.add_done_callback(partial(self._play_coded, order))
+
+    def _play_coded(self, order: Play, coding: asyncio.Future[list[bytes]]) -> None:
+        """The sound is coded: play it, unless that isn't wanted any more."""
+        if self._coding.get((order.flow, order.play)) is not coding:
+            return
+        del self._coding[order.flow, order.play]
+        try:
+            self._passage(self._source(order.flow)).play(order, CodedVoice(coding.result()))
+        except (SoundError, UnknownFlow) as error:
+            self._unplayed(order, error)
+
+    def _unplayed(self, order: Play, error: GatewayError) -> None:
+        self.faults["play"] += 1
+        # a fault of a sequence would name a digit of what is read
+        fault = type(error).__name__ if order.then else error
+        _log.warning("call %s: not played: %s", call_of(order.flow), fault)
+        self._report(PlayEnded(order.play, order.flow, False, self._clock.now()))
+
+    def _forget_coding(self, call: CallRef, play: str | None = None) -> None:
+        """Sounds of a call that are still being coded aren't played."""
+        for flow, one in [key for key in self._coding if call_of(key[0]) == call and play in (None, key[1])]:
+            del self._coding[flow, one]
+            self._report(PlayEnded(one, flow, False, self._clock.now()))
 
     def _stop_play(self, order: StopPlay) -> None:
+        self._forget_coding(call_of(order.flow), order.play)
         passage = self._call(order.flow).passages.get(self._source(order.flow))
         if passage is not None:
             passage.stop_play(order.play)
@@ -252,6 +286,7 @@ class Worker:
 
     def _remove(self, order: Remove) -> None:
         self._recorder.close_call(order.call, End.NORMAL, self._clock.now())
+        self._forget_coding(order.call)
         call = self._calls.pop(order.call, None)
         counts: dict[FlowId, FlowCount] = {}
         if call is not None:

@@ -19,7 +19,7 @@ LOST_END_S: Final = 0.5
 _EVENT: Final = struct.Struct("!BBH")
 _END: Final = 0x80
 _LONGEST: Final = 0xFFFF
-_LATE: Final = 60 * RATE
+_LATE_S: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +65,13 @@ class _Held:
     earlier: int = 0
     """Duration of the segments before this one (§2.5.1.3), in timestamp units."""
 
-    def over(self) -> Press:
-        units = self.earlier + self.duration
-        return Press(DIGITS[self.code], self.began_at, units * 1000 // RATE)
-
 
 @dataclass(slots=True)
 class EventReader:
     """The presses of one party's stream; make a new one when its SSRC changes."""
 
+    rate: int = RATE
+    """Timestamp units a second, as negotiated: those of the audio that the events stand for."""
     _held: _Held | None = None
     _ended: int | None = None
     """Timestamp of the press that was told last."""
@@ -109,7 +107,7 @@ class EventReader:
 
     def _begin(self, event: Event, timestamp: int, arrival: float) -> Press | None:
         before = self._release() if self._held is not None else None
-        self._held = _Held(event.code, timestamp, arrival - event.duration / RATE, arrival, event.duration)
+        self._held = _Held(event.code, timestamp, arrival - event.duration / self.rate, arrival, event.duration)
         if event.end and before is None:
             return self._release()
         # the one before is told now; this one, if it ended already, by its repeated end packets or by `expire`
@@ -120,11 +118,12 @@ class EventReader:
         if held is None:
             return None
         self._ended = held.timestamp
-        return held.over()
+        units = held.earlier + held.duration
+        return Press(DIGITS[held.code], held.began_at, units * 1000 // self.rate)
 
     def _told(self, timestamp: int) -> bool:
         """Whether a packet is a repeated or late one of a press that was told, or of one before it."""
-        return self._ended is not None and -_LATE <= distance(timestamp, self._ended, 32) <= 0
+        return self._ended is not None and -_LATE_S * self.rate <= distance(timestamp, self._ended, 32) <= 0
 
     @staticmethod
     def _continues(held: _Held, event: Event, timestamp: int) -> bool:

@@ -102,6 +102,12 @@ class MediaHouse:
         await self.obeyed()
         return opened_at
 
+    async def record_alone(self, *, codecs=None) -> None:
+        """Order the agent's tap open, vetted against the caller."""
+        side = RecordSide("agent", AGENT, (str(self.identity.to_public()),), codecs or dict(STATIC_LAW), CALLER)
+        self.gateway.order(Record(CALL, RECORDING, 1, (side,), self.clock.now()))
+        await self.obeyed()
+
     async def obeyed(self) -> Counted:
         """Wait until every order so far was carried out; the counters then."""
         self.gateway.order(Query(CALL))

@@ -17,8 +17,9 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from gateway.media.errors import SoundError
+from gateway.media.prompts.coding import coded
 from gateway.rtp.g711 import RATE, Samples, amplify, encode
-from gateway.rtp.payload_types import Law
+from gateway.rtp.payload_types import Codec, Law
 
 Kind = Literal["ask", "notice", "tone", "end_tone", "reminder", "code", "digit", "pause"]
 SHIPPED: Final = Path(__file__).with_name("catalogue")
@@ -65,6 +66,20 @@ class Catalogue:
     @cached_property
     def _read(self) -> dict[str, Samples]:
         return {}
+
+    @cached_property
+    def _coded(self) -> dict[tuple[str, Codec, int, float], list[bytes]]:
+        return {}
+
+    def coded(self, sounds: Sequence[str], codec: Codec, ptime_ms: int, gain_db: float) -> list[bytes]:
+        """Sounds one behind the other as payloads; each is coded by itself, once. Raises SoundError."""
+        payloads: list[bytes] = []
+        for sound in sounds:
+            key = (sound, codec, ptime_ms, gain_db)
+            if key not in self._coded:
+                self._coded[key] = coded(codec, amplify(self.samples(sound), gain_db), ptime_ms)
+            payloads += self._coded[key]
+        return payloads
 
     def sequence(self, sounds: Sequence[str]) -> Samples:
         """Sounds one behind the other; raises SoundError."""

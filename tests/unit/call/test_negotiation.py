@@ -233,18 +233,118 @@ def test_video_passes_untouched(told):
     assert told.is_flowing() is True
 
 
+T38 = (
+    "m=image 5002 udptl t38|a=T38FaxVersion:0|a=T38MaxBitRate:14400|a=T38FaxRateManagement:transferredTCF"
+    "|a=T38FaxMaxBuffer:262|a=T38FaxMaxDatagram:176|a=T38FaxUdpEC:t38UDPRedundancy"
+)
+BFCP = "m=application 5004 UDP/BFCP *|a=floorctrl:c-only|a=confid:1"
+TEXT = "m=text 5006 RTP/AVP 98|a=rtpmap:98 t140/1000"
+
+
+@pytest.mark.parametrize("further", [T38, BFCP, TEXT, f"{VIDEO}|a=rtcp-fb:96 nack pli|{TEXT}"])
+def test_further_m_lines_pass_untouched_and_the_audio_is_still_the_one_line(told, further):
+    offer = told.say(Side.CALLER, sdp("192.0.2.1", more=further), dialog=None)
+    for line in further.split("|"):
+        assert f"{line}\r\n" in offer
+    told.say(Side.AGENT, sdp("192.0.2.2", more=further), "answer")
+    told.fix()
+    assert len(told.media.ports) == 2, "only the audio has ports of ours"
+    assert told.is_flowing() is True
+    # theirs go direct: each keeps the address that its party named
+    assert offer.count("c=IN IP4 192.0.2.1") >= 1
+
+
+def test_a_fax_that_takes_the_place_of_the_voice_ends_what_is_recorded_and_passes(told):
+    establish(told)
+    fax = "v=0\r\no=- 1 2 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 192.0.2.2\r\nt=0 0\r\n" + "".join(
+        f"{line}\r\n" for line in T38.split("|")
+    )
+    assert told.say(Side.AGENT, fax.encode()) == fax
+    told.say(Side.CALLER, fax.replace("192.0.2.2", "192.0.2.1").encode(), "answer")
+    assert told.media.line() is None
+    # and back to the voice
+    told.say(Side.AGENT, AGENT)
+    told.say(Side.CALLER, CALLER, "answer")
+    assert told.is_flowing() is True
+
+
+def test_a_refused_fax_changes_nothing(told):
+    establish(told)
+    told.say(Side.AGENT, sdp("192.0.2.2", more=T38))
+    told.media.rolled_back(ONE)
+    assert told.is_flowing() is True
+
+
+# --- codecs -----------------------------------------------------------------------------------------------------------
+
+OPUS = "a=rtpmap:111 opus/48000/2|a=fmtp:111 useinbandfec=1"
+EVENTS_48 = f"{OPUS}|a=rtpmap:110 telephone-event/48000"
+
+
 @pytest.mark.parametrize(
-    ("caller", "agent"),
+    ("caller", "agent", "more", "codec", "codecs", "plain"),
     [
-        ("9", "9"),  # G.722
-        ("8", "0"),  # nothing in common
-        ("9 8", "9 8"),  # G.722 would be spoken
+        ("9 101", "9 101", "", ("G722", 9), {9: "G722"}, False),
+        ("9 8 101", "9 8 101", "", ("G722", 9), {9: "G722", 8: "PCMA"}, False),
+        ("9 8 101", "8 101", "", ("PCMA", 8), {8: "PCMA"}, True),
+        ("8 101", "9 8 101", "", ("PCMA", 8), {8: "PCMA"}, True),
+        ("111 9 8 101", "111 8 101", OPUS, ("OPUS", 111), {111: "OPUS", 8: "PCMA"}, False),
+        ("18 8 101", "18 8 101", "", ("PCMA", 8), {18: "G729", 8: "PCMA"}, False),
     ],
 )
-def test_only_g711_can_be_recorded(told, caller, agent):
-    establish(told, sdp("192.0.2.1", codecs=caller), sdp("192.0.2.2", codecs=agent))
+def test_what_they_speak_is_kept_and_sounds_are_played_in_it(told, caller, agent, more, codec, codecs, plain):
+    told.media.plays = ("PCMA", "PCMU", "G722", "OPUS")
+    establish(told, sdp("192.0.2.1", codecs=caller, more=more), sdp("192.0.2.2", codecs=agent, more=more))
+    line = told.media.line()
+    assert line is not None
+    assert ((line.codec, line.payload_type), line.codecs, line.plain) == (codec, codecs, plain)
+    assert line.caller_events == 101
+
+
+@pytest.mark.parametrize(
+    ("caller", "agent", "more"),
+    [
+        ("8", "0", ""),  # nothing in common
+        ("3 8 101", "3 8 101", ""),  # GSM would be spoken
+        ("18 101", "18 101", ""),  # nobody could be asked in G.729
+        ("9", "9", ""),  # keys aren't found in the sound of G.722
+        ("111 101", "111 101", "a=rtpmap:111 opus/8000"),  # no such Opus
+        ("111 101", "111 101", "a=rtpmap:111 speex/16000"),
+    ],
+)
+def test_what_cannot_be_kept_or_asked_in_is_relayed_only(told, caller, agent, more):
+    told.media.plays = ("PCMA", "PCMU", "G722", "OPUS")
+    establish(told, sdp("192.0.2.1", codecs=caller, more=more), sdp("192.0.2.2", codecs=agent, more=more))
     assert told.media.line() is None
     assert told.goes_to(Side.AGENT) == "192.0.2.2"
+
+
+def test_without_an_encoder_for_opus_nobody_is_asked_in_it(told):
+    told.media.plays = ("PCMA", "PCMU", "G722")
+    opus = sdp("192.0.2.1", codecs="111 101", more=OPUS)
+    establish(told, opus, opus)
+    assert told.media.line() is None
+
+
+def test_keys_of_an_opus_call_are_counted_by_its_own_clock(told):
+    told.media.plays = ("OPUS",)
+    both = sdp("192.0.2.1", codecs="111 101 110", more=EVENTS_48)
+    establish(told, both, both)
+    line = told.media.line()
+    assert line is not None
+    assert (line.caller_events, line.agent_events, line.events_clock) == (110, 110, 48_000)
+
+
+def test_a_number_that_means_something_else_to_each_is_not_kept(told):
+    told.media.plays = ("PCMA", "OPUS")
+    establish(
+        told,
+        sdp("192.0.2.1", codecs="8 111 101", more="a=rtpmap:111 opus/48000/2"),
+        sdp("192.0.2.2", codecs="8 111 101", more="a=rtpmap:111 G729/8000"),
+    )
+    line = told.media.line()
+    assert line is not None
+    assert line.codecs == {8: "PCMA"}
 
 
 def test_without_telephone_event_on_both_sides_keys_are_heard_in_band(told):

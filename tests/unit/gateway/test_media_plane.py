@@ -70,6 +70,7 @@ DEFAULTED = frozenset(
         "gain_db",
         "hold_back",
         "codes",
+        "clock_rate",
         "calls",
         "earlier",
         "final",

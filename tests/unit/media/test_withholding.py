@@ -4,6 +4,7 @@ import pytest
 
 from gateway.media.passage import Passage
 from gateway.media.plane import DigitHeard, FlowId, Listen, Play, Withhold
+from gateway.media.prompts.player import LawVoice
 from gateway.media.prompts.sounds import Catalogue
 from gateway.rtp.packet import Rtp, build
 from gateway.rtp.telephone_event import Event
@@ -112,7 +113,7 @@ async def test_unblocking_does_not_let_a_key_pass_that_is_held_back_while_a_call
 async def test_what_we_play_is_heard_whatever_is_blocked(way):
     way.passage.withhold(withheld(audio="blocked"))
     sound = Catalogue().samples("tone-start")
-    way.passage.play(Play("p", AGENT, "tone-start", "instead", "PCMA", 8), sound)
+    way.passage.play(Play("p", AGENT, "tone-start", "instead", "PCMA", 8), LawVoice("PCMA", sound, 20, 0.0))
     assert len(way.outlet.sent) == 1
     way.passage.close()
 
