@@ -9,16 +9,19 @@ import pytest
 import pytest_asyncio
 
 from api.supervisor import child_environment
-from demo.correlate import tone_db
+from demo.agreement import CONSENT_KEY, QUEUE
+from demo.correlate import find, tone_db
 from demo.g711 import RATE
-from demo.tones import tone
+from demo.talk import THINK_S
+from gateway.control.protocol import RunningCalls
 from tests.peers.baresip import Baresip, build_shim
+from tests.peers.kamailio import PASSWORD, PBX, Kamailio
 from tests.peers.running_site import MOST_TRIES, RunningSite, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-HIS, HERS = 500.0, 900.0
-PHONE = 70
+HIS, HERS, THEIRS = 500.0, 900.0, 1400.0
+PHONE, CARRIER_PORT = 70, 5090
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -31,14 +34,6 @@ async def site(tmp_path_factory, program):
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory, program):
     return build_shim(program("gcc"), tmp_path_factory.mktemp("shim"))
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def agent_phone(site, program, shim, tmp_path):
-    """A phone at an agent's desk."""
-    place = site.at.phone(PHONE)
-    async with Baresip(program("baresip"), shim, tmp_path / "phone", place, "101", HERS) as phone:
-        yield phone
 
 
 @pytest_asyncio.fixture(loop_scope="module", params=["udp", "tcp"])
@@ -65,6 +60,17 @@ async def hears(end, hertz, seconds=0.5):
         return len(heard) == round(seconds * RATE) and tone_db(heard, hertz) > -13
 
     await until(look)
+
+
+async def hears_on(end, hertz):
+    """Wait until an end heard a tone for another second."""
+    before = len(end.heard())
+
+    async def look():
+        return len(end.heard()) > before + RATE
+
+    await until(look)
+    await hears(end, hertz)
 
 
 async def hears_nothing(end):
@@ -101,33 +107,82 @@ async def test_either_end_holds_and_resumes_and_the_called_one_hangs_up(site, pa
     await site.quiet()
 
 
-async def test_what_is_said_over_a_baresip_is_recorded(site, agent_phone):
-    desk = site.desks[0]
+@pytest_asyncio.fixture(loop_scope="module")
+async def pbx(site, program, tmp_path):
+    """Kamailio where the PBX is: a registrar that asks for a password, and forks."""
+    program("kamcmd")
+    place = (site.at.trunk, CARRIER_PORT)
+    async with Kamailio(program("kamailio"), tmp_path / "pbx", site.at.pbx, place, "", QUEUE, PBX) as running:
+        yield running
+
+
+async def test_registered_phones_are_forked_to_recorded_and_transfer(site, pbx, program, shim, tmp_path):
+    """Digest, Path, forking, CANCEL, the question, a REFER; sound at each end and in the recording, in one call."""
+    desk, baresip = site.desks[0], program("baresip")
     await desk.be_ready()
-    call, ref = await drawn(site, desk, agent_phone)
-    await site.agree(desk, call, ref)
-    await call.play(tone(HIS, 2)).done.wait()
-    assert tone_db(call.heard[-RATE:], HERS) > -13
-    await agent_phone.command("hangup")
-    await asyncio.wait_for(call.ended.wait(), 5)
-    assert (await site.outcome(desk, ref))["outcome"] == "recorded"
+    how = {"registrar": site.at.pbx, "password": PASSWORD, "picks_up": False}
+    how["outbound"] = f"sip:{site.at.gateway_agent}:5060;transport=udp"
+
+    def phone(number, name, extension, hertz):
+        return Baresip(baresip, shim, tmp_path / name, site.at.phone(PHONE + number), extension, hertz, **how)
+
+    first, second = phone(0, "first", desk.extension, HERS), phone(1, "second", desk.extension, HERS)
+    third = phone(2, "third", "199", THEIRS)
+    carrier = Baresip(baresip, shim, tmp_path / "carrier", site.at.trunk, "trunk", HIS)
+    async with first, second, third, carrier:
+
+        async def all_known() -> bool:
+            return (await pbx.command("ul.dump")).count(f"@{site.at.gateway_caller}:5060;lr") == 3
+
+        await until(all_known)
+        ref = await drawn(site, desk, carrier, first, second)
+        await heard_out(carrier, site.prompt_end)
+        await carrier.command("sndcode", CONSENT_KEY)
+        async with asyncio.timeout(10):
+            await desk.light("recording_both")
+        await site.tapped(desk, ref)
+        await asyncio.gather(hears_on(carrier, HERS), hears_on(second, HIS))
+        await second.command("transfer", f"sip:199@{site.at.pbx}")
+        await third.event("CALL_INCOMING")
+        await third.command("accept")
+        await asyncio.gather(third.event("CALL_ESTABLISHED"), second.event("CALL_CLOSED"))
+        assert (await site.outcome(desk, ref))["outcome"].startswith("recorded")
+        await asyncio.gather(hears(carrier, THEIRS), hears(third, HIS))
+        await third.command("hangup")
+        await carrier.event("CALL_CLOSED")
+    await site.quiet()
     left, right = await site.opened(desk, ref)
-    loud = slice(len(left) - 2 * RATE, len(left) - RATE)
-    assert tone_db(left[loud], HERS) > -13 > -60 > tone_db(left[loud], HIS)
-    assert tone_db(right[loud], HIS) > -13 > -60 > tone_db(right[loud], HERS)
+    assert min(len(left), len(right)) > RATE // 2
+    for said, mine in ((left, HERS), (right, HIS)):
+        loud = said[-RATE // 2 : -RATE // 10]
+        assert tone_db(loud, mine) > -13
+        assert all(tone_db(loud, other) < -60 for other in {HERS, HIS, THEIRS} - {mine})
 
 
-async def drawn(site, desk, phone):
-    """A call of the demo's caller that this phone answered and that was drawn."""
+async def drawn(site, desk, carrier, first, second):
+    """A call of the carrier's that rang at both phones, that the second one took, and that was drawn; its reference."""
     for _ in range(MOST_TRIES):
-        call = await site.caller.call(phone.uri, via=site.gateway, headers=site.headers(desk))
-        await asyncio.wait_for(call.answered, 5)
-        ref = await site.ref(call.dialog.call_id)
+        await carrier.command("dial", f"sip:{desk.extension}@{site.at.pbx}")
+        await asyncio.gather(first.event("CALL_INCOMING"), second.event("CALL_INCOMING"))
+        await second.command("accept")
+        await asyncio.gather(first.event("CALL_CLOSED"), second.event("CALL_ESTABLISHED"))
+        ref = (await site.command(RunningCalls()))["calls"][0]["call"]
         if await site.is_drawn(desk, ref):
-            return call, ref
-        await call.bye()
-        await phone.event("CALL_CLOSED")
+            return ref
+        await carrier.command("hangup")
+        await second.event("CALL_CLOSED")
+        await site.quiet()
     raise AssertionError(f"none of {MOST_TRIES} calls was drawn")
+
+
+async def heard_out(end, prompt):
+    """Wait until an end heard the question out, and a moment more."""
+
+    async def look():
+        return find(prompt, end.heard()).strength > 0.8
+
+    await until(look, 20, every=0.2)
+    await asyncio.sleep(THINK_S)
 
 
 async def test_a_test_call_says_what_was_heard(site):

@@ -41,6 +41,7 @@ module aufile.so
 module aubridge.so
 module sndfile.so
 module ctrl_tcp.so
+module uuid.so
 module account.so
 module menu.so
 ctrl_tcp_listen {address}:4444
@@ -71,8 +72,14 @@ class Baresip:
         *,
         transport: str = "udp",
         outbound: str = "",
+        registrar: str = "",
+        password: str = "",
+        picks_up: bool = True,
     ) -> None:
-        """`outbound`: the SIP URI through which it calls; `shim`: what `build_shim` built."""
+        """`outbound`: the SIP URI through which it calls and registers; `shim`: what `build_shim` built.
+
+        `registrar`: the host where it registers, with a password; `picks_up`: it answers by itself.
+        """
         self.folder = folder
         self.uri = f"sip:{user}@{address}:5060" + (";transport=tcp" if transport == "tcp" else "")
         self._program, self._address, self._shim = program, address, shim
@@ -80,8 +87,10 @@ class Baresip:
         modules = next(path for path in _MODULES if Path(path).is_dir())
         (folder / "config").write_text(_CONFIG.format(address=address, folder=folder, modules=modules))
         through = f';outbound="{outbound}"' if outbound else ""
+        register = f';regint=600;sipnat=outbound;auth_user={user};auth_pass="{password}"' if registrar else ";regint=0"
         account = (
-            f"<sip:{user}@{address};transport={transport}>;regint=0;audio_codecs=pcma/8000/1;answermode=auto{through}"
+            f"<sip:{user}@{registrar or address};transport={transport}>{register};audio_codecs=pcma/8000/1"
+            f";answermode={'auto' if picks_up else 'manual'}{through}"
         )
         (folder / "accounts").write_text(account + "\n")
         with wave.open(str(folder / "tone.wav"), "wb") as file:

@@ -1,4 +1,4 @@
-"""Kamailio as a process of its own, with the example configuration of `deploy/` and every name set from outside."""
+"""Kamailio as a process of its own, every name set from outside: with the example of `deploy/`, or as a PBX."""
 
 import asyncio
 import shutil
@@ -7,6 +7,9 @@ from types import TracebackType
 from typing import Self
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "kamailio.cfg"
+PBX = Path(__file__).with_name("pbx.cfg")
+"""Phones register with `PASSWORD`."""
+PASSWORD = "open sesame"
 START_S = 10.0
 STOP_S = 5.0
 
@@ -15,10 +18,18 @@ class Kamailio:
     """A context manager; ends what it started."""
 
     def __init__(
-        self, program: str, folder: Path, address: str, carrier: tuple[str, int], relay: str, queue: str
+        self,
+        program: str,
+        folder: Path,
+        address: str,
+        carrier: tuple[str, int],
+        relay: str,
+        queue: str,
+        configuration: Path = CONFIGURATION,
     ) -> None:
         self.address = (address, 5060)
         self._program = program
+        self._configuration = configuration
         self._log = folder / "kamailio.log"
         self._control = folder / "ctl"
         self._run = folder / "run"
@@ -29,6 +40,7 @@ class Kamailio:
             "FAIRTAP": f'"udp:{relay}"',
             "QUEUE": f'"{queue}"',
             "CONTROL": f'"unixs:{self._control}"',
+            "PASSWORD": f'"{PASSWORD}"',
         }
         self._process: asyncio.subprocess.Process | None = None
 
@@ -43,8 +55,8 @@ class Kamailio:
         with self._log.open("wb") as log:
             # -D foreground, -Y its own run folder, so that two of them don't meet
             self._process = await asyncio.create_subprocess_exec(
-                self._program, "-DD", "-f", str(CONFIGURATION), "-Y", str(self._run), "-m", "32", "-M", "4", *defines,
-                stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL,
+                self._program, "-DD", "-f", str(self._configuration), "-Y", str(self._run), "-m", "32", "-M", "4",
+                *defines, stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL,
             )  # fmt: skip
         async with asyncio.timeout(START_S):
             while not self._control.exists():
