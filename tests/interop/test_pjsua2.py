@@ -1,6 +1,7 @@
-"""pjsua2 through the gateway, on UDP and TCP: sound, hold, UPDATE, PRACK, and its keys as the caller's yes and no."""
+"""pjsua2 through the gateway: sound, hold, 183 with PRACK, UPDATE, session timers; its keys as the caller's yes or no."""
 
 import asyncio
+import re
 
 import pytest
 import pytest_asyncio
@@ -21,6 +22,7 @@ PHONE = 80
 LOUD, SOFT, QUIET = -13, -36, -60
 """Levels in dB; a caller who speaks softly leaves the question to be heard at the agent's end."""
 SPOKEN_S = 1.0
+EXPIRES_S = 120
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -119,12 +121,14 @@ async def test_both_hear_each_other_but_not_while_one_holds(site, tmp_path, tran
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
-async def test_prack_and_update_pass(site, tmp_path, transport):
-    how = {"transport": transport, "reliable": True}
+async def test_early_media_in_a_183_prack_update_and_session_timers_pass(site, tmp_path, transport):
+    how = {"transport": transport, "reliable": True, "expires_s": EXPIRES_S}
     async with caller_of(site, tmp_path, **how) as caller, phone_of(site, tmp_path, **how) as phone:
         caller.tell("dial", uri=phone.uri)
         await phone.event("incoming")
         await caller.event("transaction", method="PRACK", status=200, ours=True)
+        await asyncio.sleep(SPOKEN_S)
+        assert max(loudness(caller.heard(), HERS)) > LOUD, "nobody has picked up yet"
         phone.tell("answer")
         await asyncio.gather(caller.event("state", state="CONFIRMED"), phone.event("state", state="CONFIRMED"))
         for end, other in ((caller, phone), (phone, caller)):
@@ -136,8 +140,10 @@ async def test_prack_and_update_pass(site, tmp_path, transport):
         await asyncio.sleep(SPOKEN_S)
         caller.tell("hangup")
         await asyncio.gather(caller.event("closed"), phone.event("closed"))
-        assert max(loudness(caller.heard(), HERS)) > LOUD
-        assert max(loudness(phone.heard(), HIS)) > LOUD
+        assert max(loudness(caller.heard()[-RATE:], HERS)) > LOUD
+        assert max(loudness(phone.heard()[-RATE:], HIS)) > LOUD
+        agreed = re.findall(r"^SIP/2\.0 200.*?^Session-Expires: *(\d+)", caller.log(), re.MULTILINE | re.DOTALL)
+        assert agreed and {int(seconds) for seconds in agreed} == {EXPIRES_S}
     await site.quiet()
 
 

@@ -33,11 +33,15 @@ class Pjsua:
         transport: str = "udp",
         through: str = "",
         reliable: bool = False,
+        expires_s: int = 0,
         level_db: float = -10.0,
         certificate: tuple[str, str] = ("", ""),
         ca: str = "",
     ) -> None:
-        """`reliable`: requires 100rel, and so PRACK; `level_db`: of the tone it says; `certificate`: with its key."""
+        """`reliable`: requires 100rel, and so PRACK; `expires_s`: of a session timer, at least 90.
+
+        `level_db`: of the tone it says; `certificate`: with its key.
+        """
         folder.mkdir(parents=True)
         self.folder = folder
         port, suffix = {"udp": (5060, ""), "tcp": (5060, ";transport=tcp"), "tls": (5061, ";transport=tls")}[transport]
@@ -48,6 +52,7 @@ class Pjsua:
             "transport": transport,
             "through": through,
             "reliable": reliable,
+            "expires_s": expires_s,
             "certificate": certificate,
             "ca": ca,
             "say": str(folder / "say.wav"),
@@ -100,6 +105,10 @@ class Pjsua:
                 if told["event"] == event and all(told.get(name) == value for name, value in like.items()):
                     return told
         raise AssertionError((self.folder / "complaints").read_text())
+
+    def log(self) -> str:
+        """What it logged: every message as it was sent and received."""
+        return (self.folder / "log").read_text(errors="replace")
 
     def heard(self) -> Samples:
         """What it heard in its last call; the file grows while the call runs, in steps of a quarter of a second."""

@@ -77,7 +77,8 @@ class Account(pj.Account):  # type: ignore[misc]  # likewise
     def onIncomingCall(self, prm: pj.OnIncomingCallParam) -> None:
         """Ring; the test says when to pick up."""
         self.call = Call(self, prm.callId)
-        self.call.answer(_how(180))
+        # reliably and with a description: its media may flow before anybody picks up
+        self.call.answer(_how(183 if SETTINGS["reliable"] else 180))
         tell(event="incoming")
 
 
@@ -152,7 +153,8 @@ def _start(endpoint: pj.Endpoint) -> Account:
     mine.mediaConfig.transportConfig.boundAddress = SETTINGS["address"]
     mine.mediaConfig.transportConfig.port = 4000
     mine.callConfig.prackUse = pj.PJSUA_100REL_MANDATORY if SETTINGS["reliable"] else pj.PJSUA_100REL_NOT_USED
-    mine.callConfig.timerUse = pj.PJSUA_SIP_TIMER_INACTIVE
+    mine.callConfig.timerUse = pj.PJSUA_SIP_TIMER_ALWAYS if SETTINGS["expires_s"] else pj.PJSUA_SIP_TIMER_INACTIVE
+    mine.callConfig.timerSessExpiresSec = SETTINGS["expires_s"] or mine.callConfig.timerSessExpiresSec
     account = Account()
     account.create(mine)
     return account
