@@ -1,4 +1,4 @@
-"""pjsua2 through the gateway: sound, hold, 183 with PRACK, UPDATE, session timers; its keys as the caller's yes or no."""
+"""pjsua2 through the gateway: sound, hold, 183 with PRACK, UPDATE, session timers; its keys as a yes or a no."""
 
 import asyncio
 import re
