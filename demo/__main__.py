@@ -33,7 +33,7 @@ AGENTS = 8
 EPOCH = ("epoch: PT10M", "epoch: PT1M")
 """So short that a whole one is over, and revealed, before the demo ends."""
 EPOCH_OVER_S = 90
-PROMPT = "ask-de-1"
+PROMPT = "ask-de-2"
 INTERRUPTED = 130
 EXPECTED = (
     HouseFailed,
@@ -198,9 +198,8 @@ class Demo:
         return desks
 
     async def _first_day(self, office: Office, desks: list[Desk]) -> None:
-        prompt = Catalogue().sounds[PROMPT]
         await office.sign_in_council()
-        document = await office.activate(prompt.id, prompt.sha256, lambda text: text.replace(*EPOCH))
+        document = await office.activate(Catalogue().sound(PROMPT), lambda text: text.replace(*EPOCH))
         (self._folder / "agreement.yaml").write_text(document, encoding="utf-8")
         self._teller.say("a works agreement (demo) is signed by employer and council, and in force")
         agents = await office.add_agents([f"DEMO agent {number}" for number in range(1, AGENTS + 1)])

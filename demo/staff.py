@@ -13,6 +13,7 @@ from demo import agreement
 from demo.agents import Desk
 from demo.keys import Keys
 from gateway.clock import Clock
+from gateway.media.prompts.sound_file import Sound
 from policy.terms import Purpose
 
 SESSION_NAMESPACE = "fairtap-session@v1"
@@ -37,9 +38,10 @@ class Office:
         body = {"role": "council", "challenge": challenge["challenge"], "signature": signature}
         await self.ask("POST", "/session", body)
 
-    async def activate(self, prompt: str, prompt_sha256: str, edit: Callable[[str], str] = str) -> str:
+    async def activate(self, question: Sound, edit: Callable[[str], str] = str) -> str:
         """Sign the agreement, as `edit` leaves it, as employer and council and put it into force; its YAML."""
-        document = edit(agreement.write(self._clock.wallclock().date(), prompt, LANGUAGE, prompt_sha256))
+        words, today = question.words, self._clock.wallclock().date()
+        document = edit(agreement.write(today, words.id, words.language, question.sha256))
         signers = {role: self._parties[role].keys.signing for role in ("employer", "council")}
         signed = agreement.sign_first(document, signers)
         body = {"document": signed.document, "act": signed.act, "signatures": signed.signatures}

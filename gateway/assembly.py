@@ -18,6 +18,7 @@ from gateway.build import build_digest, build_entry
 from gateway.clock import Clock, SystemClock
 from gateway.config import Config, Listener
 from gateway.control.server import ControlServer
+from gateway.engine.announcements import Announcements
 from gateway.engine.commands import Commands
 from gateway.engine.custody import Custody
 from gateway.engine.engine import Engine
@@ -35,9 +36,8 @@ from gateway.events import RecordingsChanged
 from gateway.ingress.inline import Inline
 from gateway.ingress.ng_control import NgControl
 from gateway.journal import CallJournal
-from gateway.media.prompts.sounds import Catalogue
+from gateway.media.prompts.sounds import Catalogue, own_folder
 from gateway.media.worker_process import worker_count
-from policy.terms import Purpose
 from storage.acts import Acts
 from storage.blobs import LocalBlobs
 from storage.consents import Consents
@@ -98,7 +98,8 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
     sealer = Sealer(blobs, vault, key, gateway=vkey(origin, key.verify_key), build=build_digest(build))
     recordings, consents = Recordings(database, sealer), Consents(database)
     bus = EventBus()
-    sounds = tuple(Catalogue().sounds.values())
+    announcements = Announcements(Catalogue(own=own_folder(data_dir)))
+    announcements.look()
     publisher = Publisher(database, LocalLogFiles(data_dir), key)
     logs = LogKeeper(database, publisher, Stamp(database, data_dir), config.site.name, build, clock, bus)
     await logs.begin()
@@ -107,9 +108,8 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
         roster=Roster(database),
         consents=consents,
         acts=Acts(database),
-        sounds={sound.id: sound.sha256 for sound in sounds},
-        asks={sound.id: Purpose(sound.purpose) for sound in sounds if sound.purpose},
-        one_sided=frozenset(sound.id for sound in sounds if sound.one_sided),
+        announcements=announcements,
+        spoken=config.announcements,
         protected=_protected(config),
         internal=config.sip.identity.internal_numbers,
         draw_ready=_on_loopback(config),
@@ -219,6 +219,8 @@ def _say_state(engine: Engine, adopted: int) -> None:
         log.info("nothing is recorded: no agreement is in force")
     elif not engine.site.draw_ready:
         log.warning("a demo's agreement is drawn under on loopback listeners only")
+    for fault in engine.site.unplayable():
+        log.warning("an announcement can't be played", fault=fault)
     for purpose in engine.site.unaskable():
         # README, "Limits": the agreement's prompts, and the recipients of council and data-protection officer
         log.warning("no caller can be asked for this purpose, so nothing is recorded for it", purpose=purpose.value)

@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -176,6 +177,8 @@ class IdentityConfig(_Section):
 
     extension: list[str] = ["header:X-Fairtap-Extension", "p-asserted-identity", "request-uri"]
     queue: str = "header:X-Fairtap-Queue"
+    called: list[str] = ["header:X-Fairtap-Called", "request-uri"]
+    """Where the number that was called is read, first hit counts."""
     placement: Literal["phones", "trunk"] = "phones"
     internal: list[str] = Field(default=[], max_length=256)
     """Numbers of the house: a call with one of them is never recorded (PARTY_INTERNAL)."""
@@ -186,6 +189,14 @@ class IdentityConfig(_Section):
         for source in value:
             if source not in ("p-asserted-identity", "request-uri") and not source.startswith("header:X-Fairtap-"):
                 raise ValueError(f"`{source}`: use header:X-Fairtap-…, p-asserted-identity or request-uri")
+        return value
+
+    @field_validator("called")
+    @classmethod
+    def _called(cls, value: list[str]) -> list[str]:
+        for source in value:
+            if source != "request-uri" and not source.startswith("header:X-Fairtap-"):
+                raise ValueError(f"`{source}`: use header:X-Fairtap-… or request-uri")
         return value
 
     @field_validator("internal")
@@ -258,6 +269,39 @@ class MediaConfig(_Section):
         return value
 
 
+Language = Literal["de", "en", "nb"]
+"""Those that there are notices in, and that an agreement knows."""
+
+
+class AnnouncementsConfig(_Section):
+    """In which language callers are asked, of those that the agreement names prompts in; it grants nothing."""
+
+    by_queue: dict[str, Language] = {}
+    by_number: dict[str, Language] = {}
+    """Patterns as of `sip.identity.internal`; the first that the called number is in."""
+    otherwise: Language | None = None
+    """None: the language of the prompt that the agreement names first."""
+
+    @field_validator("by_number")
+    @classmethod
+    def _by_number(cls, value: dict[str, Language]) -> dict[str, Language]:
+        for pattern in value:
+            InternalNumbers.parse(pattern)
+        return value
+
+    def language(self, queue: str | None, called: str | None) -> Language | None:
+        """Of a call from a queue, to a number; the queue's goes first."""
+        if queue is not None and queue in self.by_queue:
+            return self.by_queue[queue]
+        if called is None:
+            return self.otherwise
+        return next((language for numbers, language in self._numbers if called in numbers), self.otherwise)
+
+    @cached_property
+    def _numbers(self) -> tuple[tuple[InternalNumbers, Language], ...]:
+        return tuple((InternalNumbers.parse(pattern), language) for pattern, language in self.by_number.items())
+
+
 class StorageConfig(_Section):
     """Index and recordings."""
 
@@ -290,6 +334,7 @@ class Config(_Section):
     ng: NgConfig = NgConfig()
     siprec: ListenOnly = ListenOnly()
     media: MediaConfig = MediaConfig()
+    announcements: AnnouncementsConfig = AnnouncementsConfig()
     storage: StorageConfig = StorageConfig()
     log: LogConfig = LogConfig()
     api: ApiConfig = ApiConfig()

@@ -46,12 +46,11 @@ class Question:
 
     def open(self) -> Iterator[Effect]:
         """Start listening, then play: no key press may be forwarded from here on."""
-        yield PlaneOrder(Listen(self.line.caller_flow, True, self.line.caller_events, True, self.line.events_clock))
-        yield play_to(self.line.caller_flow, self.play, self.prompt.id, self.line, "instead")
-        if self.line.plain:  # in place of what the caller says it would be in the way
-            yield play_to(
-                self.line.agent_flow, f"{self.play}-agent", self.prompt.id, self.line, "beneath", AGENT_GAIN_DB
-            )
+        line, sound, sha256 = self.line, self.prompt.id, self.prompt.sha256
+        yield PlaneOrder(Listen(line.caller_flow, True, line.caller_events, True, line.events_clock))
+        yield play_to(line.caller_flow, self.play, sound, line, "instead", sha256=sha256)
+        if line.plain:  # in place of what the caller says it would be in the way
+            yield play_to(line.agent_flow, f"{self.play}-agent", sound, line, "beneath", AGENT_GAIN_DB, sha256)
 
     def played(self, report: PlayEnded) -> None:
         """The prompt ended; cut short is no question, so there is no answer either."""
@@ -101,6 +100,9 @@ class Question:
         yield PlaneOrder(Listen(self.line.caller_flow, False, self.line.caller_events))
 
 
-def play_to(flow: FlowId, play: str, sound: str, line: Line, mode: PlayMode, gain_db: float = 0.0) -> PlaneOrder:
-    """Order a sound of the catalogue into a flow, in the call's codec."""
-    return PlaneOrder(Play(play, flow, sound, mode, line.codec, line.payload_type, line.ptime_ms, gain_db))
+def play_to(
+    flow: FlowId, play: str, sound: str, line: Line, mode: PlayMode, gain_db: float = 0.0, sha256: str = ""
+) -> PlaneOrder:
+    """Order a sound into a flow, in the call's codec: a shipped one, or the one of this hash."""
+    order = Play(play, flow, sound, mode, line.codec, line.payload_type, line.ptime_ms, gain_db, sha256=sha256)
+    return PlaneOrder(order)

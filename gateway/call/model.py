@@ -61,6 +61,8 @@ class NewCall:
     """The outside party's number or user part; None when withheld."""
     also_said: tuple[Private, ...] = ()
     """What other sources said for `extension`: where that is another agent's seat, the leg is nobody's."""
+    called: Private | None = None
+    """The number that was called, whoever called: the caller is asked in its language."""
 
     def __repr__(self) -> str:
         return f"NewCall(uac={self.uac})"

@@ -540,6 +540,13 @@ class Status:
     kind: Literal["status"] = "status"
 
 
+@dataclass(frozen=True, slots=True)
+class ListAnnouncements:
+    """Every question that can be asked, with its words, its hash, and whether an agreement in force names it."""
+
+    kind: Literal["list_announcements"] = "list_announcements"
+
+
 Command = (
     Watch
     | PageOpened
@@ -589,6 +596,7 @@ Command = (
     | FindCall
     | CallLadder
     | Status
+    | ListAnnouncements
 )
 
 

@@ -92,6 +92,7 @@ class Commands:
             p.RunningCalls: self._running_calls,
             p.Explain: self._explain,
             p.Status: self._status,
+            p.ListAnnouncements: self._announcements,
             **machine_commands(engine),
             **RecordCommands(engine).table,
             **ReleaseCommands(engine).table,
@@ -361,8 +362,19 @@ class Commands:
             "workers": len(engine.workers.connected),
             "calls": len(engine.calls),
             "storage_available": site.storage_available,
+            "unaskable": [purpose.value for purpose in site.unaskable()],
+            "announcements": site.unplayable(),
             "clock_trusted": site.watch.observe(engine.clock.now(), engine.clock.wallclock()),
             "counters": {**engine.counters, "decided_not_stored": engine.custody.failures},
+        }
+
+    async def _announcements(self, command: p.ListAnnouncements) -> Answer:
+        site = self._engine.site
+        named = {(prompt.id, prompt.sha256) for one in site.agreements for prompt in one.consent.prompts}
+        lines = site.announcements.listing()
+        return {
+            "announcements": [{**line, "named": (line["id"], line["sha256"]) in named} for line in lines],
+            "faults": site.unplayable(),
         }
 
     # --- parts -------------------------------------------------------------------------------------------------------

@@ -115,7 +115,8 @@ class Hearsay:
         now, wallclock = self._calls.clock.now(), self._calls.clock.wallclock()
         agreements = self._calls.site.agreements
         prompt = ivr_prompt(agreements, ivr, spoken.prompt_sha256, purpose) if spoken is not None else None
-        if prompt is None or spoken is None or not _plausible(spoken, wallclock):
+        ours = self._calls.site.announcements.asks_for(prompt) if prompt is not None else None
+        if prompt is None or spoken is None or ours not in (None, purpose) or not _plausible(spoken, wallclock):
             said.unproven(purpose, channel)
             self._calls.reconsider(live)
             raise Refused(

@@ -30,6 +30,7 @@ PROBE_S = 2.0
 WARNINGS_S = 3600.0
 SURVEY_S = 30.0
 EPOCHS_S = 0.5
+LOOK_S = 2.0
 WORKERS_REPORT_S = 3.0
 """How long workers of an earlier run get to tell what they sealed."""
 
@@ -66,6 +67,7 @@ class Jobs:
             (SURVEY_S, self._survey),
             (self._publish_s, self._logs.publish),
             (EPOCHS_S, self._turn_epochs),
+            (LOOK_S, self._look_at_announcements),
         )
         self._tasks = [asyncio.create_task(self._every(period, job)) for period, job in jobs]
         self._tasks.append(asyncio.create_task(self._leftovers()))
@@ -96,6 +98,18 @@ class Jobs:
     async def _turn_epochs(self) -> None:
         with contextlib.suppress(StorageError):  # asked again at once
             await self._epochs.turn()
+
+    async def _look_at_announcements(self) -> None:
+        """One that was altered or is gone asks nobody any more; one that came is known without a restart."""
+        site = self._engine.site
+        before = site.unplayable()
+        if not await asyncio.to_thread(site.announcements.look):
+            return
+        for fault in site.unplayable():
+            if fault not in before:
+                log.warning("an announcement can't be played", fault=fault)
+                self._engine.bus.publish(Alarm("announcements", fault))
+        self._engine.reconsider_all()
 
     async def _retention(self) -> None:
         with contextlib.suppress(StorageError):

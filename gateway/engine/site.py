@@ -13,7 +13,8 @@ import structlog
 from crypto.errors import CryptoError
 from gateway.call.model import Circumstances, NewCall, Private
 from gateway.clock import Clock, ClockWatch
-from gateway.config import InternalNumbers
+from gateway.config import AnnouncementsConfig, InternalNumbers
+from gateway.engine.announcements import Announcements
 from gateway.engine.epoch_book import EpochBook
 from gateway.engine.proofs import proven_agent, proven_answer, proven_seat, seated_at_home
 from gateway.engine.protected import ProtectedParties, is_emergency
@@ -42,21 +43,20 @@ COUNCILS = ("council", "council2", "council3")
 
 @dataclass(slots=True)
 class Site:
-    """See the module. `sounds` maps the catalogue's ids to their SHA-256, `asks` its questions to what they ask for."""
+    """See the module. `announcements` are the questions that callers can be asked."""
 
     clock: Clock
     roster: Roster
     consents: Consents
     acts: Acts
-    sounds: dict[str, str]
+    announcements: Announcements
     protected: ProtectedParties | None
     internal: tuple[InternalNumbers, ...] = ()
     """Numbers of the house, beside the seats' extensions."""
     draw_ready: bool = True
     """A demo's agreement may be drawn under here: every listener is on loopback."""
-    asks: dict[str, Purpose] = field(default_factory=dict)
-    one_sided: frozenset[str] = frozenset()
-    """Questions that say that the agent's side may be kept alone after a no."""
+    spoken: AnnouncementsConfig = field(default_factory=AnnouncementsConfig)
+    """Which language a caller is asked in."""
     storage_available: bool = True
     watch: ClockWatch = field(default_factory=ClockWatch)
     book: EpochBook = field(default_factory=EpochBook)
@@ -189,10 +189,10 @@ class Site:
         return Circumstances(
             facts=self._with_agent(facts, line, new, scoped or self.agreements, wallclock),
             terms=terms,
-            prompts=self._prompts(terms),
+            prompts=self._prompts(terms, self._language(new)),
             recipients=(line.recipient,) if line.recipient is not None else (),
             pages=pages,
-            one_sided=self.one_sided,
+            one_sided=frozenset(id for id, one in self.announcements.questions.items() if one.one_sided),
             quorum=quorum,
         )
 
@@ -270,13 +270,29 @@ class Site:
                     found[purpose] = found.get(purpose, frozenset()) | hashes
         return found
 
-    def _prompts(self, terms: Terms | None) -> dict[Purpose, Prompt]:
-        """The first of the common prompts for each purpose that is the catalogue's, to the byte."""
+    def _prompts(self, terms: Terms | None, language: str | None = None) -> dict[Purpose, Prompt]:
+        """Of the common prompts that can be played as they are named: for each purpose the first in that language, else
+        the first of all."""
         found: dict[Purpose, Prompt] = {}
-        for prompt in terms.prompts if terms is not None else ():
-            if self.sounds.get(prompt.id) == prompt.sha256 and prompt.id in self.asks:
-                found.setdefault(self.asks[prompt.id], prompt)
+        named = terms.prompts if terms is not None else ()
+        for prompt in sorted(named, key=lambda prompt: prompt.language != language):
+            purpose = self.announcements.asks_for(prompt)
+            if purpose is not None:
+                found.setdefault(purpose, prompt)
         return found
+
+    def _language(self, new: NewCall) -> str | None:
+        return self.spoken.language(new.queue, new.called.value if new.called is not None else None)
+
+    def unplayable(self) -> list[str]:
+        """What is wrong with the announcements that agreements in force name, one line each."""
+        named: dict[Prompt, None] = {}
+        for one in self.agreements:
+            # an IVR's own question isn't expected here
+            elsewhere = any(channel.startswith("ivr:") for channel in one.consent.caller.channels)
+            prompts = one.consent.prompts
+            named |= dict.fromkeys(p for p in prompts if not elsewhere or self.announcements.known(p.id))
+        return [fault for prompt in named if (fault := self.announcements.fault(prompt)) is not None]
 
     def unaskable(self) -> list[Purpose]:
         """Purposes of lanes in force for which nobody can be asked: a prompt, or a party's key, is missing."""

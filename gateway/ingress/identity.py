@@ -45,6 +45,7 @@ class Identity:
             queue=self._queue(request) if trusted else None,
             outside=self._outside(request, trusted, from_agent),
             also_said=tuple(said[1:]),
+            called=self._called(request, trusted),
         )
 
     def refuses(self, message: Message, source: Side) -> bool:
@@ -68,6 +69,15 @@ class Identity:
             sender = _private(_user(address(request, "from").uri))
             said = [sender] if sender is not None else []
         return said
+
+    def _called(self, request: Request, trusted: bool) -> Private | None:
+        for source in self.config.called:
+            header = source.startswith("header:")
+            said = request.get(source.removeprefix("header:").lower()) if header and trusted else None
+            found = (said or "").strip() if header else _user(request.uri)
+            if found:
+                return _private(found)
+        return None
 
     def _queue(self, request: Request) -> str | None:
         value = (request.get(self.config.queue.removeprefix("header:").lower()) or "").strip()

@@ -2,9 +2,9 @@
 
 A proxy's `answer` doesn't say whether it was a 183 or the 200, so a leg counts as answered only with a `start
 recording` that follows an answer: a wish, never a consent. `record-call` may come with a 183: it begins nothing.
-Metadata of offer or wish names the agent (`agent:7001|queue:sales|outside:+4930…`, `outside:` empty where it is
-withheld); without all that protected parties couldn't be told, and nothing is recorded. A call belongs to the host that
-made it.
+Metadata of offer or wish names the agent (`agent:7001|queue:sales|outside:+4930…|called:+4940…`, `outside:` empty where
+it is withheld, `called:` for nothing but the question's language); without the first and the third protected parties
+couldn't be told, and nothing is recorded. A call belongs to the host that made it.
 """
 
 import ipaddress
@@ -330,6 +330,7 @@ class NgCalls:
             Private(told["agent"]) if told["agent"] else None,
             queue if queue is not None and len(queue) <= 64 else None,
             Private(told["outside"]) if told["outside"] else None,
+            called=Private(told["called"]) if told.get("called") else None,
         )
 
 

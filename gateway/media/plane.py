@@ -171,7 +171,7 @@ class Play:
     """Reference of this playing, unique within the call."""
     flow: FlowId
     sound: str
-    """Id in the catalogue, such as `ask-de-1`."""
+    """Id in the catalogue, such as `ask-de-2`."""
     mode: PlayMode
     codec: Codec
     payload_type: int
@@ -179,6 +179,8 @@ class Play:
     gain_db: float = 0.0
     then: tuple[str, ...] = ()
     """Further sounds, right behind it: such as the digits of a record code. They are in no log."""
+    sha256: str = ""
+    """What the file of `sound` must hash to, as the agreement names it; empty: a sound that is shipped."""
     kind: Literal["play"] = "play"
 
 

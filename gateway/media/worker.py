@@ -227,14 +227,14 @@ class Worker:
         try:
             passage = self._passage(self._source(order.flow))
             if order.codec == "PCMA" or order.codec == "PCMU":
-                samples = self._catalogue.sequence(sounds)
+                samples = self._catalogue.sequence(sounds, order.sha256)
                 passage.play(order, LawVoice(order.codec, samples, order.ptime_ms, order.gain_db))
                 return
         except (SoundError, UnknownFlow) as error:
             self._unplayed(order, error)
             return
         loop, codes = asyncio.get_running_loop(), self._catalogue.coded
-        coding = loop.run_in_executor(None, codes, sounds, order.codec, order.ptime_ms, order.gain_db)
+        coding = loop.run_in_executor(None, codes, sounds, order.codec, order.ptime_ms, order.gain_db, order.sha256)
         self._coding[order.flow, order.play] = coding
         coding.add_done_callback(partial(self._play_coded, order))
 

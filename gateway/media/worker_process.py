@@ -27,7 +27,7 @@ from gateway.media.datapath.userspace import UserspaceDatapath
 from gateway.media.errors import MediaError
 from gateway.media.journal import Journal
 from gateway.media.plane import MAX_LINE, PlaneError, Report, decode_order, encode
-from gateway.media.prompts.sounds import Catalogue
+from gateway.media.prompts.sounds import Catalogue, own_folder
 from gateway.media.recording.segment_file import Headers, Payloads
 from gateway.media.recording.session import Surroundings
 from gateway.media.worker import Worker
@@ -151,8 +151,9 @@ def make_worker(
     def datapath(observer: Observer) -> UserspaceDatapath:
         return UserspaceDatapath(loop, clock, pool, observer)
 
+    catalogue = Catalogue(own=own_folder(config.site.data_dir.absolute()))
     journal = Journal(config.run_dir / f"worker-{index}.journal")
-    return Worker(index, clock, datapath, Surroundings(clock, writer, payloads, vault), journal, Catalogue())
+    return Worker(index, clock, datapath, Surroundings(clock, writer, payloads, vault), journal, catalogue)
 
 
 async def _serve(config: Config, index: int) -> None:

@@ -105,7 +105,7 @@ async def test_a_tone_takes_the_place_of_what_passes_and_a_stop_before_it_sounds
     assert {(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in itertools.pairwise(packets)} == {160}
     assert house.caller.payloads[-1] == b"\x5a" * 160
     assert any(payload != b"\x5a" * 160 for payload in house.caller.payloads)
-    house.gateway.order(Play("p2", CALLER, "ask-en-1", "instead", "G722", G722), StopPlay("p2", CALLER))
+    house.gateway.order(Play("p2", CALLER, "ask-en-2", "instead", "G722", G722), StopPlay("p2", CALLER))
     assert not (await house.gateway.report(PlayEnded, play="p2")).complete
 
 

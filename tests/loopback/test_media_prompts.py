@@ -150,7 +150,7 @@ async def test_a_prompt_to_a_party_that_hears_nothing_is_incomplete(house):
 
 
 async def test_a_prompt_that_is_cut_off_is_incomplete_and_said_once(house):
-    house.gateway.order(play("ask-de-1"))
+    house.gateway.order(play("ask-de-2"))
     await house.caller.hears(5)
     house.gateway.order(StopPlay("other", CALLER), StopPlay("p1", CALLER), StopPlay("p1", CALLER))
     ended = await house.gateway.report(PlayEnded)
@@ -163,7 +163,7 @@ async def test_a_prompt_that_is_cut_off_is_incomplete_and_said_once(house):
 
 
 async def test_a_prompt_ends_with_the_gateway(house):
-    house.gateway.order(play("ask-de-1"))
+    house.gateway.order(play("ask-de-2"))
     await house.caller.hears(3)
     house.gateway.close()
     await house.connect()

@@ -19,7 +19,7 @@ from tests.peers.running_site import PROMPT, RunningSite, Talk, until
 from tests.peers.system_calls import SystemCall, SystemCalls
 
 pytestmark = pytest.mark.timeout(120)
-QUESTION = "ask-side-en-1"
+QUESTION = "ask-side-en-2"
 CALLER, AGENT = speech("caller"), speech("agent")
 CLEAN_S = 6
 LEAK_FOUND_S = 9.0

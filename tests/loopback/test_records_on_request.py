@@ -19,14 +19,14 @@ from policy.terms import Lane, Purpose
 from tests.peers.running_site import RunningSite, Talk, until
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
-PROMPTS = {Lane.CUSTOMER_REQUEST: "ask-dispute-en-1", Lane.AGENT_REQUEST: "ask-en-1"}
+PROMPTS = {Lane.CUSTOMER_REQUEST: "ask-dispute-en-2", Lane.AGENT_REQUEST: "ask-en-2"}
 KEYS = 'consent_key: "1", refuse_key: "9", withdraw_code: "*9"'
 
 
 def asked_for(document: str) -> str:
     """The demo's agreement with both lanes that can be asked for, and 1 % in place of its rates."""
     sound = Catalogue().sounds[PROMPTS[Lane.CUSTOMER_REQUEST]]
-    prompt = f'  prompts: [{{id: {sound.id}, language: en, sha256: "{sound.sha256}", {KEYS}}}, {{'
+    prompt = f'  prompts: [{{id: {PROMPTS[Lane.CUSTOMER_REQUEST]}, language: en, sha256: "{sound.sha256}", {KEYS}}}, {{'
     wish = "  customer_request: {purpose: dispute, per_agent: {P1W: 2}}\n  agent_request: {purpose: coaching}\n"
     grounds = '  dispute: {legal_basis: "Art. 6(1)(a)", necessity: "a record", milder_means: ["a letter"]}\n'
     for old, new in (

@@ -26,6 +26,7 @@ from storage.acts import Acts, Anchor
 from storage.consents import Consents, Statement
 from storage.names import AgentId
 from storage.roster import NewAgent
+from tests.peers.askable import askable
 from tests.peers.manual_clock import ManualClock
 from tests.peers.opened_epoch import OpenBook
 from tests.peers.stored import Folder
@@ -52,10 +53,8 @@ class House:
     def over(cls, folder: Folder, *, protected: ProtectedParties | None) -> "House":
         clock = ManualClock()
         acts, consents = Acts(folder.database), Consents(folder.database)
-        sounds = {prompt.id: prompt.sha256 for prompt in load(DEMO).consent.prompts}
         site = Site(
-            clock, folder.roster, consents, acts, sounds, protected,
-            asks=dict.fromkeys(sounds, Purpose.COACHING), book=OpenBook(),
+            clock, folder.roster, consents, acts, askable(load(DEMO).consent.prompts), protected, book=OpenBook(),
         )  # fmt: skip
         return cls(folder, clock, acts, consents, site)
 

@@ -46,6 +46,7 @@ from storage.errors import StorageUnavailable
 from storage.legs import Admission, Out, XKind
 from storage.record_codes import RecordCodes
 from storage.roster import NewAgent, Seat
+from tests.peers.askable import askable
 from tests.peers.manual_clock import ManualClock
 from tests.peers.opened_epoch import OpenBook
 from tests.peers.stored import Folder, enter, open_folder
@@ -178,8 +179,8 @@ class EngineBench:
         self.agent = str(await folder.roster.add(new, self.clock.wallclock()))
         consents = Consents(folder.database)
         self.site = Site(
-            clock=self.clock, roster=folder.roster, consents=consents, acts=Acts(folder.database), sounds={},
-            protected=ProtectedParties(b"k" * 32, frozenset()), book=OpenBook(),
+            clock=self.clock, roster=folder.roster, consents=consents, acts=Acts(folder.database),
+            announcements=askable(()), protected=ProtectedParties(b"k" * 32, frozenset()), book=OpenBook(),
         )  # fmt: skip
         self.epochs = EpochSteps(
             folder.epochs, book=self.site.book, site=self.site, clock=self.clock, name="hamburg",
@@ -205,8 +206,7 @@ class EngineBench:
         await site.load_agent(self.agent)
         self.enact()
         self.say_yes()
-        site.sounds = {prompt.id: prompt.sha256 for prompt in site.agreements[0].consent.prompts}
-        site.asks = dict.fromkeys(site.sounds, Purpose.COACHING)
+        site.announcements = askable(site.agreements[0].consent.prompts)
         for number in range(8):
             site.agents[f"colleague-{number}"] = site.agents[self.agent]
         row = site.agents[self.agent]

@@ -36,7 +36,7 @@ from gateway.control.protocol import MAX_LINE, Answer, Command, Request, Status,
 from gateway.media.prompts.sounds import Catalogue
 from tests.peers.council_desk import CouncilDesk
 
-PROMPT = "ask-en-1"
+PROMPT = "ask-en-2"
 SMALLEST_GROUP = 8
 """The demo's agreement draws in no smaller group."""
 CALLER_PORT = 5070
@@ -318,7 +318,7 @@ class RunningSite:
             Phone((self.at.pbx, CALLER_PORT), user="caller", transport=self._transport)
         )
         await self.office.sign_in_council()
-        await self.office.activate(PROMPT, Catalogue().sounds[PROMPT].sha256, self._agreed)
+        await self.office.activate(Catalogue().sound(PROMPT), self._agreed)
         await self._seat_agents()
         self.council = CouncilDesk(self.office, parties["council"].keys.signing, self._clock)
         await self.council.open_epochs(EPOCHS_AHEAD)

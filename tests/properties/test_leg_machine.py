@@ -107,7 +107,7 @@ class LegMachine(RuleBasedStateMachine):
     def begin(self, under: Agreement, way: str, says: bool) -> None:
         """`says`: the caller says yes; a no leads on where the agent's side may be kept alone."""
         self.bench, self.stop_only = LegBench(under), under is STOP_ONLY
-        self.bench.one_sided = frozenset({"ask-de-1"})
+        self.bench.one_sided = frozenset({"ask-de-2"})
         self.max_age = self.bench.agreements[0].indicator.ack_max_age_ms / 1000
         self.seen = 0
         self.bench.armed()

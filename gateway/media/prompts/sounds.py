@@ -1,95 +1,123 @@
-"""The sounds that can be played: prompts, notices and tones as 8 kHz 16-bit WAV beside their index with hashes.
+"""The sounds that can be played: those that are shipped, and the house's own recordings in the data folder.
 
-They are made by `make_catalogue` and shipped; a file that isn't the one in the index is refused.
+A shipped sound is the one that the index names by its hash. A recording of the house's own is played only by the hash
+under which it is ordered, which is the agreement's. Files are read when they are first needed.
 """
 
-import hashlib
-import io
-import json
-import wave
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from gateway.media.errors import SoundError
 from gateway.media.prompts.coding import coded
+from gateway.media.prompts.sound_file import Sound, read_sound
 from gateway.rtp.g711 import RATE, Samples, amplify, encode
 from gateway.rtp.payload_types import Codec, Law
 
-Kind = Literal["ask", "notice", "tone", "end_tone", "reminder", "code", "digit", "pause"]
+__all__ = ["INDEX", "SHIPPED", "SOUND_ID", "SUFFIX", "Catalogue", "own_folder"]
+
 SHIPPED: Final = Path(__file__).with_name("catalogue")
 INDEX: Final = "index.json"
-_MAX_BYTES: Final = 4 << 20
+SUFFIX: Final = ".wav"
+SOUND_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+"""As the agreement spells them; never a path."""
+_MAX_OWN: Final = 256
+_INDEX: Final = TypeAdapter(dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
-class Sound:
-    """One line of the index."""
-
-    id: str
-    kind: Kind
-    language: str
-    """`de`, `en`, `nb`; empty for tones."""
-    file: str
-    sha256: str
-    text: str
-    """What is said; empty for tones."""
-    purpose: str = ""
-    """Of a question: what it asks for, so that nobody's yes to one thing is taken for another."""
-    one_sided: bool = False
-    """Of a question: it says that after a no the other person's side may be kept alone."""
+def own_folder(data_dir: Path) -> Path:
+    """Where a house's own recordings lie."""
+    return data_dir / "announcements"
 
 
-_INDEX: Final = TypeAdapter(tuple[Sound, ...])
-
-
-@dataclass(frozen=True)
+@dataclass
 class Catalogue:
-    """The sounds of a folder, read and checked when they are first played."""
+    """Shipped sounds by their index, and recordings of the house's own where a folder is given."""
 
     folder: Path = SHIPPED
+    own: Path | None = None
+    _index: dict[str, str] | None = None
+    _read: dict[str, Sound] = field(default_factory=dict)
+    _coded: dict[tuple[str, Codec, int, float], list[bytes]] = field(default_factory=dict)
 
-    @cached_property
+    @property
+    def index(self) -> dict[str, str]:
+        """Shipped sounds: id to SHA-256; raises SoundError."""
+        if self._index is None:
+            try:
+                self._index = _INDEX.validate_json((self.folder / INDEX).read_bytes())
+            except (OSError, ValidationError):
+                raise SoundError("the catalogue's index can't be read") from None
+        return self._index
+
+    @property
     def sounds(self) -> dict[str, Sound]:
-        """All sounds by id; raises SoundError."""
+        """All shipped sounds; raises SoundError."""
+        return {sound: self.sound(sound) for sound in self.index}
+
+    def own_ids(self) -> Iterator[str]:
+        """Recordings of the house's own, by their files' names."""
         try:
-            listed = _INDEX.validate_json((self.folder / INDEX).read_bytes())
-        except (OSError, ValidationError):
-            raise SoundError("the catalogue's index can't be read") from None
-        return {sound.id: sound for sound in listed}
+            names = sorted(path.name for path in self.own.iterdir()) if self.own is not None else []
+        except OSError:
+            return
+        for name in names[:_MAX_OWN]:
+            sound = name.removesuffix(SUFFIX)
+            if name.endswith(SUFFIX) and SOUND_ID.fullmatch(sound) and sound not in self.index:
+                yield sound
 
-    @cached_property
-    def _read(self) -> dict[str, Samples]:
-        return {}
+    def sound(self, sound: str, sha256: str = "") -> Sound:
+        """A shipped sound, or the house's own of this hash; raises SoundError."""
+        if not sha256 and sound not in self.index:
+            raise SoundError("no such sound in the catalogue")
+        wanted = self.index.get(sound, sha256)
+        found = self._read.get(sound)
+        if found is None or found.sha256 != wanted:
+            found = self._read[sound] = self.load(sound)
+        if found.sha256 != wanted or sha256 not in ("", wanted):
+            raise SoundError(f"sound `{sound}` isn't the one that is named")
+        return found
 
-    @cached_property
-    def _coded(self) -> dict[tuple[str, Codec, int, float], list[bytes]]:
-        return {}
+    def load(self, sound: str) -> Sound:
+        """What lies on disk under this id now, whatever its hash; raises SoundError."""
+        if not SOUND_ID.fullmatch(sound):
+            raise SoundError("no such sound in the catalogue")
+        folder = self.folder if sound in self.index else self.own
+        if folder is None:
+            raise SoundError("no such sound in the catalogue")
+        try:
+            found = read_sound(folder / f"{sound}{SUFFIX}")
+        except SoundError as error:
+            raise SoundError(f"sound `{sound}`: {error}") from None
+        if found.words.id != sound:
+            raise SoundError(f"sound `{sound}` calls itself something else")
+        return found
 
-    def coded(self, sounds: Sequence[str], codec: Codec, ptime_ms: int, gain_db: float) -> list[bytes]:
-        """Sounds one behind the other as payloads; each is coded by itself, once. Raises SoundError."""
+    def coded(
+        self, sounds: Sequence[str], codec: Codec, ptime_ms: int, gain_db: float, sha256: str = ""
+    ) -> list[bytes]:
+        """Sounds one behind the other as payloads; each is coded by itself, once. Hash and errors as `sequence`."""
         payloads: list[bytes] = []
-        for sound in sounds:
-            key = (sound, codec, ptime_ms, gain_db)
+        for at, name in enumerate(sounds):
+            sound = self.sound(name, "" if at else sha256)
+            key = (sound.sha256, codec, ptime_ms, gain_db)
             if key not in self._coded:
-                self._coded[key] = coded(codec, amplify(self.samples(sound), gain_db), ptime_ms)
+                self._coded[key] = coded(codec, amplify(sound.samples, gain_db), ptime_ms)
             payloads += self._coded[key]
         return payloads
 
-    def sequence(self, sounds: Sequence[str]) -> Samples:
-        """Sounds one behind the other; raises SoundError."""
-        return np.concatenate([self.samples(sound) for sound in sounds])
-
-    def samples(self, sound: str) -> Samples:
+    def samples(self, sound: str, sha256: str = "") -> Samples:
         """A sound as 16-bit samples at 8 kHz; raises SoundError."""
-        if sound not in self._read:
-            self._read[sound] = self._load(sound)
-        return self._read[sound]
+        return self.sound(sound, sha256).samples
+
+    def sequence(self, sounds: Sequence[str], sha256: str = "") -> Samples:
+        """Sounds one behind the other, the first of them of this hash where one is given; raises SoundError."""
+        return np.concatenate([self.samples(sound, "" if at else sha256) for at, sound in enumerate(sounds)])
 
     def frames(self, sound: str, law: Law, ptime_ms: int, gain_db: float = 0.0) -> list[bytes]:
         """A sound as G.711 payloads of `ptime_ms` each, the last one filled up with silence; raises SoundError."""
@@ -97,33 +125,3 @@ class Catalogue:
         size = RATE * ptime_ms // 1000
         whole = np.concatenate((samples, np.zeros(-len(samples) % size, np.int16)))
         return [encode(law, whole[at : at + size]) for at in range(0, len(whole), size)]
-
-    def _load(self, sound: str) -> Samples:
-        entry = self.sounds.get(sound)
-        if entry is None:
-            raise SoundError("no such sound in the catalogue")
-        if Path(entry.file).name != entry.file:
-            raise SoundError(f"sound `{entry.id}` lies outside the catalogue")
-        try:
-            data = (self.folder / entry.file).read_bytes()
-        except OSError:
-            raise SoundError(f"sound `{entry.id}` can't be read") from None
-        if len(data) > _MAX_BYTES or hashlib.sha256(data).hexdigest() != entry.sha256:
-            raise SoundError(f"sound `{entry.id}` isn't the one that was shipped")
-        return _samples(entry.id, data)
-
-
-def write_index(folder: Path, sounds: list[Sound]) -> None:
-    """Write the index of a folder, as `Catalogue` reads it."""
-    lines = json.loads(_INDEX.dump_json(tuple(sounds)))
-    (folder / INDEX).write_text(json.dumps(lines, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-
-
-def _samples(sound: str, data: bytes) -> Samples:
-    try:
-        with wave.open(io.BytesIO(data)) as file:
-            if (file.getnchannels(), file.getsampwidth(), file.getframerate()) != (1, 2, RATE):
-                raise SoundError(f"sound `{sound}` isn't 16-bit mono at 8 kHz")
-            return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)
-    except (wave.Error, EOFError):
-        raise SoundError(f"sound `{sound}` isn't a WAV file") from None

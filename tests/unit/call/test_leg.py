@@ -16,8 +16,8 @@ from tests.unit.policy.green import agreement
 
 ASKING = [
     "listen on, hold back",
-    "play ask-de-1 instead to caller",
-    "play ask-de-1 beneath to agent",
+    "play ask-de-2 instead to caller",
+    "play ask-de-2 beneath to agent",
     "light asking",
 ]
 NOTICING = ["listen on, hold back", "play notice-de-1 instead to caller", "play tone-start beneath to agent"]

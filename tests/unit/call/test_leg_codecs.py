@@ -16,7 +16,7 @@ WIDE = replace(LINE, codec="G722", payload_type=9, codecs={9: "G722", 8: "PCMA"}
 def test_what_can_t_be_mixed_isn_t_played_over_the_caller():
     bench = LegBench().armed()
     bench.line = WIDE
-    assert bench.step() == ["listen on, hold back", "play ask-de-1 instead to caller", "light asking"]
+    assert bench.step() == ["listen on, hold back", "play ask-de-2 instead to caller", "light asking"]
     to_caller = reading(WIDE, "12345678901234567890", "de")
     assert [(play.flow, play.codec, play.payload_type) for play in to_caller] == [(WIDE.caller_flow, "G722", 9)]
 
@@ -68,7 +68,7 @@ def test_after_a_no_nothing_is_kept_that_can_t_be_compared():
     plain, wide = LegBench(per_leg()), LegBench(per_leg())
     wide.line = WIDE
     for bench in (plain, wide):
-        bench.one_sided = frozenset({"ask-de-1"})
+        bench.one_sided = frozenset({"ask-de-2"})
         bench.listening()
         bench.now += 1
         bench.pressed("9")

@@ -23,7 +23,7 @@ class OneSidedBench(LegBench):
 
     def __init__(self, *agreements) -> None:
         super().__init__(*(agreements or (per_leg(),)))
-        self.one_sided = frozenset({"ask-de-1"})
+        self.one_sided = frozenset({"ask-de-2"})
 
     def refused(self) -> "OneSidedBench":
         self.listening()
@@ -86,7 +86,7 @@ def test_every_agreement_must_allow_it(agreements):
 
 def test_a_prompt_that_didn_t_say_so_leaves_nothing():
     bench = OneSidedBench()
-    bench.one_sided = frozenset({"ask-side-de-1"})
+    bench.one_sided = frozenset({"ask-side-de-2"})
     assert bench.refused().leg.way.ended_by == (Reason.CALLER_REFUSED,)
     assert bench.records == []
 

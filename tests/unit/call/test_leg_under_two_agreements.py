@@ -61,7 +61,7 @@ def test_a_withdrawal_discards_if_one_of_them_says_so(agreements, by):
 
 
 def test_without_a_common_question_nobody_is_asked():
-    prompt = {"id": "ask-de-2", "language": "de", "sha256": "1" * 64, "consent_key": "1", "refuse_key": "9"}
+    prompt = {"id": "ask-de-3", "language": "de", "sha256": "1" * 64, "consent_key": "1", "refuse_key": "9"}
     asks_otherwise = agreement(id="bv-konzern", consent__prompts=[{**prompt, "withdraw_code": "*9"}])
     bench = LegBench(example(), asks_otherwise).armed()
     assert bench.step() == [] and bench.leg.stage is Stage.IDLE

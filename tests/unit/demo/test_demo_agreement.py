@@ -20,8 +20,8 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 @pytest.fixture
 def document():
-    prompt = Catalogue().sounds["ask-de-1"]
-    return agreement.write(TODAY, prompt.id, prompt.language, prompt.sha256)
+    prompt = Catalogue().sounds["ask-de-2"]
+    return agreement.write(TODAY, prompt.words.id, prompt.words.language, prompt.sha256)
 
 
 def signed(document, **changed):

@@ -14,6 +14,7 @@ from gateway.media.plane import DigitHeard, FlowId, PlayEnded
 from policy.decision import Purpose, Reason
 from policy.terms import Lane
 from storage.tables import legs
+from tests.peers.askable import askable
 from tests.peers.engine_bench import PAGE
 from tests.peers.opened_epoch import opened_book
 from tests.unit.policy.green import DELETED
@@ -30,7 +31,7 @@ APRIL = {
 async def campaign(bench):
     bench.enact(lanes__campaigns=[APRIL], lanes__sample=DELETED)
     bench.say_yes()
-    bench.site.asks = dict.fromkeys(bench.site.sounds, Purpose.PROCESS_QUALITY)
+    bench.site.announcements = askable(bench.site.agreements[0].consent.prompts, Purpose.PROCESS_QUALITY)
     book = await opened_book(bench.folder.epochs, WEEK, [bench.site.agents[bench.agent]])
     bench.ledger.books = Ledger("hamburg", bench.folder.legs, bench.folder.epochs, book, SealedShare())
     bench.ledger.real = True

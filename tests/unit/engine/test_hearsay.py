@@ -16,6 +16,7 @@ from storage.legs import XKind
 from storage.names import AgentId
 from storage.roster import Seat
 from tests.peers.engine_bench import EXTENSION, PAGE, sdp
+from tests.unit.policy.green import plain_example
 
 COACHING, DISPUTE = Purpose.COACHING, Purpose.DISPUTE
 
@@ -97,8 +98,11 @@ async def test_a_yes_that_proves_nothing_is_refused_and_nothing_is_recorded(benc
 
 
 async def test_a_yes_to_one_purpose_is_none_to_another(bench):
+    (ours,) = plain_example()["consent"]["prompts"]
+    bench.enact(consent__prompts=[ours, {**ours, "id": "ask-front", "sha256": "d" * 64}])
+    bench.say_yes()
     live = await offered(bench)
-    bench.engine.hearsay.ivr_agreed(live, "front", DISPUTE, spoken(bench))
+    bench.engine.hearsay.ivr_agreed(live, "front", DISPUTE, spoken(bench, "d" * 64))
     await bench.engine.finished()
     await stands(bench)
     assert bench.stage(live) is Stage.PROMPTING

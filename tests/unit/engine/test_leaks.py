@@ -1,5 +1,7 @@
 """What becomes of a one-sided recording in which the caller may be heard: destroyed, whenever the worker tells it."""
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.call.stage import Stage
@@ -14,7 +16,8 @@ async def alone(bench):
     """A recording of the agent's side alone, its tap open."""
     bench.enact(consent__mode="per_leg", consent__caller__on_refusal="agent_side", legal__per_leg_opinion="G-1")
     bench.say_yes()
-    bench.site.one_sided = frozenset(bench.site.sounds)
+    questions = bench.site.announcements.questions
+    questions |= {name: replace(one, one_sided=True) for name, one in questions.items()}
     bench.engine.lights.open_page(bench.agent, "page-1")
     live = await bench.answered()
     caller, agent = (FlowId(f"{live.call.ref}/{side}/0") for side in ("caller", "agent"))

@@ -21,12 +21,13 @@ from policy.state import Anchor
 from policy.statements import CALL_CONSENT_NAMESPACE, CallConsent
 from policy.terms import Lane
 from storage.tables import legs
+from tests.peers.askable import question
 from tests.peers.engine_bench import EXTENSION, PAGE
 from tests.unit.policy.green import DELETED, plain_example
 
 COUNCIL, OFFICER = (str(Identity.generate().recipient) for _ in range(2))
 ASK = plain_example()["consent"]["prompts"][0]
-PROMPTS = [ASK, {**ASK, "id": "ask-dispute-de-1", "sha256": "d" * 64}]
+PROMPTS = [ASK, {**ASK, "id": "ask-dispute-de-2", "sha256": "d" * 64}]
 LANES = {Lane.CUSTOMER_REQUEST: Purpose.DISPUTE, Lane.AGENT_REQUEST: Purpose.COACHING}
 
 
@@ -46,8 +47,9 @@ class Requests:
         self.bench.enact(**({"consent__prompts": PROMPTS, "lanes__customer_request": {"purpose": "dispute"}} | edits))
         parties = (Anchor("council", "k", COUNCIL), Anchor("dpo", "k", OFFICER))
         site.enact(replace(site.state, anchors=parties))
-        site.sounds = {one["id"]: one["sha256"] for one in PROMPTS}
-        site.asks = {"ask-de-1": Purpose.COACHING, "ask-dispute-de-1": Purpose.DISPUTE}
+        coaching, dispute = site.agreements[0].consent.prompts
+        questions = {coaching.id: question(coaching), dispute.id: question(dispute, Purpose.DISPUTE)}
+        site.announcements.questions = questions
 
     def signed(self, call: str, purpose: Purpose) -> p.Signed:
         said = CallConsent(self.bench.agent, call, purpose, "yes").canonical()
@@ -204,7 +206,7 @@ async def test_the_weeks_count_holds_over_days_as_epochs_and_for_the_agent_alone
     ("spoil", "code"),
     [
         (lambda bench: bench.site.enact(replace(bench.site.state, anchors=())), "key_unavailable"),
-        (lambda bench: bench.site.asks.pop("ask-dispute-de-1"), "question_missing"),
+        (lambda bench: bench.site.announcements.questions.pop("ask-dispute-de-2"), "question_missing"),
         (lambda bench: bench.site.seats.update({"+4940111222": bench.site.seats[EXTENSION]}), "party_internal"),
         (lambda bench: setattr(bench.site, "storage_available", False), "storage_unavailable"),
         (lambda bench: setattr(bench.site, "protected", None), "protected_party"),

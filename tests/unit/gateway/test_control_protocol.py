@@ -65,6 +65,7 @@ COMMANDS = (
     p.AgentOnCall("c", "200", 10, "service"),
     p.CallerAnswered("c", "front", "coaching", "yes", "a" * 64, "2026-03-04T09:30:00Z", "2026-03-04T09:30:01Z"),
     p.Status(),
+    p.ListAnnouncements(),
 )
 LIGHT = events.LegLight("a", "c", 1, "n", events.LightState.PAUSED, "2026-03-04T09:30:00.000Z", why="PAUSED")
 EVENTS = (

@@ -237,7 +237,7 @@ def test_every_key_can_come_from_the_environment(path):
     """A value of a kind that no key takes is refused by the key's own place: it was read."""
     name = "FAIRTAP_" + "__".join(path).upper()
     with pytest.raises(ConfigError) as caught:
-        load_config(None, {name: "{}"})
+        load_config(None, {name: "[{}]"})
     assert str(caught.value).startswith(".".join(path))
 
 
@@ -357,6 +357,30 @@ def test_whatever_the_agreement_states_is_refused_in_every_section(section, tmp_
     for name in sorted(agreement_names() - set(model.model_fields)):
         text = f'{name} = "yes"\n' if not section else table(".".join(section), {name: "yes"})
         assert refusal(text, tmp_path) == ".".join((*section, name)) + ": unknown key"
+
+
+# --- languages -------------------------------------------------------------------------------------------------------
+
+
+def test_the_language_goes_by_queue_then_by_the_first_pattern_that_the_number_is_in(tmp_path):
+    text = """
+[announcements]
+by_queue = {"service-en" = "en"}
+by_number = {"+47*" = "nb", "+4*" = "de"}
+"""
+    spoken = loaded(text, tmp_path).announcements
+    assert [spoken.language("service-en", number) for number in ("+4722225555", None)] == ["en", "en"]
+    assert [spoken.language("sales", number) for number in ("+47 22 22", "+49401", "+1555", None)] == [
+        "nb", "de", None, None,
+    ]  # fmt: skip
+    assert loaded(f'{text}otherwise = "en"', tmp_path).announcements.language(None, "+1555") == "en"
+
+
+@pytest.mark.parametrize(
+    "line", ['by_queue = {a = "fr"}', 'otherwise = "no"', 'by_number = {"12-3" = "de"}', 'by_number = {"" = "de"}']
+)
+def test_a_language_without_notices_and_no_pattern_are_refused(line, tmp_path):
+    assert refusal(f"[announcements]\n{line}\n", tmp_path).startswith("announcements.")
 
 
 # --- numbers of the house --------------------------------------------------------------------------------------------

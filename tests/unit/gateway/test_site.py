@@ -23,6 +23,7 @@ from policy.state import State, Term
 from policy.texts import consent_text
 from storage.acts import Anchor
 from storage.tables import acts, agents
+from tests.peers.askable import askable
 from tests.peers.enacted import ANCHORS, DEMO, KEYS, House
 from tests.unit.policy.green import agreement, edited
 
@@ -218,7 +219,7 @@ async def test_everything_is_there_again_after_a_restart(house):
         house.folder.roster,
         house.consents,
         house.acts,
-        house.site.sounds,
+        house.site.announcements,
         house.site.protected,
         book=house.site.book,
     )
@@ -364,7 +365,7 @@ async def test_only_a_prompt_that_is_really_there_is_played(house):
     agent = await house.hire("200")
     (prompt,) = load(DEMO).consent.prompts
     assert house.site.gather(agent, call(), 1, 1000.0, house.at).prompts == {Purpose.COACHING: prompt}
-    house.site.sounds = {prompt.id: "0" * 64}
+    house.site.announcements = askable([replace(prompt, sha256="0" * 64)])
     assert house.site.gather(agent, call(), 1, 1000.0, house.at).prompts == {}
 
 
@@ -417,7 +418,7 @@ async def test_a_yes_to_an_agreement_about_other_legs_is_none_to_this_one(house)
 async def test_what_no_caller_can_be_asked_for_is_told(house):
     await house.enact()
     assert house.site.unaskable() == [Purpose.DISPUTE]
-    house.site.sounds = {}
+    house.site.announcements = askable(())
     assert house.site.unaskable() == [Purpose.COACHING, Purpose.DISPUTE]
 
 

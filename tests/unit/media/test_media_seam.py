@@ -31,7 +31,7 @@ def test_any_line_reads_or_is_the_declared_error(line):
 def test_an_order_survives_its_line():
     orders: list[plane.Order] = [
         FORWARD,
-        plane.Play("p1", FLOW, "ask-de-1", "instead", "PCMA", 8, 20, -12.0),
+        plane.Play("p1", FLOW, "ask-de-2", "instead", "PCMA", 8, 20, -12.0),
         plane.Record(
             CALL, plane.RecordingId("0" * 32), 1, (plane.RecordSide("agent", FLOW, ("age1x",), {8: "PCMA"}),), 1.5
         ),

@@ -1,13 +1,20 @@
 """The shipped catalogue: every sound is there, whole, short and loud enough; others are refused."""
 
+import hashlib
+import io
 import json
 import shutil
+import wave
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.media.errors import SoundError
 from gateway.media.prompts import make_catalogue
+from gateway.media.prompts.sound_file import Words, pack, unpack
 from gateway.media.prompts.sounds import INDEX, SHIPPED, Catalogue
 from gateway.rtp.g711 import RATE, decode
 from policy.terms import Purpose
@@ -19,10 +26,11 @@ QUESTIONS = {
     "ask-side": "coaching",
     "ask-quality-side": "process_quality",
 }
+LANGUAGES = ("de", "en", "nb")
 IDS = [
-    *(f"{kind}-{language}-1" for kind in (*QUESTIONS, "notice", "notice-side") for language in ("de", "en", "nb")),
-    *(f"{kind}-{language}-1" for kind in ("code", "again") for language in ("de", "en", "nb")),
-    *(f"digit-{language}-{digit}" for language in ("de", "en", "nb") for digit in range(10)),
+    *(f"{kind}-{language}-2" for kind in QUESTIONS for language in LANGUAGES),
+    *(f"{kind}-{language}-1" for kind in ("notice", "notice-side", "code", "again") for language in LANGUAGES),
+    *(f"digit-{language}-{digit}" for language in LANGUAGES for digit in range(10)),
     "tone-start",
     "tone-end",
     "tone-reminder",
@@ -33,16 +41,25 @@ PAUSES = {"pause-200": 1600, "pause-900": 7200}
 def test_the_catalogue_holds_what_is_asked_for():
     sounds = Catalogue().sounds
     assert sorted(sounds) == sorted([*IDS, *PAUSES])
-    assert {sound.file for sound in sounds.values()} == {path.name for path in SHIPPED.glob("*.wav")}
-    for sound in sounds.values():
-        if sound.kind == "ask":
-            assert "1" in sound.text
-            assert "9" in sound.text
-            assert sound.purpose == QUESTIONS[sound.id.rsplit("-", 2)[0]]
-            assert sound.one_sided == ("-side-" in sound.id)
+    assert sorted(f"{name}.wav" for name in sounds) == sorted(path.name for path in SHIPPED.glob("*.wav"))
+    for name, sound in sounds.items():
+        words = sound.words
+        assert words.id == name
+        if words.kind == "ask":
+            assert (words.yes, words.no) == ("1", "9") and "1" in words.text and "9" in words.text
+            assert words.purpose == QUESTIONS[name.rsplit("-", 2)[0]]
+            assert words.one_sided == ("-side-" in name)
+        if words.kind == "notice":
+            assert words.withdraw == "*9" and "9" in words.text
     assert set(QUESTIONS.values()) == set(Purpose), "every purpose can be asked for"
-    said = {entry.id: entry.text for entry in make_catalogue.SPOKEN}
-    assert {sound.id: sound.text for sound in sounds.values() if sound.text} == said
+    said = {entry.id: entry.words for entry in make_catalogue.SPOKEN}
+    assert {name: sound.words for name, sound in sounds.items() if sound.words.text} == said
+
+
+def test_no_question_can_mean_the_caller_where_it_means_the_agent():
+    doubtful = ("Person am Telefon", "person you are speaking", "den du snakker med")
+    for sound in Catalogue().sounds.values():
+        assert not any(words in sound.words.text for words in doubtful), sound.words.id
 
 
 @pytest.mark.parametrize("sound", IDS)
@@ -86,24 +103,88 @@ def test_frames_are_of_one_length_and_hold_the_whole_sound(law, ptime_ms):
     assert np.abs(heard[: len(wanted)] - wanted).max() < 200
 
 
+def altered(path):
+    changed = bytearray(path.read_bytes())
+    changed[-100] ^= 1
+    path.write_bytes(changed)
+
+
 def test_a_changed_missing_or_foreign_sound_is_refused(tmp_path):
     folder = tmp_path / "catalogue"
     shutil.copytree(SHIPPED, folder)
-    changed = bytearray((folder / "tone-end.wav").read_bytes())
-    changed[100] ^= 1
-    (folder / "tone-end.wav").write_bytes(changed)
+    altered(folder / "tone-end.wav")
     (folder / "tone-start.wav").unlink()
-    lines = json.loads((folder / INDEX).read_text())
-    lines[0]["file"] = "../../../etc/passwd"
-    (folder / INDEX).write_text(json.dumps(lines))
+    (folder / "digit-de-1.wav").write_bytes((folder / "digit-de-2.wav").read_bytes())
+    index = {**json.loads((folder / INDEX).read_text()), "../etc/passwd": "0" * 64}
+    (folder / INDEX).write_text(json.dumps(index))
     catalogue = Catalogue(folder)
-    for sound in ("tone-end", "tone-start", lines[0]["id"], "never-heard-of"):
+    for sound in ("tone-end", "tone-start", "digit-de-1", "../etc/passwd", "never-heard-of"):
         with pytest.raises(SoundError):
             catalogue.samples(sound)
 
 
-@pytest.mark.parametrize("index", [b"", b"{}", b'[{"id": 1}]', b"\xff"])
+@pytest.mark.parametrize("index", [b"", b"[]", b'{"id": 1}', b"\xff"])
 def test_a_broken_index_is_the_declared_error(tmp_path, index):
     (tmp_path / INDEX).write_bytes(index)
     with pytest.raises(SoundError):
-        Catalogue(tmp_path).samples("ask-de-1")
+        Catalogue(tmp_path).samples("ask-de-2")
+
+
+# --- the house's own -------------------------------------------------------------------------------------------------
+
+OWN = Words("ask-own-1", "ask", "de", "Dürfen wir? 1 oder 9.", "coaching", False, "1", "9")
+TONE = (np.sin(np.arange(16000) * 0.3) * 9000).astype(np.int16)
+
+
+def test_a_recording_of_the_house_is_played_by_the_hash_that_the_agreement_names(tmp_path):
+    path = tmp_path / "ask-own-1.wav"
+    path.write_bytes(pack(OWN, TONE))
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    catalogue = Catalogue(own=tmp_path)
+    assert np.array_equal(catalogue.samples("ask-own-1", sha256), TONE)
+    assert list(catalogue.own_ids()) == ["ask-own-1"]
+    for wrong in ("", "0" * 64):
+        with pytest.raises(SoundError):
+            catalogue.samples("ask-own-1", wrong)
+    assert np.array_equal(catalogue.samples("ask-own-1", sha256), TONE)
+    # another one in its place is another hash
+    path.write_bytes(pack(OWN, TONE[::-1]))
+    again = Catalogue(own=tmp_path)
+    with pytest.raises(SoundError):
+        again.samples("ask-own-1", sha256)
+
+
+def test_a_recording_of_the_house_takes_no_shipped_name_and_no_path(tmp_path):
+    for name in ("ask-de-2", ".hidden", "a b"):
+        (tmp_path / f"{name}.wav").write_bytes(pack(replace(OWN, id=name), TONE))
+    (tmp_path / "notes.txt").write_text("no sound")
+    catalogue = Catalogue(own=tmp_path)
+    assert list(catalogue.own_ids()) == []
+    assert len(catalogue.samples("ask-de-2")) != len(TONE)
+    with pytest.raises(SoundError):
+        catalogue.samples("ask-de-2", hashlib.sha256((tmp_path / "ask-de-2.wav").read_bytes()).hexdigest())
+
+
+def test_the_file_says_what_it_says_under_one_hash_and_players_pass_over_it():
+    data = pack(OWN, TONE)
+    sound = unpack(data)
+    assert sound.words == OWN and np.array_equal(sound.samples, TONE)
+    assert sound.sha256 == hashlib.sha256(data).hexdigest()
+    assert hashlib.sha256(pack(replace(OWN, purpose="dispute"), TONE)).hexdigest() != sound.sha256
+    with wave.open(io.BytesIO(data)) as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, RATE)
+        assert file.readframes(file.getnframes()) == TONE.tobytes()
+
+
+@given(st.data())
+@settings(max_examples=200)
+def test_any_file_is_a_sound_or_the_declared_error(data):
+    whole = bytearray(pack(OWN, TONE[:400]))
+    for at in data.draw(st.lists(st.integers(0, len(whole) - 1), max_size=4)):
+        whole[at] = data.draw(st.integers(0, 255))
+    cut = bytes(whole[: data.draw(st.integers(0, len(whole)))])
+    try:
+        sound = unpack(cut)
+    except SoundError:
+        return
+    assert pack(sound.words, sound.samples) == cut

@@ -11,7 +11,7 @@ from policy.intersection import combined, covering, epoch_for, phase_for
 from policy.terms import Phase, Purpose, WithdrawalEffect
 from tests.unit.policy.green import NOW, agreement, example, green
 
-PROMPT = {"id": "ask-en-1", "language": "en", "sha256": "0" * 64, "consent_key": "1", "refuse_key": "9"}
+PROMPT = {"id": "ask-en-2", "language": "en", "sha256": "0" * 64, "consent_key": "1", "refuse_key": "9"}
 
 
 def other(**edits):

@@ -55,7 +55,7 @@ ONE_FIELD = [
     ({"consent__agent__gate": "standing_and_per_call"}, "consent.agent.gate", O),
     ({"consent__agent__home_office_separate": "no"}, "consent.agent.home_office_separate", O),
     ({"consent__withdrawal_effect": "stop_only"}, "consent.withdrawal_effect", O),
-    ({"consent__prompts__0__sha256": "0" * 64}, "consent.prompts[ask-de-1].sha256", O),
+    ({"consent__prompts__0__sha256": "0" * 64}, "consent.prompts[ask-de-2].sha256", O),
     ({"indicator__ack_max_age_ms": 2999}, "indicator.ack_max_age_ms", N),
     ({"indicator__ack_max_age_ms": 3001}, "indicator.ack_max_age_ms", W),
     ({"indicator__beep_every": "PT30S"}, "indicator.beep_every", O),

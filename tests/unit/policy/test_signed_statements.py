@@ -37,7 +37,7 @@ RECEIPT = Receipt(
     channel="dtmf",
     transport="inline",
     detector="rfc4733",
-    prompt_id="ask-de-1",
+    prompt_id="ask-de-2",
     prompt_sha256=SHA,
     language="de",
     prompt_end=AT,
@@ -163,7 +163,7 @@ class TestReceipts:
     def test_only_an_agent_s_key_needs_no_prompt(self):
         spoken = replace(RECEIPT, channel="agent_key", prompt_id=None, prompt_sha256=None, prompt_end=None)
         assert parse_receipt(spoken.signed(SIGNATURE))[0] == spoken
-        for wrong in (replace(spoken, channel="dtmf"), replace(spoken, prompt_id="ask-de-1")):
+        for wrong in (replace(spoken, channel="dtmf"), replace(spoken, prompt_id="ask-de-2")):
             with pytest.raises(StatementError):
                 parse_receipt(wrong.signed(SIGNATURE))
 
