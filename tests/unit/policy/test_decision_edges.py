@@ -4,7 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from policy.decision import ConsentState, Facts, Lane, Outcome, PerCallAnswer, Purpose, Reason, Rule
+from policy.decision import (
+    CallerAnswer,
+    ConsentState,
+    Facts,
+    Lane,
+    Outcome,
+    PerCallAnswer,
+    Purpose,
+    Reason,
+    Rule,
+    StandingAnswer,
+)
 from policy.evaluate import evaluate, evaluate_lane
 from tests.unit.policy.green import agreement, example, green
 
@@ -108,3 +119,52 @@ def test_a_campaign_says_what_is_missing():
 @pytest.mark.parametrize("changes", [{"group": "elsewhere"}, {"agreements": ()}])
 def test_a_group_of_no_agreement_has_no_least_size(changes):
     assert Reason.GROUP_TOO_SMALL not in evaluate(green(group_size=0, **changes)).reasons
+
+
+def said(answer: ConsentState, unprompted: bool = True) -> dict[Purpose, PerCallAnswer]:
+    return {purpose: PerCallAnswer(answer, unprompted) for purpose in Purpose}
+
+
+def standing(answer: ConsentState, home_office: bool = False) -> dict[Purpose, StandingAnswer]:
+    return {purpose: StandingAnswer(answer, home_office) for purpose in Purpose}
+
+
+def test_where_both_yeses_are_agreed_a_record_on_request_needs_both():
+    both = agreement(consent__agent__gate="standing_and_per_call")
+    wish = green(agreements=(both,), caller_wants_record=True, agent_per_call=said(ConsentState.YES))
+    assert evaluate_lane(wish, Lane.CUSTOMER_REQUEST).outcome is Outcome.RECORD
+    refused = replace(wish, agent_standing=standing(ConsentState.NO))
+    assert evaluate_lane(refused, Lane.CUSTOMER_REQUEST).reasons == (Reason.AGENT_NO_OR_UNSET,)
+
+
+@pytest.mark.parametrize("missing", [None, {}])
+def test_a_yes_in_the_call_doesnt_stand_for_a_standing_answer_that_is_missing(missing):
+    known = green(agent_standing=standing(ConsentState.UNSET), agent_per_call=said(ConsentState.YES))
+    assert evaluate(known).outcome is Outcome.RECORD
+    assert evaluate(replace(known, agent_standing=missing)).reasons == (Reason.AGENT_NO_OR_UNSET,)
+
+
+def test_only_an_unprompted_yes_in_the_call_outweighs_a_standing_no():
+    no = green(agent_standing=standing(ConsentState.NO))
+    assert evaluate(replace(no, agent_per_call=said(ConsentState.YES))).outcome is Outcome.RECORD
+    for other in (said(ConsentState.UNSET), said(ConsentState.YES, unprompted=False)):
+        assert evaluate(replace(no, agent_per_call=other)).reasons == (Reason.AGENT_NO_OR_UNSET,)
+
+
+def test_home_is_a_place_of_its_own_where_it_is_agreed():
+    at_home = green(home_office=True)
+    assert evaluate(at_home).reasons == (Reason.AGENT_SCOPE,)
+    assert (
+        evaluate(replace(at_home, agent_standing=standing(ConsentState.YES, home_office=True))).outcome
+        is Outcome.RECORD
+    )
+    nowhere = replace(at_home, home_office=None, agent_standing=standing(ConsentState.YES, home_office=True))
+    assert evaluate(nowhere).reasons == (Reason.AGENT_SCOPE,)
+    assert evaluate(replace(at_home, agent_standing={})).reasons == (Reason.AGENT_NO_OR_UNSET,)
+    anywhere = agreement(consent__agent__home_office_separate="no")
+    assert evaluate(replace(at_home, agreements=(anywhere,))).outcome is Outcome.RECORD
+
+
+def test_a_yes_that_came_by_no_way_is_unproven_under_no_agreement_either():
+    callers = dict.fromkeys(Purpose, CallerAnswer(ConsentState.YES, None, receipt=True))
+    assert Reason.CONSENT_UNPROVEN in evaluate(green(agreements=(), caller=callers)).reasons
