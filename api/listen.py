@@ -1,4 +1,4 @@
-"""Opens a recording for its owner: decrypts in memory, decodes G.711, makes one stereo WAV, agent left, caller right.
+"""Opens a recording for its owner: decrypts in memory, decodes, makes one stereo WAV, agent left, caller right.
 
 The data-protection officer opens one too, with what the council made of its quorum object (`.inner`) beside each side.
 Segments stand where they were, by the start times in their openings; where there are none, one after the other.
@@ -10,10 +10,9 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-import struct
 import wave
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.errors import CommandError
+from api.sound import Pcm, decode, resampled
 from crypto import age, quorum
 from crypto.errors import CryptoError
 from crypto.header import FileKey
@@ -32,9 +32,7 @@ from storage.manifest import Opening
 
 __all__ = ["Opened", "SideFile", "find_sides", "open_side", "read_identities", "stereo", "wav_bytes", "write_wav"]
 
-Pcm = NDArray[np.int16]
 _NAME: Final = re.compile(r"(?:.*-)?(agent|caller)-([1-9][0-9]{0,3})(\.age|\.payload)")
-_ALAW, _ULAW = 6, 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,18 +118,19 @@ def open_side(file: SideFile, identities: Sequence[Identity]) -> Opened:
         whole = False
         if not container:
             raise CommandError(f"`{name}` can't be opened: {error}") from None
-    rate, samples = decode_wav(bytes(container))
+    rate, samples = decode(bytes(container))
     digest = hashlib.sha256(container).hexdigest()
     return Opened(file.side, file.seg, rate, samples, _started(file, identities), digest, whole)
 
 
 def stereo(sides: Iterable[Opened]) -> tuple[int, NDArray[np.int16]]:
-    """Rate and samples of shape (n, 2): agent left, caller right, each segment at its place. Raises `CommandError`."""
+    """Rate and samples of shape (n, 2): agent left, caller right, each segment at its place.
+
+    The rate is the highest of the sides'.
+    """
     sides = list(sides)
-    rates = {side.rate for side in sides}
-    if len(rates) != 1:
-        raise CommandError("the sides have different sample rates")
-    rate = rates.pop()
+    rate = max(side.rate for side in sides)
+    sides = [replace(side, rate=rate, samples=resampled(side.samples, side.rate, rate)) for side in sides]
     placed = [(_place(side, sides, rate), side) for side in sides]
     length = max(start + len(side.samples) for start, side in placed)
     both = np.zeros((length, 2), dtype=np.int16)
@@ -177,36 +176,10 @@ def play(sides: Iterable[Opened]) -> None:
         audio.terminate()
 
 
-def decode_wav(data: bytes) -> tuple[int, Pcm]:
-    """Rate and samples of a mono WAV (A-law, µ-law or 16-bit PCM); lengths in it may be unknown (all ones)."""
-    if len(data) < 12 or data[:4] != b"RIFF" or data[8:12] != b"WAVE":
-        raise CommandError("the opened file isn't a WAV")
-    position, rate, decode = 12, 0, None
-    while position + 8 <= len(data):
-        kind, size = struct.unpack_from("<4sI", data, position)
-        body = data[position + 8 : position + 8 + size]
-        if kind == b"fmt " and len(body) >= 16:
-            code, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", body)
-            decode = {(_ALAW, 8): ALAW, (_ULAW, 8): ULAW, (1, 16): None}.get((code, bits), ...)
-            if decode is ... or channels != 1 or not 1 <= rate <= 192_000:
-                raise CommandError("the opened WAV isn't mono G.711 or 16-bit PCM")
-        elif kind == b"data" and rate:
-            return rate, _samples(body, decode)
-        position += 8 + size + (size & 1)
-    raise CommandError("the opened WAV holds no sound")
-
-
 def _file_key(file: SideFile, header: bytes, identities: Sequence[Identity]) -> FileKey:
     if file.inner is None:
         return age.open_header(header, identities)
     return quorum.open_inner(file.inner, identities, header)
-
-
-def _samples(body: bytes, table: object) -> Pcm:
-    if isinstance(table, np.ndarray):
-        decoded: Pcm = table[np.frombuffer(body, np.uint8)]
-        return decoded
-    return np.frombuffer(body[: len(body) & ~1], "<i2").astype(np.int16)
 
 
 def _place(side: Opened, sides: Sequence[Opened], rate: int) -> int:
@@ -230,25 +203,6 @@ def _started(file: SideFile, identities: Sequence[Identity]) -> datetime | None:
 
 def _beside(path: Path) -> bytes | None:
     return path.read_bytes() if path.is_file() else None
-
-
-def _alaw_table() -> Pcm:
-    """ITU-T G.711, table 1a."""
-    code = np.arange(256, dtype=np.int32) ^ 0x55
-    exponent, mantissa = (code >> 4) & 7, code & 15
-    size = np.where(exponent == 0, (mantissa << 4) + 8, ((mantissa << 4) + 0x108) << np.maximum(exponent - 1, 0))
-    return np.where(code & 0x80, size, -size).astype(np.int16)
-
-
-def _ulaw_table() -> Pcm:
-    """ITU-T G.711, table 2a."""
-    code = ~np.arange(256, dtype=np.int32) & 0xFF
-    size = ((((code & 15) << 3) + 0x84) << ((code >> 4) & 7)) - 0x84
-    return np.where(code & 0x80, -size, size).astype(np.int16)
-
-
-ALAW: Final = _alaw_table()
-ULAW: Final = _ulaw_table()
 
 
 def summary(sides: Iterable[Opened]) -> list[Mapping[str, object]]:

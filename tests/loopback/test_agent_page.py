@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from api.listen import ALAW
 from api.reads import RecordingRow, SideRow
 from api.roles import Role
+from api.sound import ALAW
 from crypto import age, sshsig
 from crypto.ssh_key import VerifyKey
 from crypto.x25519 import Recipient

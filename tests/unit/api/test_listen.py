@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from api.errors import CommandError
-from api.listen import ALAW, ULAW, SideFile, decode_wav, find_sides, open_side, stereo, wav_bytes, write_wav
+from api.listen import SideFile, find_sides, open_side, stereo, wav_bytes, write_wav
+from api.sound import ALAW, ULAW, decode_wav
 from crypto import age, quorum
 from crypto.x25519 import Identity
 from storage.manifest import Opening, Private

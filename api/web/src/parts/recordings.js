@@ -3,7 +3,7 @@
 import { Decrypter } from "age-encryption";
 
 import { call, fetchBytes } from "./http.js";
-import { decodeWav, joinSides } from "./sound.js";
+import { decodeSound, joinSides } from "./sound.js";
 import { at, make, tellProblem, when, word } from "./words.js";
 
 export class Recordings {
@@ -104,7 +104,7 @@ export class Recordings {
       const starts = sides.map((side) => Date.parse(side.started ?? item.started));
       const zero = Math.min(...starts);
       const parts = await Promise.all(sides.map(async (side, i) => {
-        const sound = decodeWav(await this.open(`/recordings/${item.id}/sides/${side.side}/${side.seg}.age`));
+        const sound = await decodeSound(await this.open(`/recordings/${item.id}/sides/${side.side}/${side.seg}.age`));
         return { side: side.side, ...sound, at: (starts[i] - zero) / 1000 };
       }));
       const url = URL.createObjectURL(new Blob([joinSides(parts)], { type: "audio/wav" }));

@@ -1,4 +1,17 @@
-// A recording as sound: G.711 WAVs of any stated length decoded, both sides joined, agent left, caller right.
+// A recording as sound: each side decoded (WAVs here, Opus by the browser), both joined, agent left, caller right.
+
+import { decodeG722 } from "./g722.js";
+
+const OPUS_RATE = 48000;
+
+/** `{rate, samples}` of an opened file. */
+export async function decodeSound(bytes) {
+  if (bytes.length < 4 || tag(bytes, 0) !== "OggS") return decodeWav(bytes);
+  const context = new OfflineAudioContext(1, 1, OPUS_RATE);
+  const sound = await context.decodeAudioData(bytes.slice().buffer);
+  const samples = Int16Array.from(sound.getChannelData(0), (value) => Math.max(-32768, Math.min(32767, Math.round(value * 32768))));
+  return { rate: sound.sampleRate, samples };
+}
 
 /** A-law byte to 16-bit sample (ITU-T G.711, table 1a). */
 export function alaw(byte) {
@@ -16,7 +29,7 @@ export function ulaw(byte) {
   return code & 0x80 ? -size : size;
 }
 
-/** `{rate, samples}` of a mono G.711 or 16-bit WAV; the lengths in it may be unknown (all ones). */
+/** `{rate, samples}` of a mono G.711, G.722 or 16-bit WAV; the lengths in it may be unknown (all ones). */
 export function decodeWav(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   if (bytes.length < 12 || tag(bytes, 0) !== "RIFF" || tag(bytes, 8) !== "WAVE") throw new Error("not a WAV");
@@ -36,9 +49,10 @@ export function decodeWav(bytes) {
   throw new Error("a WAV without sound");
 }
 
-/** A stereo 16-bit WAV from `[{side, rate, samples, at}]`, `at` in seconds. */
+/** A stereo 16-bit WAV from `[{side, rate, samples, at}]`, `at` in seconds; its rate is the highest of theirs. */
 export function joinSides(parts) {
-  const rate = parts[0].rate;
+  const rate = Math.max(...parts.map((part) => part.rate));
+  parts = parts.map((part) => ({ ...part, samples: resampled(part.samples, part.rate, rate) }));
   const length = Math.max(...parts.map((part) => Math.round(part.at * rate) + part.samples.length));
   const bytes = new Uint8Array(44 + length * 4);
   const view = new DataView(bytes.buffer);
@@ -62,12 +76,25 @@ export function joinSides(parts) {
 
 function decode(format, view, start, end) {
   if (format.channels !== 1) throw new Error("not mono");
+  if (format.code === 0x028f) return decodeG722(new Uint8Array(view.buffer, view.byteOffset + start, end - start));
   if (format.code === 1) {
     return Int16Array.from({ length: (end - start) >> 1 }, (_, i) => view.getInt16(start + 2 * i, true));
   }
   const law = { 6: alaw, 7: ulaw }[format.code];
-  if (!law) throw new Error("neither G.711 nor PCM");
+  if (!law) throw new Error("neither G.711, G.722 nor PCM");
   return Int16Array.from({ length: end - start }, (_, i) => law(view.getUint8(start + i)));
+}
+
+/** Samples at another rate, by straight lines between them. */
+function resampled(samples, rate, wanted) {
+  if (rate === wanted) return samples;
+  const last = samples.length - 1;
+  return Int16Array.from({ length: Math.floor((samples.length * wanted) / rate) }, (_, i) => {
+    const place = (i * rate) / wanted;
+    const before = Math.min(Math.floor(place), last);
+    const after = Math.min(before + 1, last);
+    return Math.round(samples[before] + (samples[after] - samples[before]) * (place - before));
+  });
 }
 
 const tag = (bytes, place) => String.fromCharCode(...bytes.subarray(place, place + 4));
