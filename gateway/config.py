@@ -54,23 +54,31 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """`network` or `network:port`: whom a side takes requests from."""
+    """`network` or `network:port`: whom a side takes requests from; then what is to be known of its media."""
 
     network: ipaddress.IPv4Network | ipaddress.IPv6Network
     port: int | None = None
+    downgrade: bool = False
+    """It speaks plain RTP: SRTP of the other party ends here."""
+    srtp: bool = False
+    """It takes SRTP only: what comes from a `downgrade` peer is offered to it with keys of ours."""
 
     @classmethod
     def parse(cls, text: str) -> "Peer":
-        """Read `198.51.100.0/24`, `198.51.100.7:5060` or `[2001:db8::/32]:5060`; raises `ValueError`."""
-        network, port = text, ""
-        if text.startswith("["):
-            network, _, port = text[1:].partition("]")
+        """Read `198.51.100.0/24`, `198.51.100.7:5060 downgrade` or `[2001:db8::/32]:5060 srtp`; raises `ValueError`."""
+        place, *words = text.split() or [""]
+        if words not in ([], ["downgrade"], ["srtp"]):
+            raise ValueError(f"`{text}`: behind the network may stand `downgrade` or `srtp`")
+        network, port = place, ""
+        if place.startswith("["):
+            network, _, port = place[1:].partition("]")
             port = port.removeprefix(":")
-        elif text.count(":") == 1:
-            network, _, port = text.partition(":")
+        elif place.count(":") == 1:
+            network, _, port = place.partition(":")
         if port and not (port.isdecimal() and 0 < int(port) < 65536):
             raise ValueError(f"`{text}`: the port must be a number below 65536")
-        return cls(ipaddress.ip_network(network, strict=True), int(port) if port else None)
+        parsed = ipaddress.ip_network(network, strict=True)
+        return cls(parsed, int(port) if port else None, "downgrade" in words, "srtp" in words)
 
     def admits(self, host: str, port: int) -> bool:
         """Whether a packet from there is this peer's."""

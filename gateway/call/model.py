@@ -83,7 +83,11 @@ class SdpMessage:
     party: Side
     dialog: DialogTag | None
     role: Literal["offer", "answer"]
-    body: bytes
+    body: bytes = field(repr=False)
+    profile: str | None = None
+    """What an offer's audio is to be told as, such as RTP/AVP; None: as it is, or as it was told before."""
+    strict: bool = False
+    """An offer that can't be told like that isn't to go on at all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,23 @@ One caller flow and one agent flow for each audio m-line, whatever branches a ca
 carries the same port to all of them, and what one of them answers is kept by its tag until the first 2xx fixes the
 branch. A re-offer takes effect with its answer, so a refused one (488, 491, timeout) needs no undoing. What isn't
 audio passes as it is and is never recorded.
+
+SRTP passes through, keys and all, unless the engine was told to end it here: then an offer's profile is another one for
+the other party (RFC 4568), its answer is translated back, and each later offer of the dialog likewise.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gateway.call.effects import Effect, PlaneOrder
+from gateway.call.keyring import Cryptos, Keyring, usable
 from gateway.call.model import DialogTag, Line, SdpMessage, flow_of
 from gateway.errors import GatewayError
-from gateway.media.plane import Address, CallRef, FlowId, FlowSpec, Forward
+from gateway.media.plane import Address, CallRef, FlowId, FlowSpec, Forward, Secure, Srtp
 from gateway.rtp.payload_types import CLOCK, CODECS, LAWS, Codec
 from gateway.sdp import session as sdp
+from gateway.sdp.crypto_attribute import SUITE_80, CryptoAttribute
+from gateway.sdp.profile import Profile, crypto_lines, is_secure, is_translatable, with_profiles
 from gateway.sdp.rewrite import Anchor, anchor
 from gateway.sdp.session import Direction, Media, Session, is_null_address, parse_session
 from policy.decision import Side
@@ -27,7 +33,7 @@ OPUS_PTIMES: Final = (10, 20, 40, 60)
 
 
 class NegotiationError(GatewayError):
-    """An answer to nothing, or SDP for flows that have no ports: pass it on untouched."""
+    """An answer to nothing, SDP for flows that have no ports, a profile that can't be had: pass it on untouched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +50,25 @@ class AudioLine:
     """Payload type to upper-case encoding name, in the order of preference; with an unusual clock rate behind it."""
     events: int | None
     """Payload type of telephone-event."""
-    encrypted: bool
     ptime_ms: int
     event_types: frozenset[int] = frozenset()
+    """All payload types of telephone-event, whatever their clock."""
     event_clocks: dict[int, int] = field(default_factory=dict)
     """Clock rate of each of these."""
-    """All payload types of telephone-event, whatever their clock."""
+    proto: str = "RTP/AVP"
+    told_as: str = ""
+    """The profile that the other party was told instead; empty: this one."""
+    sdes: bool = False
+    """It has keys."""
+    dtls: bool = False
+    """It has the fingerprint of a DTLS certificate."""
+
+    def srtp(self, other: "AudioLine | None") -> Srtp:
+        """What holds between this party and the other one."""
+        if self.told_as:
+            return Srtp.ENDED if is_secure(self.proto) else Srtp.NONE
+        both = other is not None and ((self.sdes and other.sdes) or (self.dtls and other.dtls))
+        return Srtp.THROUGH if both or is_secure(self.proto) else Srtp.NONE
 
 
 Lines = dict[int, AudioLine]
@@ -82,6 +101,9 @@ class Negotiation:
     """Codecs that the media plane can play sounds in."""
     hosts: dict[Side, str] = field(default_factory=dict)
     """Our media address towards each party."""
+    keys: Keyring = field(default_factory=Keyring, repr=False)
+    unreadable: bool = False
+    """A worker could not decrypt what it should have."""
 
     def missing(self, body: bytes) -> tuple[FlowSpec, ...]:
         """The flows of this description that have no ports yet; raises `SdpError`."""
@@ -104,13 +126,18 @@ class Negotiation:
             if local is None:
                 raise NegotiationError("no ports are reserved for an m-line")
             places[index] = Anchor(local.host, local.port, local.port + 1)
-        effects = self._offer(message, lines) if message.role == "offer" else self._answer(message, lines)
+        cryptos = {media.index: crypto_lines(session, media) for media in session.media if media.index in lines}
+        described = self._offer if message.role == "offer" else self._answer
+        profiles, effects = described(message, lines, cryptos)
+        if profiles:
+            session = parse_session(with_profiles(session, profiles))
         return anchor(session, places), effects
 
     def rolled_back(self, dialog: DialogTag) -> None:
         """The pending offer was refused or never answered: what held before still holds."""
         if dialog in self.dialogs:
             self.dialogs[dialog].offered = None
+        self.keys.rolled_back(dialog)
 
     def fix(self, dialog: DialogTag) -> list[Effect]:
         """The first 2xx fixed the branch."""
@@ -127,7 +154,7 @@ class Negotiation:
             return None
         caller, agent = media.stable[Side.CALLER], media.stable[Side.AGENT]
         active = [index for index in caller if index in agent and caller[index].remote and agent[index].remote]
-        if len(active) != 1 or not self.fixed:
+        if len(active) != 1 or not self.fixed or self.encrypted:
             return None
         return _line(self.call, active[0], caller[active[0]], agent[active[0]], self.plays)
 
@@ -151,30 +178,100 @@ class Negotiation:
 
     @property
     def encrypted(self) -> bool:
-        """Some side of the chosen branch uses SRTP."""
+        """Some side of the chosen branch uses SRTP that we can't read."""
         media = self.dialogs.get(self.chosen) if self.chosen is not None else None
-        return media is not None and any(line.encrypted for lines in media.stable.values() for line in lines.values())
+        if media is None or self.chosen is None:
+            return False
+        return self.unreadable or any(
+            self._srtp(media, side, index) is not Srtp.NONE and self.keys.of(self.chosen, index, side)[0] is None
+            for side, lines in media.stable.items()
+            for index in lines
+        )
 
-    def _offer(self, message: SdpMessage, lines: Lines) -> list[Effect]:
-        if message.dialog is None:
-            self.initial = (message.party, lines)
-            return []
-        self._dialog(message.dialog).offered = (message.party, lines)
-        return []
+    def _offer(self, message: SdpMessage, lines: Lines, cryptos: Cryptos) -> tuple[dict[int, Profile], list[Effect]]:
+        dialog = message.dialog
+        self.keys.offered(dialog, cryptos)
+        profiles: dict[int, Profile] = {}
+        for index, line in lines.items():
+            profile = self._translated(message, index, line, usable(cryptos[index]))
+            if profile is not None:
+                profiles[index] = profile
+        offered = {
+            index: replace(line, told_as=profiles[index].proto) if index in profiles else line
+            for index, line in lines.items()
+        }
+        if dialog is None:
+            self.initial = (message.party, offered)
+        else:
+            self._dialog(dialog).offered = (message.party, offered)
+        return profiles, []
 
-    def _answer(self, message: SdpMessage, lines: Lines) -> list[Effect]:
+    def _translated(
+        self, message: SdpMessage, index: int, line: AudioLine, key: CryptoAttribute | None
+    ) -> Profile | None:
+        """What an offered m-line is told as, where that is another profile. Raises NegotiationError."""
+        media = self.dialogs.get(message.dialog) if message.dialog is not None else None
+        before = media.stable.get(_other(message.party), {}).get(index) if media is not None else None
+        wanted = message.profile
+        if before is not None and not message.strict:
+            wanted = before.proto if before.told_as else None
+        if wanted is None or is_secure(wanted) == is_secure(line.proto):
+            return None
+        if not is_translatable(wanted) or not is_translatable(line.proto):
+            if message.strict:
+                raise NegotiationError("no keys in the description")
+            return None
+        if not is_secure(line.proto):
+            ours = self.keys.own(message.dialog, index, _other(message.party), CryptoAttribute(1, SUITE_80))
+            return Profile(wanted, (ours.value,))
+        if key is None:
+            if message.strict:
+                raise NegotiationError("no key that can be used")
+            return None
+        return Profile(wanted)
+
+    def _answer(self, message: SdpMessage, lines: Lines, cryptos: Cryptos) -> tuple[dict[int, Profile], list[Effect]]:
         if message.dialog is None:
             raise NegotiationError("an answer needs its dialog")
-        media = self._dialog(message.dialog)
+        media, offerer = self._dialog(message.dialog), _other(message.party)
         offered = media.offered or (self.initial if not media.stable else None)
-        if offered is not None and offered[0] is not message.party:
-            media.stable = {offered[0]: offered[1], message.party: lines}
+        if offered is not None and offered[0] is offerer:
+            answered = {
+                index: replace(line, told_as=offered[1][index].proto)
+                if index in offered[1] and offered[1][index].told_as
+                else line
+                for index, line in lines.items()
+            }
+            media.stable = {offerer: offered[1], message.party: answered}
             media.offered = None
         elif media.stable.get(message.party) is None:
             raise NegotiationError("an answer without an offer")
+        again = offered is None or offered[0] is not offerer
+        offer_cryptos = self.keys.answered(message.dialog, again=again)
+        profiles = self._agreed(message.dialog, media, message.party, offer_cryptos, cryptos)
         if not self.fixed:
             self.chosen = message.dialog
-        return self._forwards() if self.chosen == message.dialog else []
+        return profiles, self._forwards() if self.chosen == message.dialog else []
+
+    def _agreed(
+        self, dialog: DialogTag, media: DialogMedia, answerer: Side, offered: Cryptos, answered: Cryptos
+    ) -> dict[int, Profile]:
+        """Take note of the keys that hold now; what the answer is told as."""
+        offerer = _other(answerer)
+        profiles: dict[int, Profile] = {}
+        for index, answer in media.stable[answerer].items():
+            offers, answers = offered.get(index, ()), answered.get(index, ())
+            if not answer.told_as:
+                self.keys.passed_through(dialog, index, offerer, offers, answers)
+                continue
+            # the offerer's SRTP ends here, or the answerer's
+            to_offerer = is_secure(answer.told_as)
+            ended, theirs = (offerer, usable(offers)) if to_offerer else (answerer, usable(answers))
+            like = theirs if to_offerer and theirs is not None else CryptoAttribute(1, SUITE_80)
+            ours = self.keys.own(dialog, index, ended, like)
+            self.keys.ended_here(dialog, index, ended, theirs, ours)
+            profiles[index] = Profile(answer.told_as, (ours.value,) if to_offerer else ())
+        return profiles
 
     def _dialog(self, tag: DialogTag) -> DialogMedia:
         return self.dialogs.setdefault(tag, DialogMedia())
@@ -183,21 +280,29 @@ class Negotiation:
         media = self.dialogs.get(self.chosen) if self.chosen is not None else None
         if media is None:
             return []
-        return [
-            PlaneOrder(
-                Forward(
-                    flow=flow_of(self.call, side, index),
+        orders: list[Effect] = []
+        for side, lines in media.stable.items():
+            for index, line in lines.items():
+                flow, srtp = flow_of(self.call, side, index), self._srtp(media, side, index)
+                if flow not in self.ports:
+                    continue
+                if srtp is not Srtp.NONE and self.chosen is not None:
+                    orders.append(PlaneOrder(Secure(flow, *self.keys.of(self.chosen, index, side))))
+                forward = Forward(
+                    flow=flow,
                     to=flow_of(self.call, _other(side), index),
                     remote=line.remote,
                     remote_rtcp=line.remote_rtcp,
                     rtcp_mux=line.rtcp_mux and self._muxed(media, index),
                     nat_networks=self.nat_networks.get(side, ()),
+                    srtp=srtp,
                 )
-            )
-            for side, lines in media.stable.items()
-            for index, line in lines.items()
-            if flow_of(self.call, side, index) in self.ports
-        ]
+                orders.append(PlaneOrder(forward))
+        return orders
+
+    @staticmethod
+    def _srtp(media: DialogMedia, side: Side, index: int) -> Srtp:
+        return media.stable[side][index].srtp(media.stable.get(_other(side), {}).get(index))
 
     @staticmethod
     def _muxed(media: DialogMedia, index: int) -> bool:
@@ -214,7 +319,7 @@ def _line(call: CallRef, index: int, caller: AudioLine, agent: AudioLine, plays:
     first = _codec(spoken[0][1]) if spoken else None
     # sounds in the codec that they speak, else in another one that both take
     heard = sorted((one for one in spoken if one[1] in plays), key=lambda one: one[1] != first)
-    if first is None or not heard or agent.encrypted or caller.encrypted:
+    if first is None or not heard:
         return None
     kind, codec = heard[0][0], _codec(heard[0][1])
     (caller_events, clock), (agent_events, _) = _events(agent, first), _events(caller, first)
@@ -270,10 +375,12 @@ def _audio_line(session: Session, media: Media) -> AudioLine:
         receives=direction in (Direction.SENDRECV, Direction.RECVONLY) and not silent,
         codecs={codec.payload_type: _name(codec) for codec in codecs},
         events=min(session.telephone_events(media), default=None),
-        encrypted=media.is_srtp or session.has_crypto(media) or session.has_fingerprint(media),
         ptime_ms=session.ptime(media) or 20,
         event_types=session.telephone_events(media),
         event_clocks={codec.payload_type: codec.clock_rate for codec in codecs if codec.name == "TELEPHONE-EVENT"},
+        proto=media.proto,
+        sdes=session.has_crypto(media),
+        dtls=session.has_fingerprint(media),
     )
 
 

@@ -159,6 +159,8 @@ class Engine:
         live = self.calls.get(call_id)
         if live is not None:
             live.call.confirmed()
+            if live.call.negotiation.encrypted:
+                self.counters["media_encrypted"] += 1
             self.reconsider(live)
 
     def rolled_back(self, call_id: SipCallId, dialog: DialogTag) -> None:

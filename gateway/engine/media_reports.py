@@ -128,6 +128,13 @@ class MediaReports:
                 self._code_heard(report)
             case plane.PlayEnded(flow=flow):
                 self._with_call(CallRef(flow.split("/", 1)[0]), lambda live: live.call.played(report))
+            case plane.MediaUnreadable(flow=flow):
+                self._with_call(CallRef(flow.split("/", 1)[0]), _unreadable)
+            case plane.KeysLost(call=ref):
+                self._calls.counters["srtp_keys_lost"] += 1
+                log.warning(
+                    "a call that was decrypted on its way has lost its keys: its parties hear nothing", call=ref
+                )
             case plane.Discarded(recording=recording):
                 self._custody.discarded(recording)
             case plane.CodecSwitched():
@@ -187,7 +194,10 @@ class MediaReports:
         """A worker's connection broke: it has closed its taps, or it is gone. Its calls go on, unrecorded."""
         for live in tuple(self._calls.calls.values()):
             leg = live.call.leg
-            if live.call.worker != worker or leg is None:
+            if live.call.worker != worker:
+                continue
+            live.call.negotiation.keys.forget()
+            if leg is None:
                 continue
             if leg.way.opened:
                 live.interrupted = True
@@ -211,6 +221,10 @@ class MediaReports:
         if live is not None:
             note(live)
             self._calls.reconsider(live)
+
+
+def _unreadable(live: LiveCall) -> None:
+    live.call.negotiation.unreadable = True
 
 
 def _pressed(live: LiveCall, report: plane.DigitHeard) -> None:

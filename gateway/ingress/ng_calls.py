@@ -20,7 +20,7 @@ from gateway.ingress.ng_records import ProxyCall, ProxyCalls
 from gateway.ingress.ng_report import report
 from gateway.media.plane import FlowCount, FlowId
 from gateway.ng import message
-from gateway.ng.description import as_rtpengine, refuse_unsupported, understood
+from gateway.ng.description import as_rtpengine, refuse_other_profile, refuse_unsupported, understood
 from gateway.ng.errors import LoadLimit, NgError
 from gateway.ng.message import NgRequest, ReplyBody
 from gateway.sdp.errors import SdpError
@@ -115,12 +115,12 @@ class NgCalls:
             known = self._known_calls.of(call_id) if live is not None else self._known_calls.begin(call_id, host)
             known.name(request.label, request.from_tag)
             known.offered(request.via_branch)
-            described = await self._engine.offer(new, SdpMessage(party, None, "offer", body))
+            described = await self._engine.offer(new, _offered(request, party, None, body))
             self._engine.passed(call_id, party, "ng offer", described=True)
         else:
             party = self._party(live, request.from_tag)
             body = self._understood(request, party, live)
-            described = await self._engine.answer(call_id, SdpMessage(party, dialog, "offer", body))
+            described = await self._engine.answer(call_id, _offered(request, party, dialog, body))
         return self._described(request, described, anchored=described is not body)
 
     async def _answer(self, request: NgRequest, host: str) -> ReplyBody:
@@ -186,6 +186,7 @@ class NgCalls:
         if not anchored:  # no worker, no ports: the proxy goes on without us
             self._engine.counters["ng_unanchored"] += 1
             raise NgError(message.OUT_OF_PORTS)
+        refuse_other_profile(request, body)
         return {"sdp": as_rtpengine(body, request), "result": "ok"}
 
     # --- recording: wishes, never consents ---------------------------------------------------------------------------
@@ -332,6 +333,12 @@ class NgCalls:
             Private(told["outside"]) if told["outside"] else None,
             called=Private(told["called"]) if told.get("called") else None,
         )
+
+
+def _offered(request: NgRequest, party: Side, dialog: DialogTag | None, body: bytes) -> SdpMessage:
+    """With the profile that the request names for the other party."""
+    asked = (request.transport or "").upper()
+    return SdpMessage(party, dialog, "offer", body, asked or None, strict=bool(asked))
 
 
 def _other(side: Side) -> Side:

@@ -20,6 +20,7 @@ from gateway.engine.ladder import method_word
 from gateway.ingress.identity import Identity
 from gateway.ingress.next_hop import NextHops
 from gateway.ingress.probing import Probing
+from gateway.ingress.profiles import Profiles
 from gateway.ingress.source_limits import is_emergency_uri
 from gateway.sip.body import find_sdp, replace_sdp
 from gateway.sip.build import strip_private_headers
@@ -94,6 +95,7 @@ class SipProxy:
         self._identity = identity
         self._hops = hops
         self.probing = Probing(hops, self._probe)
+        self._profiles = Profiles({side: of.config for side, of in hops.items()})
         self._clock = clock
         self._passing: dict[ContextId, _Passing] = {}
         self._delayed: set[SipCallId] = set()
@@ -264,7 +266,8 @@ class SipProxy:
         if part is None:
             return
         answers = passing.method == "PRACK" and passing.call_id in self._delayed
-        sdp = SdpMessage(passing.party, passing.dialog, "answer" if answers else "offer", part.data)
+        profile = self._profiles.between(passing.arrived.source, passing.hops[0])
+        sdp = SdpMessage(passing.party, passing.dialog, "answer" if answers else "offer", part.data, profile)
         body = await (self._engine.offer(new, sdp) if new is not None else self._engine.answer(passing.call_id, sdp))
         if body is not part.data:
             replace_sdp(message, part, body)
@@ -352,7 +355,8 @@ class SipProxy:
         party = _across(passing.party)
         if not passing.offered:
             self._delayed.add(passing.call_id)
-        sdp = SdpMessage(party, dialog, "answer" if passing.offered else "offer", part.data)
+        profile = self._profiles.between(passing.hop, passing.arrived.source) if passing.hop is not None else None
+        sdp = SdpMessage(party, dialog, "answer" if passing.offered else "offer", part.data, profile)
         body = await self._engine.answer(passing.call_id, sdp)
         if body is not part.data:
             replace_sdp(response, part, body)

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from gateway.ng.codecs import wished_codecs
 from gateway.ng.errors import NgError
 from gateway.ng.message import NgRequest
+from gateway.sdp.profile import crypto_lines, is_secure, is_translatable
 from gateway.sdp.rewrite import with_address
 from gateway.sdp.session import Direction, Media, Session, is_null_address, parse_session
 
-__all__ = ["as_rtpengine", "refuse_unsupported", "understood"]
+__all__ = ["as_rtpengine", "refuse_other_profile", "refuse_unsupported", "understood"]
 
 NO_MUX = frozenset({"demux", "reject"})
 NO_RTCP = frozenset({"no-rtcp-attribute", "no-rtcp-attr"})
@@ -22,16 +23,26 @@ NO_RTCP = frozenset({"no-rtcp-attribute", "no-rtcp-attr"})
 def refuse_unsupported(request: NgRequest) -> None:
     """Refuse what this relay can't do, so that the proxy fails over; raises `NgError`, `SdpError`.
 
-    A profile other than the description's own would need encryption or decryption, ICE (forced, or with DTLS, where
-    the other end wouldn't do without) an agent of ours.
+    DTLS, where the description doesn't have it, would need a handshake of ours, ICE (forced, or with DTLS, where the
+    other end wouldn't do without) an agent.
     """
     session = parse_session(request.sdp)
     live = [media for media in session.media if media.kind == "audio" and media.port != 0]
     if (request.ice or "").startswith("force") or any(_needs_ice(session, media) for media in live):
         raise NgError("ICE is not supported")
-    asked = (request.transport or "").upper()
-    if asked and any(_family(media.proto.upper()) != _family(asked) for media in live):
-        raise NgError("Transport protocol can't be changed")
+    for media in live:
+        if not _is_asked(request, media):
+            if not (is_translatable(request.transport or "") and is_translatable(media.proto)):
+                raise NgError("Transport protocol can't be changed")
+            if is_secure(media.proto) and all(crypto.fault for crypto in crypto_lines(session, media)):
+                raise NgError("No SRTP key that can be used")
+
+
+def refuse_other_profile(request: NgRequest, body: bytes) -> None:
+    """Refuse an answer that was to be changed into a profile, and goes back in another: the offer's. As above."""
+    for asked, told in zip(parse_session(request.sdp).media, parse_session(body).media, strict=False):
+        if told.anchorable and not _is_asked(request, asked) and not _is_asked(request, told):
+            raise NgError("Transport protocol can't be changed")
 
 
 def understood(request: NgRequest) -> bytes:
@@ -57,6 +68,10 @@ def as_rtpengine(body: bytes, request: NgRequest) -> bytes:
         parts += _additions(session, media, unwanted)
     end = _line_end(session)
     return b"".join(part if part.endswith((b"\n", b"\r")) else part + end for part in parts)
+
+
+def _is_asked(request: NgRequest, media: Media) -> bool:
+    return request.transport is None or _family(media.proto.upper()) == _family(request.transport.upper())
 
 
 def _family(proto: str) -> str:

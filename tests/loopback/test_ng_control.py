@@ -11,7 +11,7 @@ import pytest
 
 from gateway.config import Config
 from gateway.ingress.ng_control import NgControl
-from gateway.media.plane import Withhold
+from gateway.media.plane import Forward, Srtp, Withhold
 from gateway.ng import bencode
 from tests.peers.engine_bench import EngineBench, sdp
 
@@ -173,6 +173,26 @@ async def offered(proxy: Proxy, call_id: str = "call-1", **more: Any) -> dict[st
 async def answered(proxy: Proxy, call_id: str = "call-1") -> dict[str, Any]:
     body = sdp("127.15.1.12", 5000)
     return await proxy.ask(command="answer", call_id=call_id, from_tag="A", to_tag="B", sdp=body)
+
+
+async def test_a_proxy_has_srtp_begin_and_end_here(proxy, bench):
+    key = "inline:" + "A" * 40
+    secure = sdp("127.15.1.12", 5000).replace(b"RTP/AVP", b"RTP/SAVP") + b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 %s\r\n"
+    sent = (await offered(proxy, transport_protocol="RTP/SAVP"))["sdp"]
+    assert "RTP/SAVP" in sent and sent.count("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:") == 1
+    told = {"call_id": "call-1", "from_tag": "A", "to_tag": "B", "sdp": secure % key.encode()}
+    back = (await proxy.ask(command="answer", **told))["sdp"]
+    assert "RTP/AVP" in back and "a=crypto" not in back
+    assert {order.srtp for order in bench.worker.orders if isinstance(order, Forward)} == {Srtp.NONE, Srtp.ENDED}
+    # the other way round, and an answer that was to be what it can't
+    body = secure % key.encode()
+    ask = {"command": "offer", "call_id": "call-2", "from_tag": "A", "sdp": body}
+    assert "a=crypto" not in (await proxy.ask(**ask, transport_protocol="RTP/AVP"))["sdp"]
+    answer = {"command": "answer", "call_id": "call-2", "from_tag": "A", "to_tag": "B", "sdp": sdp("127.15.1.12", 5000)}
+    assert "RTP/SAVP" in (await proxy.ask(**answer, transport_protocol="RTP/SAVP"))["sdp"]
+    await proxy.ask(**{**ask, "call_id": "call-3"})
+    refused = await proxy.ask(**{**answer, "call_id": "call-3", "sdp": body}, transport_protocol="RTP/AVP")
+    assert refused["error-reason"] == "Transport protocol can't be changed"
 
 
 async def test_a_retransmission_gets_the_same_reply_and_does_nothing_anew(proxy, bench):

@@ -32,13 +32,18 @@ class ProxyBench:
     """The PBX is on the caller side; `phones` are the agent side's next hops, by default one with all of them."""
 
     def __init__(
-        self, engine: EngineBench, root: Path, phones: tuple[str, ...] = ("127.15.2.12:5060",), **limits: float
+        self,
+        engine: EngineBench,
+        root: Path,
+        phones: tuple[str, ...] = ("127.15.2.12:5060",),
+        peers: tuple[str, str] = (PBX[0], "127.15.2.12/30"),
+        **limits: float,
     ) -> None:
         sides = {
-            "caller_side": {"listen": ["udp:127.15.2.1:5060"], "peers": [PBX[0]], "next_hops": [f"{PBX[0]}:5060"]},
+            "caller_side": {"listen": ["udp:127.15.2.1:5060"], "peers": [peers[0]], "next_hops": [f"{PBX[0]}:5060"]},
             "agent_side": {
                 "listen": ["udp:127.15.2.2:5060", "tcp:127.15.2.2:5060"],
-                "peers": ["127.15.2.12/30"],
+                "peers": [peers[1]],
                 "next_hops": list(phones),
             },
         }
@@ -76,9 +81,12 @@ class ProxyBench:
         found = [message for hop, message in self.sent if (hop.host, hop.port) == to]
         return [message for message in found if isinstance(message, Request) and message.method == method]
 
-    def statuses(self, to: tuple[str, int] = PBX) -> list[int]:
+    def responses(self, to: tuple[str, int] = PBX) -> list[Response]:
         found = [message for hop, message in self.sent if (hop.host, hop.port) == to]
-        return [message.status for message in found if isinstance(message, Response)]
+        return [message for message in found if isinstance(message, Response)]
+
+    def statuses(self, to: tuple[str, int] = PBX) -> list[int]:
+        return [message.status for message in self.responses(to)]
 
     async def request(
         self, method: str, user: str = "200", *, call_id: str = "call-1", to_tag: str = "", cseq: int = 1,

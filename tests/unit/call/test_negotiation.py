@@ -49,9 +49,9 @@ class Told:
     def take(self, effects) -> None:
         for effect in effects:
             assert isinstance(effect, PlaneOrder)
-            assert isinstance(effect.order, Forward)
-            self.forwards[effect.order.flow] = effect.order
-            self.orders += 1
+            if isinstance(effect.order, Forward):
+                self.forwards[effect.order.flow] = effect.order
+                self.orders += 1
 
     def goes_to(self, party: Side, mline: int = 0) -> str | None:
         """Where the media plane believes that this party receives."""

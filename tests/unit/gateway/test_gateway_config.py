@@ -85,6 +85,13 @@ def test_a_peer_admits_its_network_and_port_only():
     assert Peer.parse("2001:db8::/32").admits("2001:db8::9", 9)
 
 
+def test_a_peer_may_say_how_its_media_is_encrypted():
+    said = [Peer.parse(text) for text in ("192.0.2.7", "192.0.2.7:5060 downgrade", "[2001:db8::/32]:5061  srtp")]
+    assert [(peer.port, peer.downgrade, peer.srtp) for peer in said] == [
+        (None, False, False), (5060, True, False), (5061, False, True),
+    ]  # fmt: skip
+
+
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 
@@ -185,6 +192,9 @@ def test_the_api_may_listen(values, tmp_path):
         ("sip.caller_side", {"listen": ["udp:192.0.2.1"]}, "sip.caller_side.listen"),
         ("sip.caller_side", {"peers": ["192.0.2.1/24"]}, "sip.caller_side.peers"),
         ("sip.caller_side", {"peers": ["192.0.2.1:0"]}, "sip.caller_side.peers"),
+        ("sip.caller_side", {"peers": [""]}, "sip.caller_side.peers"),
+        ("sip.caller_side", {"peers": ["192.0.2.1 plain"]}, "sip.caller_side.peers"),
+        ("sip.caller_side", {"peers": ["192.0.2.1 srtp downgrade"]}, "sip.caller_side.peers"),
         ("sip.caller_side", {"peers": ["trunk.example"]}, "sip.caller_side.peers"),
         ("sip.caller_side", {"media_address": "gateway.example"}, "sip.caller_side.media_address"),
         ("sip.identity", {"extension": ["header:X-Extension"]}, "sip.identity.extension"),

@@ -43,14 +43,41 @@ def request(**more: bencode.Value | str) -> NgRequest:
     return NgRequest.parse(bencode.encode({"command": b"offer", "sdp": ANCHORED, **more}))  # type: ignore[dict-item]  # text too
 
 
-@pytest.mark.parametrize("asked", [{"transport-protocol": b"RTP/SAVP"}, {"ICE": b"force"}])
-def test_what_would_need_a_bridge_is_refused(asked):
+SECURE = ANCHORED.replace(b"RTP/AVP 8", b"RTP/SAVP 8")
+KEY = b"inline:" + b"A" * 40
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"transport-protocol": b"UDP/TLS/RTP/SAVPF"},
+        {"transport-protocol": b"RTP/SAVP", "sdp": ANCHORED.replace(b"RTP/AVP 8", b"UDP/TLS/RTP/SAVPF 8")},
+        {"transport-protocol": b"RTP/AVP", "sdp": SECURE},
+        {
+            "transport-protocol": b"RTP/AVP",
+            "sdp": SECURE.replace(b"a=ptime", b"a=crypto:1 AEAD_AES_128_GCM %s\r\na=ptime" % KEY),
+        },
+        {"ICE": b"force"},
+    ],
+)
+def test_what_can_t_be_done_is_refused(asked):
     with pytest.raises(NgError):
         refuse_unsupported(request(**asked))
 
 
 @pytest.mark.parametrize(
-    "asked", [{}, {"transport-protocol": b"RTP/AVP"}, {"transport-protocol": b"RTP/AVPF"}, {"ICE": b"remove"}]
+    "asked",
+    [
+        {},
+        {"transport-protocol": b"RTP/AVP"},
+        {"transport-protocol": b"RTP/AVPF"},
+        {"transport-protocol": b"RTP/SAVP"},
+        {
+            "transport-protocol": b"RTP/AVP",
+            "sdp": SECURE.replace(b"a=ptime", b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 %s\r\na=ptime" % KEY),
+        },
+        {"ICE": b"remove"},
+    ],
 )
 def test_what_a_relay_can_do_is_taken(asked):
     refuse_unsupported(request(**asked))

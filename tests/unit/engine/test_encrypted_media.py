@@ -1,0 +1,32 @@
+"""What a worker tells of encrypted media: what can't be read isn't recorded, lost keys are never used again."""
+
+from dataclasses import replace
+
+from gateway.call.stage import Stage
+from gateway.media.plane import FlowId, KeysLost, MediaUnreadable, SrtpKey, Stop
+from gateway.sdp.crypto_attribute import SUITE_80, CryptoAttribute
+from policy.decision import Side
+from tests.peers.engine_bench import EngineBench
+
+
+async def test_what_can_t_be_read_any_more_ends_the_recording_and_says_why(bench: EngineBench):
+    live = await bench.opened()
+    bench.engine.reports.take(0, MediaUnreadable(FlowId(f"{live.call.ref}/caller/0")))
+    assert isinstance(next(order for order in reversed(bench.worker.orders)), Stop)
+    await bench.engine.finished()
+    assert bench.stage(live) is not Stage.OPEN
+    assert "MEDIA_ENCRYPTED" in bench.engine.reasons(live)
+
+
+async def test_a_lost_worker_takes_the_keys_along(bench: EngineBench):
+    live = await bench.answered()
+    keys, dialog = live.call.negotiation.keys, live.call.answered_dialog
+    assert dialog is not None
+    ours = keys.own(dialog, 0, Side.CALLER, CryptoAttribute(1, SUITE_80))
+    keys.ended_here(dialog, 0, Side.CALLER, replace(ours, key=bytes(30)), ours)
+    assert isinstance(keys.of(dialog, 0, Side.CALLER)[0], SrtpKey)
+    bench.engine.reports.worker_lost(0)
+    assert keys.of(dialog, 0, Side.CALLER) == (None, None)
+    assert keys.own(dialog, 0, Side.CALLER, CryptoAttribute(1, SUITE_80)) != ours
+    bench.engine.reports.take(0, KeysLost(live.call.ref))
+    assert bench.engine.counters["srtp_keys_lost"] == 1
