@@ -1,6 +1,8 @@
 """A running site where nobody is drawn: what both want recorded is recorded, and opened by its agent."""
 
 import asyncio
+import json
+from typing import Any
 
 import httpx
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from api.agent_client import ClientProblem
+from api.cli import main
 from crypto import quorum
 from crypto.x25519 import Identity, parse_identities
 from demo.talk import THINK_S
@@ -34,6 +37,7 @@ def asked_for(document: str) -> str:
         ("consent:\n", f"{wish}consent:\n"),
         ("prohibited:", f"{grounds}prohibited:"),
         ("evaluations:", "  - {role: quorum, purposes: [dispute], members: [dpo, council]}\nevaluations:"),
+        ("evaluations:", "  - {role: coach, purposes: [dispute], release: agent_per_item, ttl: P7D}\nevaluations:"),
         ("purposes: [coaching], release", "purposes: [coaching, dispute], release"),
         ("coaching: P14D", "coaching: P14D, dispute: P90D"),
         ('percent: "50"', 'percent: "0.0001"'),
@@ -46,7 +50,9 @@ def asked_for(document: str) -> str:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def site(tmp_path_factory):
-    async with RunningSite(tmp_path_factory.mktemp("asked"), desks=1, agreed=asked_for) as running:
+    async with RunningSite(
+        tmp_path_factory.mktemp("asked"), desks=1, agreed=asked_for, settings="[log]\npublish_s = 1"
+    ) as running:
         yield running
 
 
@@ -133,6 +139,67 @@ def _open_together(site: RunningSite, recording: str) -> None:
 
 def _identity(site: RunningSite, role: str) -> Identity:
     return parse_identities((site.folder / "keys" / f"{role}.key").read_text())[0]
+
+
+async def test_a_coach_hears_what_the_agent_released_until_it_is_taken_back(site, tmp_path, capsys):
+    """By the command line alone, each with their own keys."""
+    desk, folder = site.desks[0], site.folder / "keys"
+    recording = next(one["id"] for one in await desk.client.recordings() if one["lane"] == "customer_request")
+    made = await site.office.ask("POST", "/coaches", {"name": "Carla Coach"})
+    carla, ada = Person(site, "carla", "the coach's password"), Person(site, desk.keys.name, site.passwords[0])
+    await carla.runs("keygen", folder / "carla")
+    enrolled = await carla.does("enrol", made["code"], "-k", folder / "carla.sign", capsys=capsys)
+    assert enrolled["role"] == "coach"
+    await until(lambda: published(desk, made["coach"]))
+
+    told = ["release", recording, "-k", desk.keys.signing_file, "--to", made["coach"], "--words"]
+    assert await ada.fails(*told, "some other words", capsys=capsys) == 1
+    release = await ada.does(*told, enrolled["words"], capsys=capsys)
+    heard = await carla.does("listen", recording, "--out", tmp_path / "heard.wav", capsys=capsys)
+    own = await ada.does("listen", recording, "--out", tmp_path / "own.wav", capsys=capsys)
+    assert heard["sides"] == own["sides"] and len(heard["sides"]) == 2
+    assert (tmp_path / "heard.wav").read_bytes() == (tmp_path / "own.wav").read_bytes()
+    (seen,) = {(one["role"], one["name"], one["purpose"]) for one in await desk.client.accesses(recording)}
+    assert seen == ("coach", "Carla Coach", "dispute")
+
+    await ada.does("release", recording, "-k", desk.keys.signing_file, "--revoke", release["release"], capsys=capsys)
+    assert await carla.fails("listen", recording, "--out", tmp_path / "again.wav", capsys=capsys) == 1
+    assert not list((site.data / "vault").rglob("releases")) and not (tmp_path / "again.wav").exists()
+    shown = await ada.does("release", recording, "-k", desk.keys.signing_file, capsys=capsys)
+    assert [one["revoked_at"] is None for one in shown["releases"]] == [False] and len(shown["accesses"]) == 2
+
+
+async def published(desk, coach: str) -> bool:
+    """Whether the coach's key stands in the published log."""
+    return any(one["id"] == coach and one["key"]["entry"]["proof"] for one in await desk.client.coaches())
+
+
+class Person:
+    """Somebody at a shell of their own machine."""
+
+    def __init__(self, site: RunningSite, name: str, password: str) -> None:
+        self._keys = site.folder / "keys"
+        secret = self._keys / f"{name}.password"
+        secret.write_text(password)
+        self._at = ("-i", self._keys / f"{name}.key", "--login", name, "--password-file", secret)
+        self._api = ("--api", site.at.base_url)
+
+    async def runs(self, *words: object) -> int:
+        return await asyncio.to_thread(main, [str(word) for word in words])
+
+    async def does(self, *words: object, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+        """Its result; nothing went wrong."""
+        capsys.readouterr()
+        assert await self.runs(*words, *self._at, *self._api, "--json") == 0, capsys.readouterr().err
+        said: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return said
+
+    async def fails(self, *words: object, capsys: pytest.CaptureFixture[str]) -> int:
+        """Its return code; one line says why."""
+        capsys.readouterr()
+        code = await self.runs(*words, *self._at, *self._api)
+        assert len(capsys.readouterr().err.splitlines()) == 1
+        return code
 
 
 async def test_a_caller_who_says_no_is_not_recorded_and_the_call_goes_on(site):

@@ -101,6 +101,8 @@ class RunningSite:
         self.desks: list[Desk] = []
         self.codes: list[str] = []
         """The desks' enrolment codes, all of them spent."""
+        self.passwords: list[str] = []
+        """The desks', who sign in by the names of their keys."""
         self.prompt_end: Samples = Catalogue().samples(PROMPT)[-RATE:]
         """The last second of the question: once a caller heard it, a key is an answer."""
         self._wanted = desks
@@ -338,4 +340,5 @@ class RunningSite:
             desk = Desk(self.at.base_url, keys, extension, phone, self._clock)
             self.desks.append(await self._stack.enter_async_context(desk))
         self.codes = [await self.office.enrolment_code(agent) for agent in agents[: self._wanted]]
-        await staff.seat_all(self.desks, self.codes, [secrets.token_urlsafe(16) for _ in self.desks])
+        self.passwords = [secrets.token_urlsafe(16) for _ in self.desks]
+        await staff.seat_all(self.desks, self.codes, self.passwords)
