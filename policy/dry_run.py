@@ -9,6 +9,7 @@ isn't in it, nor is anybody's no.
 from __future__ import annotations
 
 import hashlib
+import math
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Final
 from crypto.draw import drawn_below
 from policy.agreement.schema import Agreement, Campaign
 from policy.draw_rules import MILLION, caps_ok, ceiling_ok
+from policy.epochs import LEGS_TO_COUNT
 from policy.errors import DryRunError
 from policy.state import rates_of
 from policy.statistics import Statistics
@@ -77,6 +79,8 @@ class RuleEffect:
     """Agents that the rule needs."""
     simulation: Simulation
     campaign: Campaign | None = None
+    idle: bool = False
+    """So few legs that no agent counts towards the group's `min_agents` once the first epoch is over."""
 
     @property
     def too_small(self) -> bool:
@@ -116,7 +120,8 @@ def dry_run(agreement: Agreement, loads: Mapping[str, Load]) -> tuple[RuleEffect
         least = campaign.min_eligible_agents if campaign else agreement.scope.groups.get(rule.split("/")[1], 0)
         weeks = max(1, min(MOST_WEEKS, DRAWS // len(rates) // (load.agents * load.legs)))
         found = _simulate(agreement, rule, ppm if load.agents >= least else 0, load, weeks)
-        effects.append(RuleEffect(rule, ppm, load, least, found, campaign))
+        idle = campaign is None and _legs_in_epoch(agreement, load) < LEGS_TO_COUNT
+        effects.append(RuleEffect(rule, ppm, load, least, found, campaign, idle))
     return tuple(effects)
 
 
@@ -210,6 +215,13 @@ def _week(agreement: Agreement, ppm: int, load: Load, drawn: list[int]) -> Itera
             hits += 1
             today[agent, day], this_week[agent] = by_day + 1, by_week + 1
             yield None
+
+
+def _legs_in_epoch(agreement: Agreement, load: Load) -> float:
+    """Of one agent; a demo's epochs don't count legs."""
+    if agreement.demo:
+        return math.inf
+    return load.legs / (_DAYS if agreement.draw.epoch.text == "P1D" else 1)
 
 
 def _epoch(agreement: Agreement, minute: int, total: int) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from typing import Final
 from policy.agreement.schema import Agreement
 from policy.draw_rules import MILLION
 from policy.dry_run import Limit, RuleEffect
+from policy.epochs import LEGS_TO_COUNT
 from policy.percent import percent_text
 
 __all__ = ["sentences"]
@@ -20,6 +21,8 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "rate": "{rule}: vereinbart sind höchstens {percent} %, wirksam werden {effective} % der Gespräche, etwa "
         "{hits} in der Woche. Gerechnet mit {agents} Beschäftigten und je {legs} Gesprächen in der Woche.",
         "small": "{rule}: ausgelost wird nichts. Es sind {agents} Beschäftigte, nötig sind {least}.",
+        "idle": "Damit käme nach dem ersten Zeitraum niemand auf die {count} Gespräche, ab denen jemand für die Größe "
+        "der Gruppe zählt: Aufgezeichnet würde dann nichts mehr.",
         "ceiling": "Die Obergrenze greift: Damit {percent} % nie überschritten werden, nimmt sie {share} von 100 "
         "ausgelosten Gesprächen weg.",
         "P1D": "Die Grenze von {count} je Person und Tag greift: Sie nimmt {share} von 100 ausgelosten Gesprächen weg.",
@@ -40,6 +43,8 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "rate": "{rule}: at most {percent}% is agreed; in practice {effective}% of the calls takes effect, about "
         "{hits} a week. Calculated for {agents} agents with {legs} calls each a week.",
         "small": "{rule}: nothing is drawn. There are {agents} agents, {least} are needed.",
+        "idle": "With that, nobody would have the {count} calls in a period that count towards the size of the group: "
+        "after the first period nothing would be recorded.",
         "ceiling": "The ceiling binds: so that {percent}% is never exceeded, it removes {share} of every 100 drawn "
         "calls.",
         "P1D": "The cap of {count} per person and day binds: it removes {share} of every 100 drawn calls.",
@@ -59,6 +64,8 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "rate": "{rule}: avtalt er høyst {percent} %, virksomt blir {effective} % av samtalene, omtrent {hits} i uken. "
         "Regnet med {agents} ansatte og {legs} samtaler for hver i uken.",
         "small": "{rule}: ingenting trekkes. Det er {agents} ansatte, {least} trengs.",
+        "idle": "Dermed ville ingen ha de {count} samtalene i en periode som skal til for å telle med i gruppens "
+        "størrelse: etter den første perioden ville ingenting bli tatt opp.",
         "ceiling": "Taket slår inn: for at {percent} % aldri skal overskrides, tar det bort {share} av 100 trukne "
         "samtaler.",
         "P1D": "Grensen på {count} per person og dag slår inn: den tar bort {share} av 100 trukne samtaler.",
@@ -97,6 +104,8 @@ def _rule(agreement: Agreement, effect: RuleEffect, language: str) -> Iterator[s
     yield words["rate"].format(
         rule=rule, percent=percent, effective=effective, hits=hits, agents=load.agents, legs=load.legs
     )
+    if effect.idle:
+        yield words["idle"].format(count=LEGS_TO_COUNT)
     if effect.share(Limit.CEILING):
         share = _number(100 * effect.share(Limit.CEILING), language)
         yield words["ceiling"].format(percent=percent, share=share)

@@ -74,6 +74,10 @@ class Step(StrEnum):
     GIVE_UP = "give_up"
 
 
+LEGS_TO_COUNT: Final = 20
+"""How many legs an agent needs in an epoch to count towards a `min_agents`: a name on the roster is nobody yet."""
+
+
 def following(agreement: Agreement, epoch: Epoch) -> Epoch:
     """E+1."""
     return epoch_of(agreement, epoch.end)

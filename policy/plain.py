@@ -12,6 +12,7 @@ from datetime import date, datetime
 from typing import Final
 
 from policy.agreement.schema import KEEP_AGENT_SIDE, AccessLine, Agreement, Campaign, Prompt, Rate
+from policy.epochs import LEGS_TO_COUNT
 from policy.percent import percent_text
 from policy.period import Period
 from policy.plain_words import UNITS, WORDS
@@ -152,7 +153,9 @@ def _legal(speaker: _Speaker) -> Iterator[str]:
 def _groups(speaker: _Speaker) -> Iterator[str]:
     lanes = speaker.agreement.lanes
     key = "group" if lanes.customer_request is not None or lanes.agent_request is not None else "group.drawn_only"
-    yield from (speaker.say(key, group=name, least=least) for name, least in speaker.agreement.scope.groups.items())
+    legs = 0 if speaker.agreement.demo else LEGS_TO_COUNT
+    groups = speaker.agreement.scope.groups
+    yield from (speaker.say(key, group=name, least=least, legs=legs) for name, least in groups.items())
 
 
 def _scope(speaker: _Speaker) -> Iterator[str]:

@@ -39,9 +39,11 @@ DE: Final[Mapping[str, str]] = {
     "h.scope": "Wo aufgezeichnet werden darf",
     "scope": "Standorte: {sites}. Warteschlangen: {queues}. Nie aufgezeichnet werden Gespräche in den Warteschlangen: "
     "{excluded}.",
-    "group": "Gruppe {group}: Ausgelost wird nur, solange mindestens {least} Beschäftigte dazugehören; "
+    "group": "Gruppe {group}: Ausgelost wird nur, solange mindestens {least} Beschäftigte "
+    "dazugehören, die im Auslosungszeitraum davor mindestens {legs} Gespräche hatten; "
     "sind es weniger, wird nur aufgezeichnet, was jemand im Gespräch wünscht.",
-    "group.drawn_only": "Gruppe {group}: Ausgelost wird nur, solange mindestens {least} Beschäftigte dazugehören; "
+    "group.drawn_only": "Gruppe {group}: Ausgelost wird nur, solange mindestens {least} Beschäftigte "
+    "dazugehören, die im Auslosungszeitraum davor mindestens {legs} Gespräche hatten; "
     "sind es weniger, wird nichts aufgezeichnet.",
     "no_groups": "Gruppen: keine.",
     "h.purposes": "Wofür",
@@ -186,9 +188,11 @@ EN: Final[Mapping[str, str]] = {
     "after.none": "After it ends, none of it continues to apply.",
     "h.scope": "Where recording is permitted",
     "scope": "Sites: {sites}. Queues: {queues}. Calls in these queues are never recorded: {excluded}.",
-    "group": "Group {group}: calls are drawn only while at least {least} employees belong to it; "
+    "group": "Group {group}: calls are drawn only while at least {least} employees belong to it who "
+    "had at least {legs} calls in the period before; "
     "below that, only what is asked for in a call is recorded.",
-    "group.drawn_only": "Group {group}: calls are drawn only while at least {least} employees belong to it; "
+    "group.drawn_only": "Group {group}: calls are drawn only while at least {least} employees belong to it who "
+    "had at least {legs} calls in the period before; "
     "below that, nothing is recorded.",
     "no_groups": "Groups: none.",
     "h.purposes": "What for",
@@ -332,9 +336,11 @@ NB: Final[Mapping[str, str]] = {
     "after.none": "Etter utløpet gjelder ingenting av den videre.",
     "h.scope": "Hvor det kan tas opp",
     "scope": "Steder: {sites}. Køer: {queues}. Samtaler i disse køene tas aldri opp: {excluded}.",
-    "group": "Gruppe {group}: samtaler trekkes ut bare så lenge minst {least} ansatte hører til den; "
+    "group": "Gruppe {group}: samtaler trekkes ut bare så lenge minst {least} ansatte hører til den som "
+    "hadde minst {legs} samtaler i perioden før; "
     "er de færre, tas det bare opp når noen ber om det i samtalen.",
-    "group.drawn_only": "Gruppe {group}: samtaler trekkes ut bare så lenge minst {least} ansatte hører til den; "
+    "group.drawn_only": "Gruppe {group}: samtaler trekkes ut bare så lenge minst {least} ansatte hører til den som "
+    "hadde minst {legs} samtaler i perioden før; "
     "er de færre, tas ingenting opp.",
     "no_groups": "Grupper: ingen.",
     "h.purposes": "Hva opptakene skal brukes til",

@@ -5,12 +5,12 @@ council's share lies here from the moment it is handed over until the reveal, wh
 """
 
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, exists, func, insert, select, update
 
 from crypto.draw import epoch_commitment, new_share
 from crypto.merkle import leaf_hash, root_of
@@ -75,6 +75,15 @@ class Cosigned:
     line: str
     at: datetime
     """The earlier of the council's own time and of when it arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """How many legs each pseudonym had in an epoch that is over."""
+
+    name: str
+    origin: str
+    legs: Mapping[str, int]
 
 
 class Epochs:
@@ -277,6 +286,21 @@ class Epochs:
         query = query.order_by(cosignatures.c.at.desc()).limit(1)
         row = await self._database.read(lambda connection: connection.execute(query).first())
         return None if row is None else Cosigned(row.origin, row.size, row.line, row.at)
+
+    async def last_worked(self) -> Worked | None:
+        """The newest closed epoch in which a leg was entered; None before there is one."""
+
+        def work(connection: Connection) -> Worked | None:
+            entered = exists().where(legs.c.e == epochs.c.name, legs.c.kind == "call")
+            query = select(epochs.c.name, epochs.c.origin).where(epochs.c.closed_at.is_not(None), entered)
+            row = connection.execute(query.order_by(epochs.c.ends_at.desc()).limit(1)).first()
+            if row is None:
+                return None
+            counted = select(legs.c.a, func.count().label("total")).where(legs.c.e == row.name, legs.c.kind == "call")
+            found = connection.execute(counted.group_by(legs.c.a))
+            return Worked(row.name, row.origin, {one.a: one.total for one in found})
+
+        return await self._database.read(work)
 
     async def drawn_recordings(self, name: str) -> list[str]:
         """Recordings of the drawn lanes of an epoch: what is shredded without its reveal."""

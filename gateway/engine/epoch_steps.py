@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 
 from crypto.checkpoint import open_checkpoint
+from crypto.commitment import pseudonym
 from crypto.cosignature import check_cosignature, cosigner
 from crypto.errors import CryptoError
 from crypto.signed_note import NoteSignature, SignedNote
@@ -25,7 +26,7 @@ from gateway.engine.site import Site
 from policy.agreement.schema import Agreement
 from policy.draw_rules import Epoch, phase_in_epoch
 from policy.epoch_statement import CouncilCommitment
-from policy.epochs import NEXT, EpochState, RosterLeaf, Step, commit_due, day_index, horizon, step_due
+from policy.epochs import LEGS_TO_COUNT, NEXT, EpochState, RosterLeaf, Step, commit_due, day_index, horizon, step_due
 from policy.intersection import epoch_for
 from policy.log_block import first_day
 from policy.terms import Phase
@@ -78,6 +79,7 @@ class EpochSteps:
         restored, newest = await self._epochs.restored(), await self._epochs.newest_cosignature()
         self._virgin = not restored and not await self._epochs.any_committed()
         self._book.cosigned_at = newest.at if newest is not None else None
+        await self._count()
         self._book.unconfirmed = restored and newest is None
 
     # --- what the council hands over ---------------------------------------------------------------------------------
@@ -168,6 +170,7 @@ class EpochSteps:
             case Step.CLOSE:
                 if not await self._epochs.close(row.name, self._min_calls(), wallclock, halted=halted):
                     return False  # a leg of it goes on
+                await self._count()
                 await self._epochs.reveal(row.name)
             case Step.REVEAL:
                 await self._epochs.reveal(row.name)
@@ -215,6 +218,15 @@ class EpochSteps:
         return epoch is None or epoch.name != row.name
 
     # --- parts -------------------------------------------------------------------------------------------------------
+
+    async def _count(self) -> None:
+        """Know whose legs in the last closed epoch are enough to count towards a `min_agents`."""
+        last = await self._epochs.last_worked()
+        if last is None:
+            return
+        enough = {a for a, legs in last.legs.items() if legs >= LEGS_TO_COUNT}
+        own = {pseudonym(one.salt, last.origin, last.name).hex(): one.id for one in self._site.agents.values()}
+        self._site.counting = frozenset(own[a] for a in enough if a in own)
 
     async def _reread(self, name: str) -> None:
         row = await self._epochs.get(name)

@@ -77,6 +77,8 @@ class Site:
     seats: dict[str, Seat] = field(default_factory=dict)
     """By extension."""
     standing: dict[str, dict[Purpose, StandingConsent]] = field(default_factory=dict)
+    counting: frozenset[str] | None = None
+    """Agents who had enough legs in the last closed epoch to count towards `min_agents`; None before there was one."""
     _texts: tuple[dict[Purpose, frozenset[str]], ...] = ()
     """Of each agreement: hashes of its consent texts, in every language."""
     _from: datetime | None = None
@@ -240,8 +242,8 @@ class Site:
             site=line.site,
             group=line.group,
             phase=self.phase(line.id, wallclock),
-            group_size=sum(1 for other in self.agents.values() if other.group == line.group and not other.disabled),
-            campaign_agents=sum(1 for other in self.agents.values() if not other.disabled),
+            group_size=sum(1 for other in self.agents.values() if other.group == line.group and self._counts(other)),
+            campaign_agents=sum(1 for other in self.agents.values() if self._counts(other)),
             seat_bound=not line.disabled and self.claimant(new) == line.id,
             key_available=line.recipient is not None,
             blackout=line.blackout,
@@ -260,6 +262,12 @@ class Site:
                 for purpose, said in self.standing.get(line.id, {}).items()
             },
         )
+
+    def _counts(self, line: Agent) -> bool:
+        """Whether an agent counts towards `min_agents`: who works, not who is entered. A demo is too short for it."""
+        if line.disabled or self.counting is None or any(one.demo for one in self.agreements):
+            return not line.disabled
+        return line.id in self.counting
 
     def _texts_of(self, agreements: tuple[Agreement, ...]) -> dict[Purpose, frozenset[str]]:
         """Hashes of these agreements' texts: a yes to one about other legs says nothing about this one."""

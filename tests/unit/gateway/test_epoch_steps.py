@@ -16,7 +16,7 @@ from gateway.engine.epoch_steps import EpochSteps
 from gateway.engine.errors import Refused
 from gateway.engine.ledger import Ledger, SealedShare
 from policy.epoch_statement import commit
-from policy.epochs import EpochState, following, preceding
+from policy.epochs import LEGS_TO_COUNT, EpochState, following, preceding
 from policy.log_entry import parse
 from storage.errors import EpochStep, TermsChanged
 from storage.log.files import LocalLogFiles
@@ -104,6 +104,30 @@ async def test_the_first_epoch_opens_while_it_goes_on_and_is_revealed_when_it_is
     await draw.steps.turn()
     assert draw.book.rows == {} and not draw.house.site.draws(draw.house.at)
     assert (await draw.told())[-4:] == ["ecommit", "eopen", "eclose", "reveal"]
+
+
+async def test_who_had_too_few_legs_in_the_last_closed_epoch_counts_for_nobody(draw):
+    """An epoch in which nobody had a call (a day off) says nothing; a restart knows the same."""
+    first, site = draw.current, draw.house.site
+    busy, lazy, _ = site.agents.values()
+    await draw.open(first.name)
+    following_one = following(site.agreement, first)
+    await draw.open(following_one.name)
+    ledger = Ledger(SITE, draw.folder.legs, draw.folder.epochs, draw.book, SealedShare())
+    for agent, legs in ((busy, LEGS_TO_COUNT), (lazy, LEGS_TO_COUNT - 1)):
+        for number in range(legs):
+            call, at = f"{number:016x}", draw.house.at
+            entered = await ledger.enter(agent, site.agreements, queue=None, call=call, call_id="c", wallclock=at)
+            assert entered is not None
+            await ledger.leave(entered, "not_recorded", (), ())
+    assert site.counting is None
+    for end in (first.end, following_one.end):
+        draw.go_to(end)
+        await draw.steps.turn()
+        assert site.counting == {busy.id}
+    site.counting = None
+    await draw.steps.load()
+    assert site.counting == {busy.id}
 
 
 async def test_later_ones_are_committed_from_the_start_of_the_epoch_before(draw):

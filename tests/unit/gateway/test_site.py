@@ -248,6 +248,26 @@ async def test_an_agent_s_facts(house):
     assert house.site.gather(agent, call(), 1, house.clock.now(), house.at).recipients == (str(key.recipient),)
 
 
+async def test_only_who_had_enough_legs_counts_towards_the_least_number_of_agents_save_in_a_demo(house):
+    await house.enact(edited({"lanes/campaigns": []}))
+    agent, other, stranger = [await house.hire(str(200 + number)) for number in range(3)]
+    assert facts(house, agent).group_size == 3, "before the first epoch is over, all who are employed"
+    house.site.counting = frozenset({agent, other})
+    assert (facts(house, stranger).group_size, facts(house, stranger).campaign_agents) == (2, 2)
+    await house.folder.roster.disable(other)
+    await house.site.load_agent(other)
+    assert facts(house, agent).group_size == 1
+    house.site.counting = frozenset()
+    assert facts(house, agent).group_size == 0
+
+
+async def test_a_demo_s_epochs_are_too_short_to_count_legs_in(house):
+    await house.enact()
+    agent = await house.hire("200")
+    house.site.counting = frozenset()
+    assert facts(house, agent).group_size == 1
+
+
 async def test_what_the_leg_itself_must_say_is_left_open(house):
     await house.enact()
     found = facts(house, await house.hire("200", key=Identity.generate()))

@@ -184,3 +184,14 @@ def test_an_agreement_without_drawn_lanes_says_so():
     assert dry_run(asked_only, {}) == () and sentences(asked_only, (), "de") == (
         "Nach dieser Vereinbarung werden keine Gespräche ausgelost.",
     )
+
+
+@pytest.mark.parametrize(
+    ("epoch", "legs", "idle"), [("P1W", 20, False), ("P1W", 19, True), ("P1D", 100, False), ("P1D", 99, True)]
+)
+def test_it_says_where_nobody_would_have_the_legs_that_count_towards_the_group(epoch, legs, idle):
+    found = effect(one_rule("5", {"P1D": 2}, draw__epoch=epoch), 8, legs)
+    assert found.idle is idle
+    for language, words in (("de", "zählt"), ("en", "count towards"), ("nb", "telle med")):
+        said = sentences(one_rule("5"), [found], language)[0]
+        assert (words in said and "20" in said) is idle
