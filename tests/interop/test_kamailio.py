@@ -15,7 +15,7 @@ from demo.g711 import RATE
 from demo.house import find_addresses
 from demo.phone import Phone
 from demo.tones import tone
-from tests.peers.kamailio import Kamailio
+from tests.peers.kamailio import PBX, Kamailio
 from tests.peers.running_site import CONNECT_S, MOST_TRIES, RunningSite, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -70,10 +70,15 @@ async def ring(site, kamailio, carrier, desk, **how):
     """An INVITE of the carrier's that has arrived at the desk: caller's end, agent's end."""
     number = f"sip:4930231255{secrets.randbelow(100):02d}@{site.at.trunk}"
     made = await carrier.call(f"sip:{desk.extension}@{kamailio.address[0]}", via=kamailio.address, caller=number, **how)
+    return made, await arrived(desk, made)
+
+
+async def arrived(desk, made):
+    """The agent's end of a call; what rings late of an earlier one is left alone."""
     async with asyncio.timeout(CONNECT_S):
         while (taken := await desk.phone.incoming.get()).dialog.call_id != made.dialog.call_id:
             await taken.close()
-    return made, taken
+    return taken
 
 
 async def call(site, kamailio, carrier, desk, **how):
@@ -211,6 +216,44 @@ async def test_a_call_out_reaches_the_carrier(site, kamailio, carrier, desk):
     assert (await site.explained(desk, await site.ref(made.dialog.call_id))) is not None
     await hang_up(made, taken)
     await site.quiet()
+
+
+async def test_inline_calls_go_around_us_within_five_seconds_and_through_us_again(
+    site, carrier, desk, program, tmp_path
+):
+    folder = tmp_path / "bypass"
+    folder.mkdir()
+    inline, place = f"{site.at.gateway_caller}:5060", (site.at.trunk, CARRIER_PORT)
+    async with Kamailio(
+        program("kamailio"), folder, site.at.pbx, place, "", QUEUE, PBX, bypassed=inline, port=5062
+    ) as pbx:
+
+        async def call_up() -> tuple[str, float]:
+            """A call to the phone's own address: whose media address the carrier was told, and how long that took."""
+            began = time.monotonic()
+            made = await carrier.call(f"sip:{desk.phone.address[0]}:5060", via=pbx.address)
+            taken = await arrived(desk, made)
+            taken.answer()
+            await asyncio.wait_for(made.answered, CONNECT_S)
+            took = time.monotonic() - began
+            await both_hear(made, taken)
+            await hang_up(made, taken)
+            return made.remote_terms.host, took
+
+        async def by_us() -> bool:
+            return (await call_up())[0] == site.at.gateway_caller
+
+        await until(by_us)
+        gateway = site.processes["gateway"]
+        os.kill(gateway, signal.SIGSTOP)
+        try:
+            first, second = await call_up(), await call_up()
+        finally:
+            os.kill(gateway, signal.SIGCONT)
+        assert first[0] == second[0] == desk.phone.address[0]
+        assert first[1] < 5
+        assert second[1] < 0.5, "known to be away by now"
+        await until(by_us)
 
 
 @pytest.mark.quiet

@@ -26,15 +26,18 @@ class Kamailio:
         relay: str,
         queue: str,
         configuration: Path = CONFIGURATION,
+        bypassed: str = "",
+        port: int = 5060,
     ) -> None:
-        self.address = (address, 5060)
+        """`bypassed`: a PBX that leads calls through this `host:port`, and around it while that is away."""
+        self.address = (address, port)
         self._program = program
         self._configuration = configuration
         self._log = folder / "kamailio.log"
         self._control = folder / "ctl"
         self._run = folder / "run"
         self._defines = {
-            "LISTEN_AT": f"udp:{address}:5060",
+            "LISTEN_AT": f"udp:{address}:{port}",
             "CARRIER": f'"{carrier[0]}"',
             "CARRIER_PORT": f'"{carrier[1]}"',
             "FAIRTAP": f'"udp:{relay}"',
@@ -42,6 +45,9 @@ class Kamailio:
             "CONTROL": f'"unixs:{self._control}"',
             "PASSWORD": f'"{PASSWORD}"',
         }
+        if bypassed:
+            (folder / "dispatcher.list").write_text(f"1 sip:{bypassed}\n")
+            self._defines["FAIRTAP_LIST"] = f'"{folder / "dispatcher.list"}"'
         self._process: asyncio.subprocess.Process | None = None
 
     @property
