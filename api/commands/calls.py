@@ -36,12 +36,15 @@ def find(call_id: CallId, config: ConfigFile = None, as_json: AsJson = False) ->
 
 
 def ladder(call: str, config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """The signalling of a call of the last 24 hours: methods, statuses, times; no numbers, no addresses."""
+    """The signalling of a call of the last 24 hours, and how well a running one is heard; no numbers, no addresses."""
     answer = ask(find_home(config), CallLadder(call))
     arrows = {"caller": "caller ─► agent ", "agent": "caller ◄─ agent "}
     lines = [f"{rung['after_s']:10.3f} s  {arrows[rung['by']]}  {rung['said']}" for rung in answer["rungs"]]
     if answer["missed"]:
         lines.append(f"and {answer['missed']} more that weren't kept")
+    for flow, measures in answer.get("media", {}).items():
+        said = ", ".join(f"{name} {value}" for name, value in measures.items())
+        lines.append(f"{flow} hears: {said or 'nothing known (no RTCP)'}")
     tell(as_json, answer, *lines)
 
 

@@ -527,7 +527,10 @@ class FindCall:
 
 @dataclass(frozen=True, slots=True)
 class CallLadder:
-    """A call's signalling; answered with `{"rungs": [{"after_s", "by", "said"}], "missed": n}`, or `call_unknown`."""
+    """A call's signalling: `{"rungs": [{"after_s", "by", "said"}], "missed": n, "media": {}}`, or `call_unknown`.
+
+    `media`, while the call runs: by side and m-line (`caller/0`) what is known of how well the party hears.
+    """
 
     call: str
     kind: Literal["call_ladder"] = "call_ladder"

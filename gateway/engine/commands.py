@@ -366,6 +366,7 @@ class Commands:
             "announcements": site.unplayable(),
             "clock_trusted": site.watch.observe(engine.clock.now(), engine.clock.wallclock()),
             "counters": {**engine.counters, "decided_not_stored": engine.custody.failures},
+            "legs": engine.reports.figures.told(),
         }
 
     async def _announcements(self, command: p.ListAnnouncements) -> Answer:

@@ -13,6 +13,7 @@ from gateway.control import protocol as p
 from gateway.engine.engine import Engine
 from gateway.engine.errors import Refused
 from gateway.engine.hearsay import Spoken
+from gateway.engine.leg_figures import told_of
 from gateway.engine.live_call import LiveCall
 from gateway.media.plane import CallRef
 from policy.decision import Purpose
@@ -81,7 +82,10 @@ class _MachineCommands:
             raise Refused("call_unknown", "no call of the last 24 hours has this reference", 404)
         rungs, missed = found
         told = [{"after_s": rung.after_s, "by": rung.by.value, "said": rung.said} for rung in rungs]
-        return {"rungs": told, "missed": missed}
+        live = self._engine.by_ref.get(CallRef(command.call))
+        counts = await self._engine.reports.counts(live) if live is not None else {}
+        media = {flow.split("/", 1)[1]: _rounded(told_of(count)) for flow, count in counts.items()}
+        return {"rungs": told, "missed": missed, "media": media}
 
     def _call(self, name: str) -> LiveCall:
         live = self._engine.by_ref.get(CallRef(name)) or self._engine.calls.get(SipCallId(name))
@@ -104,3 +108,7 @@ def _instant(text: str) -> datetime | None:
     except ValueError:
         return None
     return found if found.utcoffset() is not None else None
+
+
+def _rounded(measures: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in measures.items()}

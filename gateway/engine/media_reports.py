@@ -18,6 +18,7 @@ from gateway.call.pausing import PAUSE_CODE, RESUME_CODE
 from gateway.call.stage import Stage
 from gateway.clock import Clock
 from gateway.engine.custody import Custody
+from gateway.engine.leg_figures import LegFigures
 from gateway.engine.live_call import LiveCall
 from gateway.engine.silence import OVER_AFTER_S, RECORDING_OVER_AFTER_S, UNANCHORED_AFTER_S, SilentCalls
 from gateway.engine.workers import Workers
@@ -63,6 +64,7 @@ class MediaReports:
         self._clock = clock
         self._custody = custody
         self._workers = workers
+        self.figures = LegFigures()
         self._silent = SilentCalls()
         self._asked: dict[CallRef, list[asyncio.Future[plane.Counted]]] = {}
 
@@ -148,6 +150,7 @@ class MediaReports:
             case plane.Counted(final=False):
                 self._counted(report)
             case plane.Counted(flows=flows, final=True):
+                self.figures.take(flows)
                 for count in flows.values():
                     self._calls.counters["packets_relayed"] += count.forwarded
                     self._calls.counters["packets_from_wrong_source"] += count.wrong_source

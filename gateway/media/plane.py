@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from gateway.errors import GatewayError
 from gateway.rtp.payload_types import Codec
+from gateway.rtp.quality import Quality
 
 __all__ = [
     "Address",
@@ -522,6 +523,10 @@ class FlowCount:
     send_failed: int
     rtcp: int
     tapped: int
+    lost: int = 0
+    """Of what the party sent: sequence numbers that never came."""
+    heard: Quality | None = None
+    """How well the party hears the other one, by its own RTCP; None where it sends none, or none that can be read."""
     unreadable: int = 0
     """Packets that were to be decrypted and could not be."""
 

@@ -19,6 +19,7 @@ from typing import Final
 from gateway.clock import Clock
 from gateway.media.datapath.base import Divert, Latched, Observer, Outlet, Tap
 from gateway.media.datapath.ports import Pair, PortPool
+from gateway.media.datapath.reception import Reception
 from gateway.media.datapath.secrecy import Secrecy
 from gateway.media.errors import OrderRefused, OutOfPorts, UnknownFlow
 from gateway.media.plane import Address, FlowCount, FlowId, FlowSpec, FlowState, Forward, Secure, Srtp
@@ -122,6 +123,7 @@ class Flow:
         "passing",
         "path",
         "peer",
+        "reception",
         "rtcp",
         "rtp",
         "secrecy",
@@ -156,6 +158,7 @@ class Flow:
         self.last_header: bytes | bytearray = b""
         """Of the last RTP packet that came in."""
         self.counts: Final = Counts()
+        self.reception: Final = Reception()
 
     def admits(self, port: Port, source: Target) -> bool:
         """Whether an unlatched port takes a packet from there."""
@@ -299,6 +302,8 @@ class Flow:
         peer = self.peer
         if peer is None or peer.order is None:
             return
+        if self.order is not None and self.order.srtp is Srtp.NONE:
+            self.reception.reported(packet, peer.reception, peer.last_header, self.path.clock.now())
         if self.divert is not None and len(packet) > 1 and packet[1] == 200:
             return
         port = peer.rtp if peer.order.rtcp_mux else peer.rtcp
@@ -323,6 +328,11 @@ class Flow:
         ssrc = int.from_bytes(self.ssrc, "big")
         self.path.observer.media_seen(self.id, self.path.clock.now(), ssrc, header[1] & 0x7F, earlier)
 
+    def counted(self) -> FlowCount:
+        """Its counters now."""
+        self.reception.survey(self.last_header, self.counts.received)
+        return self.counts.read(self.reception)
+
     def sources(self) -> Latched:
         """Where the party was found to send from."""
         rtp, rtcp = self.rtp.source, self.rtcp.source
@@ -338,10 +348,12 @@ class Counts:
         self.received = self.forwarded = self.wrong_source = self.send_failed = self.rtcp = self.tapped = 0
         self.unreadable = 0
 
-    def read(self) -> FlowCount:
+    def read(self, reception: Reception) -> FlowCount:
         """As the seam carries them."""
         return FlowCount(
             *(self.received, self.forwarded, self.wrong_source, self.send_failed, self.rtcp, self.tapped),
+            lost=reception.lost,
+            heard=reception.heard,
             unreadable=self.unreadable,
         )
 
@@ -461,11 +473,11 @@ class UserspaceDatapath:
             self._loop.remove_reader(flow.pair.rtp)
             self._loop.remove_reader(flow.pair.rtcp)
             self._ports.release(flow.pair, self.clock.now())
-        return {flow.id: flow.counts.read() for flow in gone}
+        return {flow.id: flow.counted() for flow in gone}
 
     def count(self, flow: FlowId) -> FlowCount:
         """Counters of a flow. Raises UnknownFlow."""
-        return self._flow(flow).counts.read()
+        return self._flow(flow).counted()
 
     def state(self, flow: FlowId) -> FlowState:
         """Ports and target of a flow. Raises UnknownFlow."""

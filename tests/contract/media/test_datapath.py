@@ -1,6 +1,7 @@
 """What every datapath does, whatever it is made of: forward both ways, from the right source only, tap, remove."""
 
 import asyncio
+import struct
 
 import pytest
 
@@ -534,3 +535,77 @@ def test_workers_share_the_range_without_overlap():
     shares = [share((30001, 39999), 3, index) for index in range(3)]
     assert len({port for part in shares for port in part}) == sum(map(len, shares)) >= 4990
     assert all(port % 2 == 0 and 30001 <= port < 39999 for part in shares for port in part)
+
+
+# --- RTCP and what is measured ----------------------------------------------------------------------------------------
+
+
+async def test_a_party_s_own_reports_say_how_well_it_hears(house):
+    house.connect()
+    await house.latch()
+    sender = struct.pack("!BBHIQIII", 0x80, 200, 6, 0xCA11E700, 0x12345678 << 16, 0, 50, 8000)
+    port = house.ports[CALLER]
+    house.caller.rtcp.sendto(sender, (port.host, port.port + 1))
+    await house.agent.until(lambda: house.agent.reports)
+    block = struct.pack("!IIIIII", 0xCA11E700, 64 << 24, 0, 80, 0x12345678, 0)
+    report = struct.pack("!BBHI", 0x81, 201, 7, 0xA6E87000) + block
+    port = house.ports[AGENT]
+    house.agent.rtcp.sendto(report, (port.host, port.port + 1))
+    await house.caller.until(lambda: house.caller.reports)
+    assert (house.agent.reports, house.caller.reports) == ([sender], [report])
+    heard = house.path.count(AGENT).heard
+    assert heard is not None
+    assert (heard.loss, heard.jitter_ms) == (0.25, 10.0)
+    assert heard.round_trip_ms is not None and 0 <= heard.round_trip_ms < 5000
+    assert house.path.count(CALLER).heard is None
+
+
+async def test_rtcp_from_elsewhere_is_dropped_before_and_after_the_latch(house):
+    house.connect()
+    report = b"\x80\xc9\x00\x01" + bytes(4)
+    port = house.ports[CALLER]
+    house.stranger.rtcp.sendto(report, (port.host, port.port + 1))
+    house.caller.rtcp.sendto(report, (port.host, port.port + 1))
+    await house.agent.until(lambda: house.agent.reports)
+    house.stranger.rtcp.sendto(report, (port.host, port.port + 1))
+    muxed = RtpParty(STRANGER_HOST)
+    muxed.send(port, report)
+    house.caller.rtcp.sendto(report, (port.host, port.port + 1))
+    await house.agent.until(lambda: len(house.agent.reports) == 2)
+    await house.marker(house.caller, CALLER, house.agent)
+    muxed.close()
+    assert house.agent.reports == [report] * 2
+    assert house.path.count(CALLER).wrong_source >= 1
+
+
+async def test_after_a_re_invite_only_the_new_address_is_taken(house):
+    house.connect()
+    await house.latch()
+    moved = RtpParty("127.10.1.14", ssrc=0xCA11E700)
+    house.path.forward(Forward(CALLER, AGENT, moved.address, moved.rtcp_address))
+    for _ in range(3):
+        house.stranger.say(house.ports[CALLER])
+        house.caller.say(house.ports[CALLER])
+    said = await house.marker(moved, CALLER, house.agent)
+    house.stranger.say(house.ports[CALLER])
+    await house.marker(moved, CALLER, house.agent)
+    moved.close()
+    assert len(house.agent.heard) == 3
+    assert house.agent.heard[1] == said
+    assert house.path.count(CALLER).wrong_source >= 6
+
+
+async def test_a_stranger_who_knows_the_ssrc_is_still_a_stranger(house):
+    house.connect()
+    await house.latch()
+    copies = []
+    house.path.tap(CALLER, lambda at, packet: copies.append(bytes(packet)))
+    house.stranger.ssrc, house.stranger.seq, house.stranger.timestamp = (
+        house.caller.ssrc,
+        house.caller.seq,
+        house.caller.timestamp,
+    )
+    house.stranger.say(house.ports[CALLER])
+    said = await house.marker(house.caller, CALLER, house.agent)
+    assert copies == [said]
+    assert [event for event in house.observed.seen if event[0] == CALLER] == [(CALLER, house.caller.ssrc, 8, None)]

@@ -33,6 +33,7 @@ ORDERS = (
     p.Discard(CALL, REC),
     p.Remove(CALL),
     p.Query(CALL),
+    p.Secure(FLOW, p.SrtpKey("AES_CM_128_HMAC_SHA1_80", "a2V5"), None),
     p.Settled(REC, 2, "agent"),
 )
 REPORTS = (
@@ -53,6 +54,8 @@ REPORTS = (
     ),
     p.SegmentFailed(CALL, REC, 1, "caller", "no_media"),
     p.CodecSwitched(CALL, REC, 1),
+    p.KeysLost(CALL),
+    p.MediaUnreadable(FLOW),
     p.Discarded(CALL, REC),
     p.Counted(CALL, {FLOW: p.FlowCount(1, 2, 3, 4, 5, 6)}, True),
 )  # fmt: skip
@@ -66,6 +69,7 @@ DEFAULTED = frozenset(
         "rtcp_mux",
         "any_source",
         "nat_networks",
+        "srtp",
         "ptime_ms",
         "gain_db",
         "hold_back",
