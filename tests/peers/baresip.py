@@ -40,6 +40,7 @@ module g711.so
 module aufile.so
 module aubridge.so
 module sndfile.so
+module srtp.so
 module ctrl_tcp.so
 module uuid.so
 module account.so
@@ -75,10 +76,12 @@ class Baresip:
         registrar: str = "",
         password: str = "",
         picks_up: bool = True,
+        srtp: bool = False,
     ) -> None:
         """`outbound`: the SIP URI through which it calls and registers; `shim`: what `build_shim` built.
 
-        `registrar`: the host where it registers, with a password; `picks_up`: it answers by itself.
+        `registrar`: the host where it registers, with a password; `picks_up`: it answers by itself; `srtp`: it
+        takes nothing else.
         """
         self.folder = folder
         self.uri = f"sip:{user}@{address}:5060" + (";transport=tcp" if transport == "tcp" else "")
@@ -87,6 +90,7 @@ class Baresip:
         modules = next(path for path in _MODULES if Path(path).is_dir())
         (folder / "config").write_text(_CONFIG.format(address=address, folder=folder, modules=modules))
         through = f';outbound="{outbound}"' if outbound else ""
+        through += ";mediaenc=srtp-mand" if srtp else ""
         register = f';regint=600;sipnat=outbound;auth_user={user};auth_pass="{password}"' if registrar else ";regint=0"
         account = (
             f"<sip:{user}@{registrar or address};transport={transport}>{register};audio_codecs=pcma/8000/1"

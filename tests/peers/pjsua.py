@@ -34,11 +34,13 @@ class Pjsua:
         through: str = "",
         reliable: bool = False,
         expires_s: int = 0,
+        srtp: bool = False,
         level_db: float = -10.0,
         certificate: tuple[str, str] = ("", ""),
         ca: str = "",
     ) -> None:
-        """`reliable`: requires 100rel, and so PRACK; `expires_s`: of a session timer, at least 90.
+        """`reliable`: requires 100rel, and so PRACK; `expires_s`: of a session timer, at least 90; `srtp`: it
+        takes nothing else.
 
         `level_db`: of the tone it says; `certificate`: with its key.
         """
@@ -53,6 +55,7 @@ class Pjsua:
             "through": through,
             "reliable": reliable,
             "expires_s": expires_s,
+            "srtp": srtp,
             "certificate": certificate,
             "ca": ca,
             "say": str(folder / "say.wav"),

@@ -152,6 +152,8 @@ def _start(endpoint: pj.Endpoint) -> Account:
     mine.sipConfig.contactForced = f"<sip:{SETTINGS['user']}@{SETTINGS['address']}:{at.port}{suffix}>"
     mine.mediaConfig.transportConfig.boundAddress = SETTINGS["address"]
     mine.mediaConfig.transportConfig.port = 4000
+    mine.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_MANDATORY if SETTINGS["srtp"] else pj.PJMEDIA_SRTP_DISABLED
+    mine.mediaConfig.srtpSecureSignaling = 0
     mine.callConfig.prackUse = pj.PJSUA_100REL_MANDATORY if SETTINGS["reliable"] else pj.PJSUA_100REL_NOT_USED
     mine.callConfig.timerUse = pj.PJSUA_SIP_TIMER_ALWAYS if SETTINGS["expires_s"] else pj.PJSUA_SIP_TIMER_INACTIVE
     mine.callConfig.timerSessExpiresSec = SETTINGS["expires_s"] or mine.callConfig.timerSessExpiresSec
