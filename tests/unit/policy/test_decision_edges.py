@@ -14,10 +14,11 @@ from policy.decision import (
     Purpose,
     Reason,
     Rule,
+    Side,
     StandingAnswer,
 )
 from policy.evaluate import evaluate, evaluate_lane
-from tests.unit.policy.green import agreement, example, green
+from tests.unit.policy.green import agreement, example, green, per_leg
 
 
 @pytest.mark.parametrize("missing", ["site", "queue", "group"])
@@ -168,3 +169,17 @@ def test_home_is_a_place_of_its_own_where_it_is_agreed():
 def test_a_yes_that_came_by_no_way_is_unproven_under_no_agreement_either():
     callers = dict.fromkeys(Purpose, CallerAnswer(ConsentState.YES, None, receipt=True))
     assert Reason.CONSENT_UNPROVEN in evaluate(green(agreements=(), caller=callers)).reasons
+
+
+def test_one_side_is_kept_only_where_every_agreement_has_it_twice_over():
+    """Mode and effect of a refusal: the loader refuses one without the other, and the decision doesn't rely on that."""
+    alone, both = per_leg(), example()
+    refused = dict.fromkeys(Purpose, CallerAnswer(ConsentState.NO, "dtmf", told_one_sided=True))
+    nothing_kept = replace(alone.consent.caller, on_refusal=both.consent.caller.on_refusal)
+    other_mode = replace(alone, consent=replace(alone.consent, mode=both.consent.mode))
+    other_effect = replace(alone, consent=replace(alone.consent, caller=nothing_kept))
+    assert evaluate(green(agreements=(alone,), caller=refused)).sides == {Side.AGENT}
+    for odd in (other_mode, other_effect):
+        for several in [(odd,), (alone, odd), (odd, alone)]:
+            assert evaluate(green(agreements=several, caller=refused)).reasons == (Reason.CALLER_REFUSED,)
+    assert Reason.CALLER_REFUSED in evaluate(green(agreements=(), caller=refused)).reasons
