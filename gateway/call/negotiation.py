@@ -177,6 +177,15 @@ class Negotiation:
         return tuple(sorted({kind for lines in stable if index in lines for kind in lines[index].event_types}))
 
     @property
+    def secured(self) -> bool:
+        """Some party of the chosen branch speaks SRTP, with the other one or with us."""
+        media = self.dialogs.get(self.chosen) if self.chosen is not None else None
+        stable = media.stable.items() if media is not None else ()
+        return media is not None and any(
+            self._srtp(media, side, index) is not Srtp.NONE for side, lines in stable for index in lines
+        )
+
+    @property
     def encrypted(self) -> bool:
         """Some side of the chosen branch uses SRTP that we can't read."""
         media = self.dialogs.get(self.chosen) if self.chosen is not None else None

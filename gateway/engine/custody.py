@@ -154,6 +154,7 @@ class Custody:
                 consents=(*statements, *in_call, *receipts),
                 recipients=(agent.recipient,) if agent.recipient is not None else (),
                 erase_at=erase_at,
+                media="srtp" if live.call.negotiation.secured else "rtp",
             )
             await self.recordings.begin(begin, wallclock)
             if decision.lane is Lane.CUSTOMER_REQUEST:

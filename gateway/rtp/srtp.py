@@ -52,7 +52,7 @@ class Opener:
     def open(self, packet: Buffer, passed: int) -> bytes | None:
         """The RTP packet in an SRTP packet, or None; `passed` is how many packets the party has sent until now."""
         data = bytes(packet)
-        if len(data) < HEADER_BYTES:
+        if len(data) < HEADER_BYTES or data[0] >> 6 != 2:  # such as STUN
             return None
         seq, ssrc = _NUMBER.unpack_from(data)
         try:

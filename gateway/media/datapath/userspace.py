@@ -302,22 +302,25 @@ class Flow:
         peer = self.peer
         if peer is None or peer.order is None:
             return
-        if self.order is not None and self.order.srtp is Srtp.NONE:
-            self.reception.reported(packet, peer.reception, peer.last_header, self.path.clock.now())
+        clear = self.clear_rtcp(packet)
+        if clear is not None:
+            self.reception.reported(clear, peer.reception, peer.last_header, self.path.clock.now())
         if self.divert is not None and len(packet) > 1 and packet[1] == 200:
             return
         port = peer.rtp if peer.order.rtcp_mux else peer.rtcp
         if not self.translated:
             port.send(packet)
-        elif (translated := self.translate_rtcp(packet, peer)) is not None:
-            port.send(translated)
+        elif clear is not None and peer.order.srtp is Srtp.NONE:
+            port.send(clear)
+        elif clear is not None and (sealed := peer.secrecy and peer.secrecy.seal_rtcp(clear)):
+            port.send(sealed)
 
-    def translate_rtcp(self, packet: memoryview, peer: "Flow") -> bytes | None:
-        """RTCP for a party that speaks SRTP from one that doesn't, or the other way round."""
-        ours, theirs = self.secrecy, peer.secrecy
-        if self.order is not None and self.order.srtp is Srtp.ENDED:
-            return ours.open_rtcp(packet) if ours is not None else None
-        return theirs.seal_rtcp(packet) if theirs is not None else None
+    def clear_rtcp(self, packet: memoryview) -> memoryview | None:
+        """The party's RTCP; None where it is encrypted and can't be read."""
+        if self.order is None or self.order.srtp is Srtp.NONE:
+            return packet
+        opened = self.secrecy.open_rtcp(packet) if self.translated and self.secrecy is not None else None
+        return memoryview(opened) if opened is not None else None
 
     def new_ssrc(self, header: bytearray) -> None:
         """Tell about a stream that wasn't there before."""

@@ -103,11 +103,13 @@ def test_what_was_opened_once_is_never_opened_again_by_a_later_search():
 def test_another_key_a_changed_byte_or_none_of_it_is_a_miss():
     opener = Opener(LONG, MASTER)
     wrong = by_the_formula(packet(1))[:-1] + b"x"
-    strangers = [Sealer(LONG, OTHER).seal(packet(2)), wrong, packet(3), bytes(2000)]
+    strangers = [Sealer(LONG, OTHER).seal(packet(2)), wrong, packet(3), b"\x80" * 2000]
     for sealed in strangers:
         assert opener.open(sealed, 200_000) is None
     assert opener.missed == 4
-    assert opener.open(b"\x80\x08", 0) is None
+    # what is cut, or is another protocol on this port
+    assert opener.open(b"\x80\x08", 0) is None and opener.open(b"\x00\x01" + bytes(18), 0) is None
+    assert opener.missed == 4
     good = by_the_formula(packet(4))
     assert opener.open(good, 4) == packet(4)
     assert opener.missed == 0
