@@ -51,7 +51,7 @@ def with_profiles(session: Session, profiles: Mapping[int, Profile]) -> bytes:
         lines = session.lines[media.start : media.end]
         parts += [line.raw for line in lines] if profile is None else _told_as(session, media, profile)
     end = _line_end(session)
-    return b"".join(part if part.endswith((b"\n", b"\r")) else part + end for part in parts)
+    return b"".join(part if part.endswith((b"\n", b"\r")) else part + end for part in parts) + session.tail
 
 
 def _told_as(session: Session, media: Media, profile: Profile) -> Iterator[bytes]:

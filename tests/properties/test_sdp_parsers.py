@@ -5,7 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.sdp.crypto_attribute import KEY_BYTES, parse_crypto
 from gateway.sdp.errors import SdpError
+from gateway.sdp.profile import Profile, crypto_lines, with_profiles
 from gateway.sdp.rewrite import Anchor, anchor
 from gateway.sdp.session import Session, is_null_address, parse_session
 
@@ -68,6 +70,7 @@ def read_everything(session: Session) -> None:
         session.has_crypto(part)
         session.has_fingerprint(part)
         session.has_ice(part)
+        crypto_lines(session, part)
 
 
 @given(st.binary(max_size=200) | description() | description().map(lambda data: data.replace(b"=", b"", 1)))
@@ -129,3 +132,41 @@ def test_anchoring_twice_is_anchoring_once(data: bytes) -> None:
     anchors = {part.index: Anchor("198.51.100.20", 30000, 30001) for part in before.media if part.anchorable}
     once = anchor(before, anchors)
     assert anchor(parse_session(once), anchors) == once
+
+
+@given(description(), st.data())
+def test_another_profile_changes_the_profile_and_the_keys_and_nothing_else(data: bytes, draw: st.DataObject) -> None:
+    session = parse_session(data)
+    indexes = [part.index for part in session.media]
+    chosen = draw.draw(st.lists(st.sampled_from(indexes), unique=True)) if indexes else []
+    profiles = {index: Profile("RTP/SAVP", (f"1 KEYS inline:{index}",)) for index in chosen}
+    again = parse_session(with_profiles(session, profiles))
+    assert again.tail == session.tail
+
+    def told(one: Session) -> list[list[str]]:
+        return [
+            [line.value for line in one.lines[part.start : part.end] if part.index not in chosen or line.kind != "m"]
+            for part in one.media
+        ]
+
+    for part, other, before, after in zip(session.media, again.media, told(session), told(again), strict=True):
+        assert (part.port, part.formats) == (other.port, other.formats)
+        if part.index in chosen:
+            assert other.proto == "RTP/SAVP"
+            before = [value for value in before if not value.startswith("crypto")]
+            before += [f"crypto:1 KEYS inline:{part.index}"] if part.port else []
+        assert after == before
+    assert parse_session(with_profiles(again, profiles)) == again
+
+
+CRYPTO = st.from_regex(
+    r"[0-9]{1,10} (AES_CM_128_HMAC_SHA1_(80|32)|F8) inline:[A-Za-z0-9+/]{38,42}=?(\|2\^[0-9]+)?(\|1:4)?( WSH=64| x)?"
+)
+
+
+@given(st.text(max_size=100) | CRYPTO)
+def test_any_text_is_a_crypto_line_or_none(text: str) -> None:
+    found = parse_crypto(text)
+    if found is not None:
+        assert len(found.key) == (0 if found.fault else KEY_BYTES)
+        assert found.fault or parse_crypto(found.value) == found
