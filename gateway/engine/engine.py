@@ -426,6 +426,10 @@ class Engine:
             self._keep(live)
         except (SdpError, NegotiationError, NoPorts, WorkerAway) as error:
             self.counters["descriptions_passed_unchanged"] += 1
+            if isinstance(error, NoPorts):
+                self.counters["out_of_ports"] += 1
+                log.warning("no media ports are left: a call goes on without us, unrecorded", call=call.ref)
+                return message.body
             log.warning("description passed unchanged", call=call.ref, fault=type(error).__name__)
             return message.body
         except Exception:  # our fault: the call goes on without us

@@ -21,7 +21,7 @@ from gateway.engine.ledger import Entered, Ledger, SealedShare, Wished
 from gateway.engine.live_call import LiveCall
 from gateway.engine.protected import ProtectedParties
 from gateway.engine.site import Site
-from gateway.engine.workers import WorkerAway
+from gateway.engine.workers import NoPorts, WorkerAway
 from gateway.event_bus import EventBus
 from gateway.journal import CallJournal
 from gateway.media.plane import (
@@ -69,7 +69,7 @@ class WorkerDouble:
 
     def __init__(self) -> None:
         self.orders: list[Order] = []
-        self.away = False
+        self.away = self.full = False
         self.told: Callable[[int, Report], None] = lambda worker, report: None
         self._expected: list[tuple[type, asyncio.Event]] = []
         self._ports = itertools.count(30000, 2)
@@ -108,6 +108,8 @@ class WorkerDouble:
 
     async def reserve(self, worker: int, call: CallRef, flows: tuple[FlowSpec, ...]) -> dict[FlowId, Address]:
         await asyncio.sleep(0)
+        if self.full:
+            raise NoPorts("Ran out of ports")
         return {spec.flow: Address(spec.local_host, next(self._ports)) for spec in flows}
 
     def kinds(self) -> list[str]:

@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.media.datapath.marking import watch_class
 from gateway.media.errors import OutOfPorts
 
 _TRIES: Final = 64
@@ -98,6 +99,7 @@ def _bind(host: str, port: int) -> socket.socket | None:
     bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
     try:
         bound.setblocking(False)
+        watch_class(bound, True)
         bound.bind((host, port))
     except OSError:
         bound.close()

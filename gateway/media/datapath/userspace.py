@@ -18,6 +18,7 @@ from typing import Final
 
 from gateway.clock import Clock
 from gateway.media.datapath.base import Divert, Latched, Observer, Outlet, Tap
+from gateway.media.datapath.marking import NOTES_BYTES, class_of, mark, watch_class
 from gateway.media.datapath.ports import Pair, PortPool
 from gateway.media.datapath.reception import Reception
 from gateway.media.datapath.secrecy import Secrecy
@@ -95,12 +96,14 @@ class Port:
         """Take packets from there only, and send there."""
         self.sock.connect(source)
         self.source, self.connected, self.settling = source, True, True
+        watch_class(self.sock, False)
 
     def unlatch(self) -> None:
         """Take packets from anywhere again; the port stays bound."""
         if self.connected:
             # AF_UNSPEC dissolves the association (connect(2)); Python's own connect can't say that
             _LIBC.connect(self.sock.fileno(), bytes(16), 16)
+            watch_class(self.sock, True)
         self.source, self.connected, self.settling = None, False, False
 
     def is_former(self, source: Target, now: float) -> bool:
@@ -173,7 +176,7 @@ class Flow:
         if port.connected and not port.settling:
             return port.sock.recv_into(self.path.buffer)
         try:
-            size, source = port.sock.recvfrom_into(self.path.buffer)
+            size, notes, _, source = port.sock.recvmsg_into((self.path.buffer,), NOTES_BYTES)
         except BlockingIOError:
             port.settling = False
             raise
@@ -183,6 +186,9 @@ class Flow:
                 return size
         elif self.admits(port, source):
             port.latch(source)
+            if self.peer is not None:
+                # what the party marks its packets with, ours towards the other one are marked with
+                mark((self.peer.rtp if port is self.rtp else self.peer.rtcp).sock, class_of(notes))
             self.path.observer.latched(self.id, self.sources())
             return size
         self.counts.wrong_source += 1

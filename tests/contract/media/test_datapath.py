@@ -1,6 +1,7 @@
 """What every datapath does, whatever it is made of: forward both ways, from the right source only, tap, remove."""
 
 import asyncio
+import socket
 import struct
 
 import pytest
@@ -609,3 +610,23 @@ async def test_a_stranger_who_knows_the_ssrc_is_still_a_stranger(house):
     said = await house.marker(house.caller, CALLER, house.agent)
     assert copies == [said]
     assert [event for event in house.observed.seen if event[0] == CALLER] == [(CALLER, house.caller.ssrc, 8, None)]
+
+
+async def test_traffic_classes_are_kept_in_each_direction(house):
+    house.connect()
+    for party, marking in ((house.caller, 0xB8), (house.agent, 0x88)):  # expedited forwarding, and AF41
+        party.rtp.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, marking)
+        party.rtp.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+    await house.latch()
+    loop = asyncio.get_running_loop()
+    got = {}
+    for sender, flow, listener in ((house.caller, CALLER, house.agent), (house.agent, AGENT, house.caller)):
+        loop.remove_reader(listener.rtp)
+        sender.say(house.ports[flow])
+        there = loop.create_future()
+        loop.add_reader(listener.rtp, there.set_result, None)
+        await asyncio.wait_for(there, 5)
+        loop.remove_reader(listener.rtp)
+        _, notes, _, _ = listener.rtp.recvmsg(2048, 64)
+        got[flow] = notes[0][2][0]
+    assert got == {CALLER: 0xB8, AGENT: 0x88}
