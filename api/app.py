@@ -17,6 +17,7 @@ from api.repeats import Repeats
 from api.routes import (
     agents,
     agreements,
+    announcements,
     calls,
     coaches,
     council,
@@ -64,7 +65,8 @@ def create_app(services: Services) -> ASGIApp:
     app.state.services = services
     problems.install(app)
     # `me` first: `/agents/me` would else be read as `/agents/{agent}`
-    for area in (session, log, me, agents, calls, coaches, ivrs, agreements, council, epochs, recordings, records):
+    persons = (session, log, me, agents, calls, coaches, ivrs)
+    for area in (*persons, agreements, announcements, council, epochs, recordings, records):
         app.include_router(area.router, prefix="/v1", responses=_PROBLEMS)
     app.include_router(operations.router)
     app.include_router(pages.router)

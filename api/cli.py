@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from api.commands import agreement, calls, evidence, house, keys, link, my_draws, quorum, release, roster
+from api.commands import agreement, announcement, calls, evidence, house, keys, link, my_draws, quorum, release, roster
 from api.errors import CommandError
 
 __all__ = ["app", "main"]
@@ -38,6 +38,7 @@ app.add_typer(roster.agent, name="agent")
 app.add_typer(roster.token, name="token")
 app.add_typer(agreement.agreement, name="agreement")
 app.add_typer(link.link, name="link")
+app.add_typer(announcement.announcement, name="announcement")
 
 
 def main(arguments: list[str] | None = None) -> int:

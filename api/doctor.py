@@ -42,6 +42,7 @@ async def examine(home: Home) -> list[Finding]:
     findings.append(_internal(home))
     status, running = await _gateway(home)
     findings.append(running)
+    findings += _announcements(status or {})
     if status is None:
         findings += await asyncio.to_thread(lambda: list(_ports(home)))
     return findings
@@ -86,6 +87,19 @@ async def _gateway(home: Home) -> tuple[dict[str, Any] | None, Finding]:
         if not home.socket.exists():
             return None, Finding("gateway", True, "doesn't run; start it with `fairtap run`")
         return None, Finding("gateway", False, f"{problem.detail}: look at its log, start it again")
+
+
+def _announcements(status: dict[str, Any]) -> Iterator[Finding]:
+    """As a running gateway tells it; without one, `fairtap announcement list` looks at the files."""
+    for fault in status.get("announcements", ()):
+        yield Finding(
+            "announcements", False, f"{fault}: nobody is asked with it; put the file back, or agree on another"
+        )
+    for purpose in status.get("unaskable", ()):
+        said = f"no caller can be asked for `{purpose}`, so nothing is recorded for it: see `fairtap announcement list`"
+        yield Finding("questions", False, said)
+    if status.get("agreement") and not status.get("announcements") and not status.get("unaskable"):
+        yield Finding("announcements", True, "everything that the agreement names can be played")
 
 
 def _ports(home: Home) -> Iterator[Finding]:

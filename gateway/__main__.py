@@ -1,4 +1,4 @@
-"""`python -m gateway serve | worker | init | protect`: the gateway's processes and what may write while none runs.
+"""`python -m gateway serve | worker | init | protect | announcement`: the gateway's processes, what writes its folder.
 
 People use `fairtap`, which starts this. Errors are one line on stderr; rc 0, 1 (it failed) or 2 (wrong use or wrong
 configuration: starting again won't help).
@@ -61,6 +61,10 @@ def _run(args: argparse.Namespace, config: Config) -> int:
         data_dir = config.site.data_dir.absolute()
         added = protect(data_dir, (line.strip() for line in sys.stdin))
         sys.stdout.write(f"{json.dumps({'added': added})}\n")
+    elif args.command == "announcement":
+        from gateway import announcing
+
+        return announcing.run(args, config)
     else:
         from gateway import setup
 
@@ -78,9 +82,22 @@ def _parser() -> argparse.ArgumentParser:
     init = commands.add_parser("init", help="make the data folder, keys, database; set anchors")
     init.add_argument("--anchor", action="append", default=[], metavar="ROLE=KEYFILE", help="a party's public keys")
     guard = commands.add_parser("protect", help="add numbers (one a line on stdin) that are never recorded")
-    for command in (serve, worker, init, guard):
+    announce = commands.add_parser("announcement", help="questions to callers, and recordings of your own")
+    for command in (serve, worker, init, guard, *_announcements(announce)):
         command.add_argument("--config", type=Path, default=None, help="fairtap.toml")
     return parser
+
+
+def _announcements(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    actions = parser.add_subparsers(dest="action", required=True)
+    add = actions.add_parser("add", help="judge a WAV and keep it as a question")
+    add.add_argument("file", type=Path)
+    for name in ("id", "language", "purpose", "text", "yes", "no"):
+        add.add_argument(f"--{name}", required=True)
+    add.add_argument("--one-sided", action="store_true", help="it says that after a no the agent alone may be recorded")
+    check = actions.add_parser("check", help="whether everything that an agreement names can be played")
+    check.add_argument("file", type=Path)
+    return [add, check, actions.add_parser("list", help="every question that can be asked")]
 
 
 def _anchors(texts: list[str]) -> dict[str, Path]:

@@ -15,6 +15,8 @@ from api.errors import Problem
 from api.reads import MonthStatistics
 from api.roles import Principal, Role
 from api.routes.council import MONTH, parse_month
+from api.schemas import AnnouncementsOut
+from gateway.control.protocol import ListAnnouncements
 from policy.month import Month, newest_told
 
 router = APIRouter(include_in_schema=False)
@@ -58,7 +60,7 @@ async def codes_page(
         return RedirectResponse("/", 303)
     asked = parse_month(month) or newest_told(parts.clock.wallclock())
     told = await _told(parts, asked)
-    return await _page("codes.html", request, parts, lang, month=asked, told=told)
+    return await _page("codes.html", request, parts, lang, month=asked, told=told, announced=await _announced(parts))
 
 
 @router.get("/record")
@@ -70,6 +72,13 @@ async def record_page(request: Request, parts: Parts, lang: Language = None) -> 
 async def _told(parts: Parts, month: Month) -> MonthStatistics | None:
     try:
         return await parts.site.statistics(month)
+    except Problem:
+        return None
+
+
+async def _announced(parts: Parts) -> AnnouncementsOut | None:
+    try:
+        return AnnouncementsOut.model_validate(await parts.control.request(ListAnnouncements()))
     except Problem:
         return None
 

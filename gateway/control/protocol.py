@@ -550,6 +550,14 @@ class ListAnnouncements:
     kind: Literal["list_announcements"] = "list_announcements"
 
 
+@dataclass(frozen=True, slots=True)
+class FetchAnnouncement:
+    """One question's file, to be listened to: exactly the bytes whose hash the agreement names."""
+
+    id: str
+    kind: Literal["fetch_announcement"] = "fetch_announcement"
+
+
 Command = (
     Watch
     | PageOpened
@@ -600,6 +608,7 @@ Command = (
     | CallLadder
     | Status
     | ListAnnouncements
+    | FetchAnnouncement
 )
 
 

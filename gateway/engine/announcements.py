@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gateway.media.errors import SoundError
-from gateway.media.prompts.sound_file import Sound
+from gateway.media.prompts.sound_file import Sound, pack
 from gateway.media.prompts.sounds import SUFFIX, Catalogue
 from gateway.rtp.g711 import RATE
 from policy.agreement.schema import Prompt
@@ -92,16 +92,29 @@ class Announcements:
             return f"after announcement `{prompt.id}` a notice or tone is missing"
         return f"announcement `{prompt.id}` says another language or other keys than the agreement"
 
+    def file(self, sound: str) -> bytes | None:
+        """A question's file, to the byte; None where there is no whole one."""
+        found = self._whole.get(sound)
+        return pack(found.words, found.samples) if found is not None and found.words.kind == "ask" else None
+
+    def faults(self) -> list[str]:
+        """What is wrong with files, one line each."""
+        return sorted(self._faults.values())
+
+    def _withdraw(self, sound: str) -> str:
+        question = self.questions.get(sound)
+        return question.withdraw if question is not None else ""
+
     def listing(self) -> list[dict[str, Any]]:
         """Every question with its words, for those who agree on them."""
         lines = [
             {
-                "id": one.words.id, "language": one.words.language, "purpose": one.words.purpose,
-                "text": one.words.text, "one_sided": one.words.one_sided, "consent_key": one.words.yes,
-                "refuse_key": one.words.no, "sha256": one.sha256, "seconds": round(len(one.samples) / RATE, 1),
-                "own": one.words.id not in self.catalogue.index,
+                "id": name, "language": one.words.language, "purpose": one.words.purpose, "text": one.words.text,
+                "one_sided": one.words.one_sided, "consent_key": one.words.yes, "refuse_key": one.words.no,
+                "withdraw_code": self._withdraw(name), "sha256": one.sha256,
+                "seconds": round(len(one.samples) / RATE, 1), "own": name not in self.catalogue.index,
             }
-            for one in self._whole.values()
+            for name, one in self._whole.items()
             if one.words.kind == "ask"
         ]  # fmt: skip
         return sorted(lines, key=lambda line: str(line["id"]))

@@ -5,6 +5,7 @@ withdrawal needs none. What an asker may not know is folded before it leaves (ag
 """
 
 import asyncio
+import base64
 from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import Any
@@ -93,6 +94,7 @@ class Commands:
             p.Explain: self._explain,
             p.Status: self._status,
             p.ListAnnouncements: self._announcements,
+            p.FetchAnnouncement: self._announcement,
             **machine_commands(engine),
             **RecordCommands(engine).table,
             **ReleaseCommands(engine).table,
@@ -377,6 +379,12 @@ class Commands:
             "announcements": [{**line, "named": (line["id"], line["sha256"]) in named} for line in lines],
             "faults": site.unplayable(),
         }
+
+    async def _announcement(self, command: p.FetchAnnouncement) -> Answer:
+        data = self._engine.site.announcements.file(command.id)
+        if data is None:
+            raise Refused("announcement_unknown", "there is no such announcement, or its file isn't whole", 404)
+        return {"wav": base64.b64encode(data).decode()}
 
     # --- parts -------------------------------------------------------------------------------------------------------
 

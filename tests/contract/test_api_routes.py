@@ -70,6 +70,8 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("POST", "/v1/agreements/check"): set(Role) - MACHINES,
     ("POST", "/v1/agreements/dry-run"): set(Role) - MACHINES,
     ("GET", "/v1/agreements"): set(Role) - MACHINES,
+    ("GET", "/v1/announcements"): set(Role) - MACHINES,
+    ("GET", "/v1/announcements/{sound}/audio"): set(Role) - MACHINES,
     ("GET", "/v1/acts"): {Role.COUNCIL, Role.EMPLOYER, Role.DPO, Role.ADMIN},
     ("POST", "/v1/acts"): {Role.COUNCIL, Role.EMPLOYER, Role.DPO, Role.ADMIN},
     ("POST", "/v1/acts/draft"): {Role.COUNCIL, Role.EMPLOYER, Role.DPO, Role.ADMIN},
@@ -149,6 +151,7 @@ def answer_as_a_gateway(running: RunningApi) -> None:
     running.gateway.answers["running_calls"] = {
         "calls": [{"call": "c1", "since": "2026-03-02T09:00:00Z", "queue": "q"}]
     }
+    running.gateway.answers["fetch_announcement"] = {"wav": ""}
     running.gateway.answers["recording_accesses"] = {"accesses": []}
     running.gateway.answers["recording_releases"] = {"releases": []}
     shown = {"id": HEX, "recording": HEX, "purpose": "coaching", "day": "2026-03-02", "until": "2026-03-08T09:30:00Z"}
@@ -190,7 +193,7 @@ async def client_of(api: RunningApi, role: Role, agent: str | None = None) -> ht
 def filled(path: str) -> str:
     values = {"agent": HEX, "recording": HEX, "call": "call-1", "purpose": "coaching", "side": "agent", "seg": "1"}
     values |= {"coach": HEX, "release": HEX, "agreement": "bv-nord", "code": "0", "epoch": "2026-W10"}
-    values |= {"site": "hamburg", "block": "2026-40", "path": "0/000"}
+    values |= {"sound": "ask-de-2", "site": "hamburg", "block": "2026-40", "path": "0/000"}
     return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], path)
 
 

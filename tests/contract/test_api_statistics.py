@@ -1,5 +1,6 @@
 """The statistics through the front door: by role, over a real data folder, and on the council's page."""
 
+import base64
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from api.reads import MonthStatistics
 from api.roles import Role
 from api.site import SiteFolder
 from gateway.config import Config
+from gateway.control.protocol import Refusal
 from policy.acts import Act, ActType, NewAgreement, parse_act
 from policy.agreement.load import load
 from policy.agreement.schema import StatisticsTerms
@@ -109,6 +111,30 @@ async def test_the_councils_page_shows_what_is_told(api: RunningApi, language: s
     few = {"en": "fewer than 20 calls or fewer than 5 agents", "de": "weniger als 20 Gespräche"}
     assert page.count(few.get(language, "færre enn 20 samtaler")) == 3
     assert "{" not in page.split('<section aria-labelledby="figures">')[1]
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "named"), ("de", "in der Vereinbarung"), ("nb", "nevnt i")])
+async def test_the_councils_page_shows_what_callers_are_asked_word_for_word(
+    api: RunningApi, language: str, words: str
+) -> None:
+    line = {
+        "id": "ask-own-1", "language": "de", "purpose": "coaching", "text": "Dürfen wir? 1 <ja>, 9 nein.", "own": True,
+        "one_sided": False, "consent_key": "1", "refuse_key": "9", "withdraw_code": "*9", "sha256": "ab" * 32,
+        "seconds": 7.4, "named": True,
+    }  # fmt: skip
+    other = {**line, "id": "ask-de-2", "named": False, "own": False}
+    told = {"announcements": [line, other], "faults": ["there is no announcement `ask-own-2`"]}
+    api.gateway.answers["list_announcements"] = told
+    api.gateway.answers["fetch_announcement"] = {"wav": base64.b64encode(b"RIFF").decode()}
+    async with api.http(await signed_in(api, Role.COUNCIL)) as http:
+        page = (await http.get(f"/council?lang={language}")).text
+        assert (await http.get("/v1/announcements")).json() == told
+        sound = await http.get("/v1/announcements/ask-own-1/audio")
+        assert (sound.content, sound.headers["content-type"]) == (b"RIFF", "audio/wav")
+        api.gateway.answers["list_announcements"] = Refusal("gateway_away", "the gateway is away", 503)
+        assert (await http.get(f"/council?lang={language}")).status_code == 200
+    assert page.count(f"<strong>{words}") == 1 and page.count("Dürfen wir? 1 &lt;ja&gt;, 9 nein.") == 2
+    assert "ab" * 32 in page and "/v1/announcements/ask-own-1/audio" in page and "ask-own-2" in page
 
 
 # --- over a data folder -----------------------------------------------------------------------------------------------

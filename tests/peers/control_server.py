@@ -19,7 +19,9 @@ class ControlServer:
         self.path = path
         self.commands: list[Command] = []
         self.arrivals: list[float] = []
-        self.answers: dict[str, dict[str, Any] | Refusal | Callable[[Any], dict[str, Any] | Refusal]] = {}
+        self.answers: dict[str, dict[str, Any] | Refusal | Callable[[Any], dict[str, Any] | Refusal]] = {
+            "list_announcements": {"announcements": [], "faults": []}
+        }
         """Answer by `kind`: members, a refusal, or a function of the command."""
         self.silent: set[str] = set()
         self.legs: tuple[LegLight, ...] = ()

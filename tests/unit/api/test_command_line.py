@@ -17,8 +17,10 @@ from crypto.ssh_key import SigningKey, VerifyKey
 from crypto.stream import encrypt_payload, new_file_key
 from crypto.x25519 import Recipient, parse_identities
 from gateway.control.protocol import AddAgents, Explain, NewAgent, Refusal
+from gateway.media.prompts.sounds import SHIPPED
 from tests.peers.control_server import ControlServer
 from tests.peers.g711_wav import container
+from tests.unit.policy.green import edited
 
 Run = Callable[..., tuple[int, str, str]]
 EXAMPLE = Path(__file__).parents[3] / "deploy" / "agreement.example.yaml"
@@ -270,6 +272,41 @@ def test_init_makes_a_home_from_nothing_and_gives_the_token_once(run: Run, tmp_p
     assert {"configuration", "data folder", "disk", "gateway"} <= {one["what"] for one in json.loads(out)["checks"]}
     rc, _, err = run("init", "--anchor", "council")
     assert (rc, err.count("\n")) == (2, 1)
+
+
+def test_a_question_is_added_listed_and_checked_against_an_agreement(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "in.wav").write_bytes((SHIPPED / "ask-quality-de-2.wav").read_bytes())
+    words = ("--id", "ask-own-1", "--language", "de", "--purpose", "process_quality")
+    rc, out, err = run("announcement", "add", "in.wav", *words, "--text", "Dürfen wir? 1 heißt ja, 9 nein.", "--json")
+    assert rc == 0, err
+    kept = json.loads(out)
+    prompt = {name: kept[name] for name in ("id", "language", "sha256", "consent_key", "refuse_key", "withdraw_code")}
+    listed = json.loads(run("announcement", "list", "--json")[1])["announcements"]
+    assert kept in listed and len(listed) > 10
+    for sha256, wanted in ((kept["sha256"], 0), ("0" * 64, 1)):
+        (tmp_path / "a.yaml").write_bytes(edited({"consent/prompts": [{**prompt, "sha256": sha256}]}))
+        rc, out, err = run("announcement", "check", "a.yaml", "--json")
+        assert rc == wanted, err
+        assert ("isn't the one" in err) == bool(wanted)
+        assert [one["id"] for one in json.loads(out)["announcements"]] == ["ask-own-1"]
+    for file, text in (("none.wav", "Dürfen wir? 1 ja, 9 nein."), ("in.wav", "Dürfen wir? Eins oder neun.")):
+        rc, out, err = run("announcement", "add", file, *words, "--text", text)
+        assert (rc, out, err.count("\n")) == (1, "", 1) and err.startswith("fairtap: ")
+
+
+@pytest.mark.parametrize(
+    ("faults", "purposes"), [([], []), (["there is no announcement `ask-x`"], ["coaching"]), ([], ["dispute"])]
+)
+def test_doctor_says_what_nobody_can_be_asked_with(
+    run: Run, config: Path, tmp_path: Path, faults: list[str], purposes: list[str]
+) -> None:
+    status = {"agreement": {"id": "bv", "version": 1}, "announcements": faults, "unaskable": purposes}
+    with gateway_at(tmp_path, status=status):
+        out = run("doctor", "--config", config, "--json")[1]
+    told = [one for one in json.loads(out)["checks"] if one["what"] in ("announcements", "questions")]
+    assert [one["ok"] for one in told] == ([False] * (len(faults) + len(purposes)) or [True])
+    for word in (*faults, *purposes):
+        assert any(word in one["said"] for one in told)
 
 
 def test_faults_are_told_in_the_language_asked_for(run: Run, tmp_path: Path) -> None:

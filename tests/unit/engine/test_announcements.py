@@ -69,7 +69,7 @@ def test_one_of_the_house_comes_changes_and_goes_while_the_gateway_runs(folders)
     assert there.look() and there.asks_for(prompt("ask-own-1", sha256, "en")) is Purpose.COACHING
     assert [line for line in there.listing() if line["own"]] == [
         {"id": "ask-own-1", "language": "en", "purpose": "coaching", "text": OWN.text, "one_sided": False,
-         "consent_key": "1", "refuse_key": "9", "sha256": sha256, "seconds": 3.0, "own": True},
+         "consent_key": "1", "refuse_key": "9", "withdraw_code": "*9", "sha256": sha256, "seconds": 3.0, "own": True},
     ]  # fmt: skip
     other = put(own, samples=TONE[::-1])
     assert there.look() and there.asks_for(prompt("ask-own-1", sha256, "en")) is None

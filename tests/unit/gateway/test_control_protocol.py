@@ -66,6 +66,7 @@ COMMANDS = (
     p.CallerAnswered("c", "front", "coaching", "yes", "a" * 64, "2026-03-04T09:30:00Z", "2026-03-04T09:30:01Z"),
     p.Status(),
     p.ListAnnouncements(),
+    p.FetchAnnouncement("ask-de-2"),
 )
 LIGHT = events.LegLight("a", "c", 1, "n", events.LightState.PAUSED, "2026-03-04T09:30:00.000Z", why="PAUSED")
 EVENTS = (
