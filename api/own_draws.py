@@ -11,7 +11,7 @@ from typing import Final
 
 from api.reads import DrawnEpoch, DrawRow, OwnDraws, Proven
 from crypto.age import Identity, decrypt
-from crypto.draw import agent_key, combine, draw_output, drawn, epoch_commitment
+from crypto.draw import AgentDraws, drawn, epoch_commitment
 from crypto.errors import CryptoError
 from crypto.ssh_key import VerifyKey
 from crypto.tlog_proof import TlogProof
@@ -156,9 +156,8 @@ class _Check:
     def _draw(self, leg: OwnLeg, origin: str, host: bytes, council: bytes, rates: Sequence[int]) -> None:
         if leg.origin != origin:
             raise ValueError(f"leg {leg.n} stands in another log than the epoch")
-        y_host = draw_output(agent_key("host", origin, leg.epoch, leg.a, host), leg.n)
-        y_council = draw_output(agent_key("council", origin, leg.epoch, leg.a, council), leg.n)
-        could = {drawn(combine(y_host, y_council), ppm) for ppm in rates} if leg.rule is not None else {False}
+        u = AgentDraws(origin, leg.epoch, leg.a, host, council).u(leg.n)
+        could = {drawn(u, ppm) for ppm in rates} if leg.rule is not None else {False}
         said = None if leg.out is None else leg.out != "no"
         leg.drawn = next(iter(could)) if len(could) == 1 else said
         if said is not None and said not in could:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from council.errors import CdrError
+from policy.log_rules import Span
 from policy.opening import CallOpening
 
 MAX_BYTES: Final = 256 * 1024 * 1024
@@ -49,29 +51,38 @@ class Row:
     seconds: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Leg:
-    """One `call` or `wish` entry of the log whose opening fits it."""
+    """One `call` entry whose opening fits it."""
 
     entry: int
     opening: CallOpening = field(repr=False)
-    hit: bool
+    hit: bool = False
+    origin: str = ""
 
     @property
     def start(self) -> datetime:
         """When the leg began, by the gateway's clock."""
         return datetime.fromisoformat(self.opening.start)
 
+    @property
+    def place(self) -> str:
+        """As findings name it."""
+        return f"{self.origin} entry {self.entry}"
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What is on one side only. Calls without an agent's claim are `x` entries in the log: `unclaimed` of them."""
+    """What is on one side only; calls that no agent claimed are `x` entries in the log, so as many rows have no leg."""
 
     rows: int
+    """Answered calls in the epochs that are compared."""
     matched: int
     without_entry: tuple[Row, ...]
     without_row: tuple[Leg, ...]
     pairs: tuple[tuple[Leg, Row], ...]
+    uncovered: int
+    """Legs before the first record or after the last one: the records don't tell of that time."""
 
 
 def read(data: bytes, zone: tzinfo = UTC) -> list[Row]:
@@ -134,8 +145,11 @@ def _row(number: int, row: list[str], names: dict[str, int], zone: tzinfo) -> Ro
     return Row(number, cells.get("call_id") or None, aware, max(0, seconds))
 
 
-def compare(rows: Sequence[Row], legs: Iterable[Leg]) -> Comparison:
-    """Pair each leg with a call: by Call-ID, and for rows that have none by the moment of the answer."""
+def compare(rows: Sequence[Row], legs: Iterable[Leg], spans: Sequence[Span]) -> Comparison:
+    """Pair each leg with a call: by Call-ID, and for rows that have none by the moment of the answer.
+
+    `spans`: the epochs whose legs are all among `legs`; of other times nothing is said.
+    """
     by_id: dict[str, list[Row]] = {}
     for row in rows:
         if row.call_id is not None:
@@ -152,8 +166,11 @@ def compare(rows: Sequence[Row], legs: Iterable[Leg]) -> Comparison:
             used.add(found.line)
             pairs.append((leg, found))
     heard = {leg.opening.call_id for leg, _ in pairs}
-    left = tuple(row for row in rows if row.line not in used and row.call_id not in heard)
-    return Comparison(len(rows), len(rows) - len(left), left, tuple(alone), tuple(pairs))
+    within = [row for row in rows if any(start + TOLERANCE <= row.answered < end - TOLERANCE for start, end in spans)]
+    left = tuple(row for row in within if row.line not in used and row.call_id not in heard)
+    told = (min(row.answered for row in rows), max(row.answered for row in rows)) if rows else None
+    missed = tuple(leg for leg in alone if told and told[0] - TOLERANCE <= leg.start <= told[1] + TOLERANCE)
+    return Comparison(len(within), len(within) - len(left), left, missed, tuple(pairs), len(alone) - len(missed))
 
 
 def _nearest(rows: Sequence[Row], leg: Leg) -> Row | None:
@@ -161,24 +178,9 @@ def _nearest(rows: Sequence[Row], leg: Leg) -> Row | None:
 
 
 def _free(rows: Sequence[Row], used: set[int], leg: Leg) -> Row | None:
-    near = [row for row in _around(rows, leg.start) if row.line not in used]
-    return _nearest(near, leg)
-
-
-def _around(rows: Sequence[Row], at: datetime) -> Sequence[Row]:
-    low, high = _first_from(rows, at - TOLERANCE), _first_from(rows, at + TOLERANCE)
-    return rows[low:high]
-
-
-def _first_from(rows: Sequence[Row], at: datetime) -> int:
-    low, high = 0, len(rows)
-    while low < high:
-        middle = (low + high) // 2
-        if rows[middle].answered < at:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+    low = bisect_left(rows, leg.start - TOLERANCE, key=lambda row: row.answered)
+    high = bisect_left(rows, leg.start + TOLERANCE, key=lambda row: row.answered)
+    return _nearest([row for row in rows[low:high] if row.line not in used], leg)
 
 
 def steering(pairs: Iterable[tuple[Leg, Row]]) -> dict[str, tuple[list[float], list[float]]]:
@@ -192,7 +194,7 @@ def steering(pairs: Iterable[tuple[Leg, Row]]) -> dict[str, tuple[list[float], l
     return values
 
 
-def repeated(legs: Iterable[Leg]) -> tuple[int, ...]:
-    """Entries that speak of the same call, start and reference as another one: a leg written down twice."""
+def repeated(legs: Sequence[Leg]) -> list[Leg]:
+    """Legs that speak of the same call, start and reference as another one: written down twice."""
     seen = Counter((leg.opening.call, leg.opening.start) for leg in legs)
-    return tuple(leg.entry for leg in legs if seen[(leg.opening.call, leg.opening.start)] > 1)
+    return [leg for leg in legs if seen[leg.opening.call, leg.opening.start] > 1]

@@ -6,8 +6,9 @@ Pure arithmetic of the standard library. Says how unlikely a figure is under a f
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final
 
@@ -19,16 +20,16 @@ _EXACT_PLACES: Final = 40
 _NEGLIGIBLE: Final = 1e-18
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Share:
     """One pseudonym's part of one epoch."""
 
     epoch: str
     agent: str
-    legs: Mapping[int, int]
+    legs: Counter[int] = field(default_factory=Counter)
     """Rate (ppm) → legs under it."""
-    drawn: int
-    hits: int
+    drawn: int = 0
+    hits: int = 0
 
     @property
     def expected(self) -> float:

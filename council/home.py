@@ -39,6 +39,9 @@ class Settings:
     """The council's age identity, for opening files."""
     ca: str | None = None
     """Certificates to trust for `url`; None: the system's."""
+    cdr: str | None = None
+    """Where the telephone system's records are put for the weekly comparison, and the `zone` of their times."""
+    zone: str | None = None
     language: str = "en"
     anchors: Mapping[str, str] = field(default_factory=dict)
     """Role → key of the other parties, as handed over on paper."""
@@ -105,6 +108,7 @@ class Home:
             acts=there("acts"),
             roster=there("rosters"),
             openings=there("openings"),
+            inventories=there("inventories"),
             manifests=there("manifests"),
             seen=there("seen"),
             evidence=there("evidence"),

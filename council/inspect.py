@@ -1,40 +1,33 @@
-"""Gathers what lies in folders (log, acts, rosters, kept checkpoints, manifests, call records) and has it judged."""
+"""Has everything judged that lies in the council's folders: each log, what there is of recordings, call records."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, tzinfo
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Final
 
-from council import cdr, fairness
+from council import cdr, fairness, gather
+from council.codes import Code
 from council.errors import CdrError, WrongUse
-from council.finding import Code, Finding, Findings
+from council.finding import Finding, Findings
 from council.folder import LogFolder, logs_in, read_file
-from council.manifests import Shown, check_shown, read_shown
-from council.tree_check import Kept, is_checkpoint, read_kept
+from council.manifests import check_shown
+from council.opened import Opened
 from council.verify import Asked, Verified, verify
-from crypto import age
 from crypto.errors import CryptoError
-from crypto.jcs import Json, parse_json
-from crypto.signed_note import MAX_NOTE, VerifierKey
+from crypto.signed_note import VerifierKey
 from crypto.ssh_key import VerifyKey
 from crypto.x25519 import Identity
-from policy import act_file
-from policy.acts import parse_act
-from policy.chain import Posted
-from policy.epochs import RosterLeaf, roster_root
-from policy.errors import ActError, LogEntryError, StatementError
+from policy.epochs import EpochState
+from policy.errors import LogEntryError
 from policy.log_block import LogBlock
-from policy.opening import MAX_FILE, CallOpening, parse_openings
-from policy.terms import Phase
+from policy.retention import COUNCIL_LISTS
 
-MOST_FILES: Final = 20_000
-_MAX_ROSTER: Final = 16 << 20
 _MAX_KEY: Final = 1_024
-_AGE: Final = b"age-encryption.org/v1\n"
+FRESH: Final = COUNCIL_LISTS - timedelta(days=1)
+"""After an epoch's end its opening file should be at hand for so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +40,8 @@ class Sources:
     """A file, or a folder of them."""
     cdr: Path | None = None
     openings: Path | None = None
-    """Opened files of openings: one, or a folder of them."""
+    """Opening files, one for each epoch."""
+    inventories: Path | None = None
     manifests: Path | None = None
     seen: Path | None = None
     evidence: Path | None = None
@@ -56,7 +50,7 @@ class Sources:
     """The log's own; else the file `vkey` beside it says it."""
     pinned: Mapping[str, str] = field(default_factory=dict)
     identities: Sequence[Identity] = ()
-    """What opens files of openings that are still encrypted to the council."""
+    """What opens openings that are still sealed to the council."""
     now: datetime | None = None
     zone: tzinfo | None = None
     """Of the call records; else the agreement's."""
@@ -91,55 +85,65 @@ def inspect(sources: Sources, progress: Callable[[int], None] = lambda _: None) 
     if not folders:
         raise WrongUse(f"no log in `{sources.log}`: a log is a folder with a file `checkpoint`")
     own = Findings()
-    acts = _acts(sources.acts, own)
-    rosters = _rosters(sources.roster, own)
-    openings = _openings(sources.openings, sources.identities, own)
-    shown = read_shown(sources.manifests, own) if sources.manifests is not None else Shown()
-    logs = []
-    identities = [_identity(sources, folder) for folder in folders]
-    origins = [origin for _, origin in identities]
-    for folder, (key, origin) in zip(folders, identities, strict=True):
-        pinned = [VerifyKey.parse(line) for role, line in sources.pinned.items() if role.startswith("council")]
+    acts, rosters = gather.acts(sources.acts, own), gather.rosters(sources.roster, own)
+    openings = gather.openings(sources.openings, sources.identities, own) if sources.cdr is not None else {}
+    council = [VerifyKey.parse(line) for role, line in sources.pinned.items() if role.startswith("council")]
+    keys = {origin: (key, folder) for folder in folders for key, origin in [_identity(sources, folder)]}
+    shown = gather.shown(
+        sources.manifests, sources.inventories, {origin: key for origin, (key, _) in keys.items()}, own
+    )
+    wanted = {opening.entry for opening in shown.outs}
+    logs, seen = list[Verified](), list[Opened]()
+    for origin, (key, folder) in keys.items():
+        seen.append(Opened(origin, openings, wanted, own, progress))
+        kept = gather.kept(sources.seen, origin, key, council, own)
+        followed_by = _follower(origin, list(keys))
         asked = Asked(
-            LogFolder(folder),
-            origin,
-            key,
-            sources.pinned,
-            acts,
-            rosters,
-            _kept(sources.seen, origin, key, pinned, own),
-            openings if len(folders) == 1 else {},
-            frozenset(opening.entry for opening in shown.outs),
-            sources.now,
-            _follower(origin, origins),
+            LogFolder(folder), origin, key, sources.pinned, acts, rosters, kept, sources.now, followed_by, seen[-1]
         )
-        found = verify(asked, progress)
-        logs.append(found)
-    _unlogged(logs)
-    _twice(logs, own)
+        logs.append(verify(asked))
+    _together(logs, own)
     for one_history in sorted(sources.evidence.iterdir()) if sources.evidence is not None else ():
         own.add(Code.EVIDENCE, f"evidence/{one_history.name}")
-    waiting = _shown(sources, shown, logs, own)
-    calls, steering = _calls(sources, logs, openings, own)
+    books = [book for one in logs for book in one.epochs.values()]
+    waiting = check_shown(shown, books, [out for one in seen for out in one.outs], own)
+    calls = _calls(sources, logs, set(openings), [leg for one in seen for leg in one.legs], own)
+    steering = _steering(calls, own) if calls is not None else {}
     judged = fairness.judge([share for one in logs for share in one.shares])
     for one in judged:
         if one.corrected < fairness.ALARM:
             own.add(Code.UNLIKELY, f"epoch {one.share.epoch}, agent {one.share.agent}", p=f"{one.corrected:.2g}")
     findings = [finding for one in logs for finding in one.findings.kept] + own.kept
     total = sum(one.findings.total for one in logs) + own.total
-    several = {"manifests"} if len(logs) > 1 else set()
-    cut = {
-        "restore"
-        for one in logs
-        if one.followed_by and any(book.begun and book.reveal is None for book in one.epochs.values())
-    }
-    missing = sorted({name for one in logs for name in one.missing} | _not_given(sources) | several | cut)
+    missing = sorted(_missing(sources, logs, calls, set(openings), set(shown.inventories)))
     return Outcome(logs, findings, total, judged, calls, steering, waiting, missing)
 
 
-def _not_given(sources: Sources) -> set[str]:
-    optional = {"cdr": sources.cdr, "manifests": sources.manifests, "seen": sources.seen}
-    return {name for name, path in {**optional, "key": sources.key}.items() if path is None}
+def _missing(
+    sources: Sources,
+    logs: Sequence[Verified],
+    calls: cdr.Comparison | None,
+    opened: set[str],
+    inventories: set[str],
+) -> set[str]:
+    """What couldn't be checked."""
+    given = {name: getattr(sources, name) for name in ("acts", "roster", "cdr", "seen", "key")}
+    found = {name for name, path in given.items() if path is None}
+    for one in logs:
+        for book in one.epochs.values():
+            if book.state is EpochState.CLOSED:
+                found.add("reveal")
+            if one.followed_by and book.state is EpochState.OPENED and (book.legs or book.x):
+                found.add("restore")
+            if book.closed is not None and book.closed.root is not None and book.name not in inventories:
+                found.add("manifests")
+            span, now = one.acts.terms.span(book.name), sources.now
+            fresh = span is None or now is None or now < span[1] + FRESH
+            if sources.cdr is not None and book.over and fresh and book.name not in opened:
+                found.add("openings")
+    if calls is not None and calls.uncovered:
+        found.add("records")
+    return found
 
 
 def _identity(sources: Sources, folder: Path) -> tuple[VerifyKey, str]:
@@ -164,84 +168,7 @@ def log_key(text: str) -> VerifyKey:
         raise WrongUse("the log's key must look like `name+hash+base64`") from None
 
 
-def _acts(folder: Path | None, findings: Findings) -> dict[str, Posted] | None:
-    if folder is None:
-        return None
-    found = {}
-    for path in _files(folder, "*.json"):
-        try:
-            posted = act_file.parse_act_file(read_file(path, act_file.MAX_BYTES) or b"")
-            found[parse_act(posted.act).digest] = posted
-        except ActError:
-            findings.add(Code.ACT_FILE, path.name)
-    return found
-
-
-def _rosters(path: Path | None, findings: Findings) -> dict[str, Collection[RosterLeaf]] | None:
-    if path is None:
-        return None
-    found: dict[str, Collection[RosterLeaf]] = {}
-    for one in _files(path, "*.json"):
-        try:
-            leaves = [
-                _leaf(item) for item in _list_of(parse_json(read_file(one, _MAX_ROSTER) or b"", limit=_MAX_ROSTER))
-            ]
-            found[roster_root(leaves).hex()] = leaves
-        except (CryptoError, StatementError):
-            findings.add(Code.ROSTER, one.name, epoch=one.stem)
-    return found
-
-
-def _list_of(found: Json) -> list[Json]:
-    leaves = found.get("leaves") if isinstance(found, dict) else None
-    if not isinstance(leaves, list):
-        raise StatementError("roster has no leaves")
-    return leaves
-
-
-def _leaf(item: Json) -> RosterLeaf:
-    if not isinstance(item, dict) or set(item) != {"a", "group", "phase"}:
-        raise StatementError("not a leaf of a roster")
-    a, group, phase = item["a"], item["group"], item["phase"]
-    if not isinstance(a, str) or not isinstance(group, str) or phase not in [one.value for one in Phase]:
-        raise StatementError("not a leaf of a roster")
-    return RosterLeaf(a, group, Phase(str(phase)))
-
-
-def _openings(path: Path | None, identities: Sequence[Identity], findings: Findings) -> dict[int, CallOpening]:
-    found: dict[int, CallOpening] = {}
-    for one in _files(path, "*") if path is not None else ():
-        data = read_file(one, MAX_FILE) or b""
-        try:
-            if data.startswith(_AGE):
-                data = age.decrypt(data, identities, limit=MAX_FILE)
-            found.update((opening.entry, opening) for opening in parse_openings(data))
-        except (CryptoError, StatementError):
-            findings.add(Code.OPENING, one.name, epoch="")
-    return found
-
-
-def _kept(
-    folder: Path | None, origin: str, key: VerifyKey, council: Sequence[VerifyKey], findings: Findings
-) -> list[Kept]:
-    found = []
-    for path in _files(folder, "*.note") if folder is not None else ():
-        data = read_file(path, MAX_NOTE) or b""
-        if is_checkpoint(data) and data.partition(b"\n")[0] != origin.encode():
-            continue  # another log's
-        kept = read_kept(data, origin, key, council, path.name, findings)
-        found += [kept] if kept is not None else []
-    return found
-
-
-def _follower(origin: str, origins: Collection[str]) -> str | None:
-    """The log of the same weeks that was begun after this one, because an older state of the site was restored."""
-    own, found = _block(origin), []
-    for other in origins:
-        block = _block(other)
-        if own is not None and block is not None and replace(block, restores=own.restores) == own:
-            found += [block] if block.restores > own.restores else []
-    return str(min(found, key=lambda block: block.restores)) if found else None
+# -- several logs
 
 
 def _block(origin: str) -> LogBlock | None:
@@ -251,75 +178,58 @@ def _block(origin: str) -> LogBlock | None:
         return None
 
 
-def _unlogged(logs: Sequence[Verified]) -> None:
-    """A log must have every act that came while it was the newest: those after it may be in a later one alone."""
-    known = [(_block(one.origin), one.acts) for one in logs]
-    for block, acts in known:
-        later: set[str] = set()
-        for other, theirs in known:
-            if block is not None and other is not None and theirs is not None and _order(other) > _order(block):
-                later |= theirs.logged
-        if acts is not None:
-            acts.unlogged(later)
+def _follower(origin: str, origins: Sequence[str]) -> str | None:
+    """The log of the same weeks that was begun after this one, because an older state of the site was restored."""
+    own = _block(origin)
+    blocks = [block for other in origins if (block := _block(other)) is not None]
+    return min((str(block) for block in blocks if own is not None and block.follows(own)), default=None)
 
 
-def _order(block: LogBlock) -> tuple[int, int, int]:
-    return block.year, block.first_week, block.restores
-
-
-def _twice(logs: Sequence[Verified], findings: Findings) -> None:
-    """Legs of an epoch are in one log only: after a restore nothing is drawn until the next one."""
+def _together(logs: Sequence[Verified], findings: Findings) -> None:
+    """A log has every act that came while it was the newest, and an epoch's legs are in one log only."""
     seen: dict[str, str] = {}
-    for one in sorted(logs, key=lambda one: _order(block) if (block := _block(one.origin)) is not None else (0, 0, 0)):
+    later: set[str] = set()
+    known = [(block, one) for one in logs if (block := _block(one.origin)) is not None]
+    for _, one in sorted(known, key=lambda pair: pair[0], reverse=True):
+        one.acts.unlogged(later)
+        later |= one.acts.logged
+    for _, one in sorted(known, key=lambda pair: pair[0]):
         for name, book in one.epochs.items():
-            if book.open and seen.get(name, one.origin) != one.origin:
+            if book.opened and seen.get(name, one.origin) != one.origin:
                 findings.add(Code.EPOCH_TWICE, f"{one.origin} epoch {name}", epoch=name)
-            elif book.open and (book.begun or book.closed is not None):
+            elif book.over or (book.opened and (book.legs or book.x)):
                 seen[name] = one.origin
 
 
-def _shown(sources: Sources, shown: Shown, logs: Sequence[Verified], findings: Findings) -> int:
-    if sources.manifests is None or len(logs) != 1:
-        return 0
-    key, origin = _identity(sources, logs_in(sources.log)[0])
-    return check_shown(shown, origin, key, logs[0].epochs, logs[0].outs, findings)
+# -- call records
 
 
 def _calls(
-    sources: Sources, logs: Sequence[Verified], openings: Mapping[int, CallOpening], findings: Findings
-) -> tuple[cdr.Comparison | None, dict[str, float]]:
-    """The telephone system's records against the legs whose opening fits."""
+    sources: Sources, logs: Sequence[Verified], opened: set[str], legs: Sequence[cdr.Leg], findings: Findings
+) -> cdr.Comparison | None:
+    """The telephone system's records against the legs whose opening fits, over the epochs whose openings are here."""
     if sources.cdr is None:
-        return None, {}
-    if len(logs) != 1:
-        raise WrongUse("call records are compared with one log: name it with `--log`")
+        return None
     data = read_file(sources.cdr, cdr.MAX_BYTES)
     if data is None:
         raise CdrError(f"call records: no file `{sources.cdr.name}`")
-    rows = cdr.read(data, sources.zone or logs[0].zone)
-    legs = [cdr.Leg(index, openings[index], hit) for index, hit in logs[0].legs.items()]
-    calls = [leg for leg in legs if leg.opening.lane is None]
-    known = {leg.opening.call for leg in calls}
-    found = cdr.compare(rows, [leg for leg in legs if leg.opening.lane is None or leg.opening.call not in known])
-    x = sum(book.x.total() for book in logs[0].epochs.values())
+    books = [(one, book) for one in logs for name, book in one.epochs.items() if name in opened]
+    spans = [span for one, book in books if (span := one.acts.terms.span(book.name)) is not None]
+    zone = sources.zone or logs[-1].acts.terms.zone()
+    found = cdr.compare(cdr.read(data, zone), legs, spans)
+    x = sum(book.x.total() for _, book in books)
     for row in found.without_entry if len(found.without_entry) > x else ():
         findings.add(Code.CALL_WITHOUT_ENTRY, f"{sources.cdr.name} line {row.line}")
     for leg in found.without_row:
-        findings.at(Code.LEG_WITHOUT_CALL, leg.entry)
-    for index in cdr.repeated(calls):
-        findings.at(Code.LEG_TWICE, index)
-    steering = {name: fairness.rank_sum(*values) for name, values in cdr.steering(found.pairs).items()}
-    corrected = fairness.holm(list(steering.values()))
-    for name, p in zip(steering, corrected, strict=True):
+        findings.add(Code.LEG_WITHOUT_CALL, leg.place)
+    for leg in cdr.repeated(legs):
+        findings.add(Code.LEG_TWICE, leg.place)
+    return found
+
+
+def _steering(calls: cdr.Comparison, findings: Findings) -> dict[str, float]:
+    found = {name: fairness.rank_sum(*values) for name, values in cdr.steering(calls.pairs).items()}
+    for name, p in zip(found, fairness.holm(list(found.values())), strict=True):
         if p < fairness.ALARM:
-            findings.add(Code.STEERING, sources.cdr.name, what=name, p=f"{p:.2g}")
-    return found, steering
-
-
-def _files(path: Path, pattern: str) -> Iterable[Path]:
-    """The file itself, or those of a folder, in the order of their names. Raises WrongUse where there is nothing."""
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise WrongUse(f"no such file or folder: `{path}`")
-    return islice(sorted(one for one in path.glob(pattern) if one.is_file()), MOST_FILES)
+            findings.add(Code.STEERING, "call records", what=name, p=f"{p:.2g}")
+    return found

@@ -19,7 +19,8 @@ from crypto.errors import CryptoError, TileError
 from crypto.merkle import tree_hash
 from crypto.signed_note import MAX_NOTE
 from crypto.ssh_key import VerifyKey
-from crypto.tlog_tiles import MAX_BUNDLE, Tile, tiles_of
+from crypto.tile_reader import TileReader
+from crypto.tlog_tiles import MAX_BUNDLE, tiles_of
 
 Fetch = Callable[[str], bytes | None]
 """What lies at a path of the log (`checkpoint`, `tile/…`), from wherever."""
@@ -102,22 +103,10 @@ def _fetch(fetch: Fetch, new: Checkpoint, mirror: Path, incoming: Path, progress
     return fetched
 
 
-class _Overlay(LogFolder):
-    """The mirror with what came in on top."""
-
-    def __init__(self, mirror: Path, incoming: Path) -> None:
-        super().__init__(incoming)
-        self._below = LogFolder(mirror)
-
-    def hashes(self, tile: Tile) -> list[bytes] | None:
-        """From what came in, else from the mirror."""
-        found = super().hashes(tile)
-        return self._below.hashes(tile) if found is None else found
-
-
 def _continues(new: Checkpoint, old: Checkpoint | None, mirror: Path, incoming: Path) -> bool:
     """Whether the new tree's hashes give its root, and its beginning the old one's."""
-    both = _Overlay(mirror, incoming)
+    below, above = LogFolder(mirror), LogFolder(incoming)
+    both = TileReader(lambda tile: above.read(tile) or below.read(tile))
     try:
         for one in (new, old):
             if one is None:

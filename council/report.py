@@ -16,6 +16,7 @@ from council.report_words import LIMITS, WORDS
 from council.verify import Verified
 from council.words import say
 from crypto.ssh_key import VerifyKey
+from policy.epochs import EpochState
 
 _SHOWN: Final = 200
 _COLUMNS: Final = ("legs", "drawn", "hits", "caps", "wishes")
@@ -115,7 +116,7 @@ class Report:
     def _sections(self) -> Iterator[tuple[str, list[str]]]:
         yield self._w("findings"), self._findings()
         if self.outcome.missing:
-            yield self._w("missing"), [self._w(f"missing.{name}") for name in self.outcome.missing]
+            yield self._w("missing"), [self._missing(name) for name in self.outcome.missing]
         for one in self.outcome.logs:
             yield f"{self._w('log')} {one.origin}", self._log(one)
             yield self._w("epochs"), self._epochs(one.epochs)
@@ -125,6 +126,10 @@ class Report:
         if self.outcome.calls is not None:
             rows, matched = self.outcome.calls.rows, self.outcome.calls.matched
             yield self._w("calls"), [self._w("calls.means", rows=rows, matched=matched)]
+
+    def _missing(self, name: str) -> str:
+        calls = self.outcome.calls
+        return self._w(f"missing.{name}", uncovered=calls.uncovered if calls is not None else 0)
 
     def _findings(self) -> list[str]:
         shown = self.outcome.findings[:_SHOWN]
@@ -139,9 +144,9 @@ class Report:
         if one.checkpoint is not None:
             root = base64.b64encode(one.checkpoint.root).decode()
             lines.append(f"{self._w('root')}: {root}. {self._w('root.means')}")
-        for role, line in one.anchors.items():
-            lines.append(f"{role}: {VerifyKey.parse(line).fingerprint()}")
-        lines += [self._w("anchors.means")] if one.anchors else []
+        for role, anchor in one.acts.anchors.items():
+            lines.append(f"{role}: {VerifyKey.parse(anchor.key).fingerprint()}")
+        lines += [self._w("anchors.means")] if one.acts.anchors else []
         if self.outcome.waiting:
             lines.append(self._w("waiting", waiting=self.outcome.waiting))
         return lines
@@ -163,20 +168,12 @@ class Report:
 
 
 def _figures(book: EpochBook) -> dict[str, object]:
-    counted = book.count()
-    state = "dark" if not book.open else "running" if book.closed is None else "closed"
-    state = "revealed" if book.drawn is not None else state
-    return {
-        "state": state,
-        "legs": counted["legs"],
-        "drawn": book.drawn,
-        "hits": counted["hits"],
-        "caps": counted["caps"],
-        "wishes": counted["wishes"],
-        "x": book.x.total(),
-    }
+    state = _STATES.get(book.state, "dark") if book.drawn is None else "revealed"
+    figures = {name: book.counted[name] for name in ("legs", "hits", "caps", "wishes")}
+    return {"state": state, "drawn": book.drawn, "x": book.x.total(), **figures}
 
 
+_STATES: Final = {EpochState.OPENED: "running", EpochState.CLOSED: "closed", EpochState.REVEALED: "closed"}
 _LAMPS: Final = ("red", "yellow", "green")
 _PAGE: Final = """<!doctype html>
 <html lang="{language}"><head><meta charset="utf-8"><title>{title}</title>

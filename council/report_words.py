@@ -53,7 +53,11 @@ WORDS: Final = {
         "checked.",
         "missing.reveal": "A closed epoch isn't revealed yet: its draw can't be computed.",
         "missing.cdr": "No records of the telephone system were given: calls that bypass the gateway can't be seen.",
-        "missing.manifests": "No manifests were given: whether a recording lacks a draw can't be seen.",
+        "missing.manifests": "The inventory of recordings that the log committed to isn't here for every epoch: what "
+        "was kept can't be compared with it.",
+        "missing.openings": "The opening file of an epoch isn't here: its calls can't be compared with the records.",
+        "missing.records": "The records of the telephone system don't cover all of the time: {uncovered} calls in the "
+        "log lie outside it.",
         "missing.restore": "An older state of the site was restored while an epoch was open: its draw can't be "
         "computed any more. Ask when and why.",
         "missing.seen": "No checkpoints that you had kept were given: a rewritten log can't be seen.",
@@ -119,8 +123,12 @@ WORDS: Final = {
         "missing.reveal": "Eine abgeschlossene Epoche ist noch nicht offengelegt: Ihre Auslosung lässt sich nicht "
         "nachrechnen.",
         "missing.cdr": "Es lagen keine Verbindungsdaten vor: Gespräche am Gateway vorbei sind nicht zu sehen.",
-        "missing.manifests": "Es lagen keine Begleitdateien vor: Ob eine Aufnahme ohne Auslosung besteht, ist nicht zu "
-        "sehen.",
+        "missing.manifests": "Das Verzeichnis der Aufnahmen, auf das sich das Protokoll festlegt, liegt nicht für jede "
+        "Epoche vor: Was aufbewahrt wurde, lässt sich damit nicht vergleichen.",
+        "missing.openings": "Die Öffnungsdatei einer Epoche liegt nicht vor: Ihre Gespräche lassen sich nicht mit den "
+        "Verbindungsdaten vergleichen.",
+        "missing.records": "Die Verbindungsdaten decken nicht die ganze Zeit ab: {uncovered} Gespräche im Protokoll "
+        "liegen außerhalb.",
         "missing.restore": "Während einer offenen Epoche wurde ein älterer Stand eingespielt: Ihre Auslosung lässt "
         "sich nicht mehr berechnen. Fragen Sie, wann und warum.",
         "missing.seen": "Es lagen keine von Ihnen aufbewahrten Prüfpunkte vor: Ein umgeschriebenes Protokoll fiele "
@@ -189,7 +197,10 @@ WORDS: Final = {
         "missing.roster": "Listene manglet: hvem som kan trekkes, og tallene per gruppe, kunne ikke kontrolleres.",
         "missing.reveal": "En lukket epoke er ikke lagt fram ennå: trekningen kan ikke regnes ut.",
         "missing.cdr": "Ingen trafikkdata ble lagt fram: samtaler utenom gatewayen vises ikke.",
-        "missing.manifests": "Ingen følgefiler ble lagt fram: om et opptak mangler trekning, vises ikke.",
+        "missing.manifests": "Registeret over opptak som loggen låste, mangler for minst én epoke: det som er tatt "
+        "vare på, kan ikke sammenlignes med det.",
+        "missing.openings": "Åpningsfilen for en epoke mangler: samtalene i den kan ikke sammenlignes med trafikkdata.",
+        "missing.records": "Trafikkdataene dekker ikke hele tiden: {uncovered} samtaler i loggen ligger utenfor.",
         "missing.restore": "En eldre tilstand ble gjenopprettet mens en epoke var åpen: trekningen i den kan ikke "
         "regnes ut lenger. Spør når og hvorfor.",
         "missing.seen": "Ingen kontrollpunkter som du har tatt vare på, ble lagt fram: en omskrevet logg ville ikke "

@@ -6,7 +6,7 @@ that holds both commitments.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,18 +19,19 @@ from council.home import Home, write_private
 from council.inspect import Outcome, inspect, log_key
 from council.site import SiteClient
 from council.verify import Verified
-from crypto.checkpoint import Checkpoint
-from crypto.cosignature import cosign, cosigner, find_cosignature
-from crypto.jcs import canonical
+from crypto.checkpoint import Checkpoint, claimed_origin
+from crypto.cosignature import cosign, cosignatures
+from crypto.jcs import canonical, parse_json
 from crypto.signed_note import MAX_NOTE, SignedNote
 from policy.epoch_statement import EPOCH, commit
-from policy.errors import LogEntryError
-from policy.log_block import LogBlock
+from policy.epochs import MAX_ROSTER, EpochState
+from policy.log_block import is_origin
+from policy.log_rules import span_of
+from policy.opening import print_openings
+from policy.retention import COUNCIL_LISTS
 
 AHEAD: Final = 13
 COSIGN_EVERY: Final = timedelta(hours=6)
-_NONE: Final = "none"
-_COMMITTED: Final = "committed"
 
 
 @dataclass(slots=True)
@@ -53,30 +54,33 @@ class Round:
 
     # -- copy
 
-    def sync(self) -> list[mirror.Synced]:
-        """The logs, acts and rosters of the site. A log that contradicts the copy is kept apart as evidence."""
-        epochs = self._epochs()
-        origins = sorted({str(one["origin"]) for one in epochs})
-        known = {path.relative_to(self.home.path / "mirror").as_posix() for path in self._mirrors()}
+    def sync(self) -> bool:
+        """The logs, acts and lists of the site; False where a log contradicts the copy, which is kept as evidence."""
+        told, folder = list(self._epochs()), self.home.path / "mirror"
+        known = {path.relative_to(folder).as_posix() for path in logs_in(folder)}
         self._acts()
-        for one in epochs:
-            self._roster(str(one.get("epoch")), str(one.get("state")))
-        found = [self._sync_log(origin, origin in known) for origin in sorted({*origins, *known})]
-        return [one for one in found if one is not None]
+        for one in told:
+            self._lists(one)
+        self._forget()
+        alike = [self._sync_log(origin, origin in known) for origin in sorted({*(one.origin for one in told), *known})]
+        return all(alike)
 
-    def sync_folder(self, source: Path) -> list[mirror.Synced]:
-        """The same from a folder that holds logs, without a network."""
-        return [self._copy(mirror.from_folder(path), _origin_of(path)) for path in logs_in(source)]
+    def sync_folder(self, source: Path) -> bool:
+        """The logs in a folder, without a network."""
+        logs = [(claimed_origin(LogFolder(path).checkpoint() or b""), path) for path in logs_in(source)]
+        if any(origin is None or not is_origin(origin) for origin, _ in logs):
+            raise Unreachable(f"no log of a site in `{source}`")
+        alike = [self._copy(mirror.from_folder(path), str(origin)) for origin, path in logs]
+        return all(alike)
 
-    def _sync_log(self, origin: str, known: bool) -> mirror.Synced | None:
+    def _sync_log(self, origin: str, known: bool) -> bool:
         def fetch(name: str) -> bytes | None:
             return self.site.get(f"/v1/log/{origin}/{name}")
 
-        if not known and fetch("checkpoint") is None:
-            return None  # an epoch that lies ahead, whose log hasn't begun
-        return self._copy(fetch, origin)
+        ahead = not known and fetch("checkpoint") is None  # an epoch that lies ahead, whose log hasn't begun
+        return ahead or self._copy(fetch, origin)
 
-    def _copy(self, fetch: mirror.Fetch, origin: str) -> mirror.Synced:
+    def _copy(self, fetch: mirror.Fetch, origin: str) -> bool:
         stamp = f"{self.now():%Y%m%dT%H%M%S}"
         evidence = self.home.path / "evidence" / f"{origin.replace('/', '_')}-{stamp}"
         key = log_key(self.home.settings.log_key)
@@ -85,27 +89,51 @@ class Round:
             self.say(f"FORK: log {origin} contradicts what was seen before; both are kept in {found.evidence}")
         else:
             self.say(f"log {origin}: {found.checkpoint.size} entries, {found.fetched} files fetched")
-        return found
-
-    def _mirrors(self) -> list[Path]:
-        return logs_in(self.home.path / "mirror")
+        return found.evidence is None
 
     def _acts(self) -> None:
         acts = self.site.get_json("/v1/acts").get("acts")
         for number, one in enumerate(acts if isinstance(acts, list) else [], 1):
             write_private(self.home.path / "acts" / f"{number:06}.json", canonical(one))
 
-    def _roster(self, epoch: str, state: str) -> None:
-        path = self.home.path / "rosters" / f"{epoch}.json"
-        if state in ("none", "promised") or path.exists():
-            return
-        write_private(path, canonical(self.site.get_json(f"/v1/epochs/{epoch}/roster")))
+    def _lists(self, one: Told) -> None:
+        """What the site has of an epoch beside its log: roster, inventory, and openings while they are kept."""
+        path = f"/v1/epochs/{one.name}"
+        if one.state not in (EpochState.NONE, EpochState.PROMISED):
+            self._once("rosters", f"{one.name}.json", lambda: canonical(self.site.get_json(f"{path}/roster")))
+        if one.inventory:
+            told = f"{one.name}.inventory"
+            self._once("inventories", told, lambda: canonical(self.site.get_json(f"{path}/inventory")))
+        if one.state in (EpochState.CLOSED, EpochState.FROZEN, EpochState.REVEALED) and not self._forgotten(one.name):
+            self._once("openings", one.name, lambda: print_openings(self.site.openings(path)))
 
-    def _epochs(self) -> list[dict[str, Any]]:
+    def _once(self, folder: str, name: str, fetch: Callable[[], bytes]) -> None:
+        path = self.home.path / folder / name
+        if not path.exists() and (data := fetch()):
+            write_private(path, data)
+
+    def _forget(self) -> None:
+        """Openings and names go when the site's own go."""
+        for path in (self.home.path / "openings").glob("*"):
+            if self._forgotten(path.name):
+                path.unlink()
+        for path in (self.home.path / "rosters").glob("*.json"):
+            told = parse_json(read_file(path, MAX_ROSTER) or b"{}", limit=MAX_ROSTER)
+            if self._forgotten(path.stem) and isinstance(told, dict) and told.pop("names", None):
+                write_private(path, canonical(told))
+
+    def _forgotten(self, epoch: str) -> bool:
+        span = span_of(epoch, UTC)
+        return span is None or self.now() >= span[1] + COUNCIL_LISTS
+
+    def _epochs(self) -> Iterator[Told]:
         """What the site says of its epochs; names that could lead out of a folder are left out."""
         found = self.site.get_json("/v1/epochs").get("epochs")
-        told = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-        return [one for one in told if EPOCH.fullmatch(str(one.get("epoch"))) and _is_log(str(one.get("origin")))]
+        for one in found if isinstance(found, list) else []:
+            if isinstance(one, dict):
+                name, origin, state = (str(one.get(field)) for field in ("epoch", "origin", "state"))
+                if EPOCH.fullmatch(name) and is_origin(origin):
+                    yield Told(name, origin, state, one.get("inventory") is True)
 
     # -- verify
 
@@ -115,73 +143,57 @@ class Round:
 
     # -- cosign and share
 
-    def cosign(self, outcome: Outcome, *, if_due: bool = False) -> int:
-        """Cosign the newest checkpoint of each log and hand it over; how many. Nothing that has a finding.
+    def cosign(self, outcome: Outcome, *, if_due: bool = False) -> None:
+        """Cosign the newest checkpoint of each log and hand it over. Nothing that has a finding.
 
         `if_due`: only where an epoch waits for it, or the last cosignature is some hours old.
         """
         if not outcome.clean:
             raise Unreachable("nothing is cosigned while there are findings")
-        done = 0
         for one in outcome.logs:
             if one.checkpoint is not None and (not if_due or self._due(one)):
-                self._cosign(one.checkpoint, self._folder(one))
-                done += 1
-        return done
+                self._cosign(one.checkpoint)
 
     def _due(self, one: Verified) -> bool:
         if one.followed_by is not None:
             return False  # nothing comes to it any more
         seen = self._seen(one.origin)
-        if any(not book.open and book.ecommit is not None and book.ecommit_at >= seen for book in one.epochs.values()):
+        if any(book.state is EpochState.COMMITTED and book.ecommit_at >= seen for book in one.epochs.values()):
             return True
         note = read_file(self._note(one.origin, seen), MAX_NOTE)
         if note is None:
             return True
-        name = f"{one.origin.partition('/')[0]}/{self.home.settings.role}"
-        _, at = find_cosignature(SignedNote.parse(note), cosigner(name, self.home.signing_key().verify_key))
-        return self.now() - datetime.fromtimestamp(at, UTC) >= COSIGN_EVERY
+        times = [at for _, at in cosignatures(SignedNote.parse(note), [self.home.signing_key().verify_key]) if at]
+        return self.now() - datetime.fromtimestamp(max(times, default=0), UTC) >= COSIGN_EVERY
 
     def _note(self, origin: str, size: int) -> Path:
         return self.home.path / "seen" / f"{origin.replace('/', '_')}-{size}.note"
 
-    def _cosign(self, checkpoint: Checkpoint, folder: Path) -> None:
-        key = self.home.signing_key()
-        note = SignedNote.parse(LogFolder(folder).checkpoint() or b"")
-        site = checkpoint.origin.partition("/")[0]
-        line = cosign(str(checkpoint), f"{site}/{self.home.settings.role}", key, int(self.now().timestamp()))
+    def _cosign(self, checkpoint: Checkpoint) -> None:
+        origin, key = checkpoint.origin, self.home.signing_key()
+        note = SignedNote.parse(LogFolder(self.home.path / "mirror" / origin).checkpoint() or b"")
+        name = f"{origin.partition('/')[0]}/{self.home.settings.role}"
+        line = cosign(str(checkpoint), name, key, int(self.now().timestamp()))
         both = SignedNote(note.text, (*note.signatures[:1], line))
-        write_private(self._note(checkpoint.origin, checkpoint.size), bytes(both))  # kept before anybody else has it
+        write_private(self._note(origin, checkpoint.size), bytes(both))  # kept before anybody else has it
         self.site.send("POST", "/v1/log/cosignatures", {"note": bytes(both).decode()})
-        self.say(f"cosigned {checkpoint.origin} at {checkpoint.size} entries")
+        self.say(f"cosigned {origin} at {checkpoint.size} entries")
 
-    def _folder(self, one: Verified) -> Path:
-        return self.home.path / "mirror" / one.origin
-
-    def share(self, outcome: Outcome) -> int:
+    def share(self, outcome: Outcome) -> None:
         """Hand over the share of each epoch whose two commitments a checkpoint holds that was cosigned here."""
-        done = 0
-        told = [one for one in self._epochs() if one.get("state") == _COMMITTED]
-        waiting = {(str(one.get("epoch")), str(one.get("origin"))) for one in told}
-        for log in outcome.logs:
-            for name, book in log.epochs.items():
-                share = self.home.share(log.origin, name)
-                seen = self._seen(log.origin)
-                if (
-                    (name, log.origin) not in waiting
-                    or share is None
-                    or book.ecommit is None
-                    or book.ecommit_at >= seen
-                ):
-                    continue
-                said, _ = commit(log.origin, name, share, self.home.signing_key())
-                if said.c != book.ecommit.c:
-                    self.say(f"the log holds another commitment for {name} than yours: the share stays here")
-                    continue
-                self.site.send("POST", f"/v1/epochs/{name}/share", {"share": share.hex()})
-                self.say(f"handed over the share of {name}")
-                done += 1
-        return done
+        logs = {log.origin: log for log in outcome.logs}
+        for one in self._epochs():
+            if one.state != EpochState.COMMITTED or one.origin not in logs:
+                continue
+            share, book = self.home.share(one.origin, one.name), logs[one.origin].epochs.get(one.name)
+            if share is None or book is None or book.ecommit is None or book.ecommit_at >= self._seen(one.origin):
+                continue
+            said, _ = commit(one.origin, one.name, share, self.home.signing_key())
+            if said.c != book.ecommit.c:
+                self.say(f"the log holds another commitment for {one.name} than yours: the share stays here")
+                continue
+            self.site.send("POST", f"/v1/epochs/{one.name}/share", {"share": share.hex()})
+            self.say(f"handed over the share of {one.name}")
 
     def _seen(self, origin: str) -> int:
         """Size of the largest checkpoint that was cosigned here."""
@@ -191,32 +203,24 @@ class Round:
 
     # -- epochs ahead
 
-    def open_epochs(self, ahead: int) -> int:
+    def open_epochs(self, ahead: int) -> None:
         """Draw shares for epochs that nobody has committed to, keep them here, sign and hand over the commitments."""
-        done = 0
-        key = self.home.signing_key()
-        for one in self._epochs()[: ahead + 1]:
-            name, origin = str(one.get("epoch")), str(one.get("origin"))
-            if one.get("state") != _NONE:
-                continue
-            said, csig = commit(origin, name, self.home.draw_share(origin, name), key)
-            self.site.send("POST", f"/v1/epochs/{name}/commitment", {"c": said.c, "csig": csig})
-            self.say(f"committed to {name}")
-            done += 1
-        return done
+        over = (EpochState.CLOSED, EpochState.FROZEN, EpochState.REVEALED, EpochState.SHREDDED)
+        coming = [one for one in self._epochs() if one.state not in over]
+        for one in coming[: ahead + 1]:
+            if one.state == EpochState.NONE:
+                share = self.home.draw_share(one.origin, one.name)
+                said, csig = commit(one.origin, one.name, share, self.home.signing_key())
+                self.site.send("POST", f"/v1/epochs/{one.name}/commitment", {"c": said.c, "csig": csig})
+                self.say(f"committed to {one.name}")
 
 
-def _is_log(origin: str) -> bool:
-    try:
-        return str(LogBlock.parse(origin)) == origin
-    except LogEntryError:
-        return False
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An epoch as the site tells it."""
 
-
-def _origin_of(path: Path) -> str:
-    """What the log in a folder says it is; `sync` checks that its key signed that."""
-    note = LogFolder(path).checkpoint() or b""
-    origin = note.partition(b"\n")[0].decode("utf-8", errors="replace")
-    if not _is_log(origin):
-        raise Unreachable(f"no log of a site in `{path}`")
-    return origin
+    name: str
+    origin: str
+    state: str
+    inventory: bool
+    """There is one to fetch."""

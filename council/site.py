@@ -5,11 +5,13 @@ Plain HTTP on loopback only. An answer is limited in size and believed in nothin
 
 from __future__ import annotations
 
+import base64
 import json
 import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from http.cookiejar import CookieJar
 from typing import Any, Final
 
@@ -64,6 +66,17 @@ class SiteClient:
     def get_json(self, path: str) -> dict[str, Any]:
         """A JSON object. Raises Unreachable, also where there is nothing."""
         return _object(self.get(path), path)
+
+    def openings(self, path: str) -> Iterator[bytes]:
+        """Every opening of an epoch, page by page, as it is sealed. Raises Unreachable."""
+        cursor, after = 0, -1
+        while cursor > after:
+            page = self.get_json(f"{path}/openings?cursor={cursor}")
+            try:
+                yield from (base64.b64decode(one["sealed"], validate=True) for one in page["items"])
+                after, cursor = cursor, int(page["next"] or 0)
+            except (KeyError, TypeError, ValueError):
+                raise Unreachable(f"`{path}/openings` isn't what it should be") from None
 
     def send(self, method: str, path: str, body: object) -> dict[str, Any]:
         """Hand something over. Raises Unreachable with what the site said."""

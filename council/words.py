@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from council.finding import Code, Finding
+from council.codes import Code
+from council.finding import Finding
 
 LANGUAGES: Final = ("de", "en", "nb")
 

@@ -44,6 +44,14 @@ class Checkpoint:
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
 
 
+def claimed_origin(data: bytes) -> str | None:
+    """The log that a checkpoint says it is of, whoever signed it; None for what is no checkpoint."""
+    try:
+        return Checkpoint.parse(SignedNote.parse(data).text).origin
+    except NoteError:
+        return None
+
+
 def open_checkpoint(data: bytes, origin: str, key: VerifyKey) -> tuple[Checkpoint, SignedNote]:
     """The checkpoint that `origin`'s log signed with `key`, and its note. Raises NoteError."""
     note = SignedNote.parse(data)

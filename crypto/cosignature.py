@@ -4,6 +4,7 @@ It says nothing about the entries; and the time is the witness's own.
 """
 
 import struct
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from crypto.errors import NoteError
@@ -42,6 +43,18 @@ def find_cosignature(note: SignedNote, witness: VerifierKey) -> tuple[NoteSignat
     dated = [(check_cosignature(note.text, signature, witness), signature) for signature in own]
     at, signature = max(dated, key=lambda pair: pair[0])
     return signature, at
+
+
+def cosignatures(note: SignedNote, keys: Iterable[VerifyKey]) -> Iterator[tuple[NoteSignature, int | None]]:
+    """Every line under a note that says it is one of these keys', and when it was made; None: it doesn't verify."""
+    for key in keys:
+        for line in note.signatures:
+            witness = cosigner(line.name, key)
+            if line.by(witness):
+                try:
+                    yield line, check_cosignature(note.text, line, witness)
+                except NoteError:
+                    yield line, None
 
 
 def _message(text: str, at: int) -> bytes:

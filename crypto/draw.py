@@ -55,6 +55,18 @@ def combine(y_host: bytes, y_council: bytes) -> int:
     return int.from_bytes(digest[:8], "big")
 
 
+class AgentDraws:
+    """The draws of one agent in one epoch, from both shares. Raises DrawError."""
+
+    def __init__(self, origin: str, epoch: str, agent: str, host: bytes, council: bytes) -> None:
+        self._host = agent_key("host", origin, epoch, agent, host)
+        self._council = agent_key("council", origin, epoch, agent, council)
+
+    def u(self, n: int) -> int:
+        """u of the agent's n-th leg."""
+        return combine(draw_output(self._host, n), draw_output(self._council, n))
+
+
 def drawn(u: int, ppm: int) -> bool:
     """Whether `u` falls under `ppm` millionths: never at 0, always at 10^6, exact in between (integers only)."""
     if not 0 <= u < 1 << 64:

@@ -6,16 +6,19 @@ Pure: what is stored about an epoch comes in, what may or must happen comes out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from crypto.jcs import canonical
+from crypto.errors import CryptoError
+from crypto.jcs import Json, canonical, parse_json
 from crypto.merkle import leaf_hash, root_of
 from policy.agreement.schema import Agreement
 from policy.draw_rules import Epoch, epoch_of
+from policy.errors import StatementError
+from policy.log_entry import Counted
 from policy.terms import Phase
 from policy.validity import local_time
 
@@ -23,6 +26,8 @@ AHEAD: Final = 13
 """How many epochs after the current one the council may commit to."""
 REVEAL_WITHIN: Final = timedelta(hours=24)
 """After `eclose`; from then on nothing of the epoch's drawn lanes is served."""
+MAX_ROSTER: Final = 16 << 20
+"""Longest roster that is read, in bytes."""
 SHRED_AFTER: Final = timedelta(days=14)
 """Without `reveal`; the epoch's drawn lanes are shredded then."""
 
@@ -174,9 +179,40 @@ class RosterLeaf:
         return canonical(self.fields())
 
 
+def parse_roster(data: bytes) -> list[RosterLeaf]:
+    """The leaves in a JSON object's field `leaves`, as the council is given them. Raises StatementError."""
+    try:
+        found = parse_json(data, limit=MAX_ROSTER)
+    except CryptoError:
+        raise StatementError("roster isn't a json object") from None
+    leaves = found.get("leaves") if isinstance(found, dict) else None
+    if not isinstance(leaves, list):
+        raise StatementError("roster has no list `leaves`")
+    return [_leaf(one) for one in leaves]
+
+
+def _leaf(found: Json) -> RosterLeaf:
+    if isinstance(found, dict) and set(found) == {"a", "group", "phase"}:
+        a, group, phase = found["a"], found["group"], found["phase"]
+        if isinstance(a, str) and isinstance(group, str) and phase in list(Phase):
+            return RosterLeaf(a, group, Phase(str(phase)))
+    raise StatementError("not a leaf of a roster")
+
+
 def in_roster_order(leaves: Collection[RosterLeaf]) -> tuple[RosterLeaf, ...]:
     """Sorted by pseudonym, which tells nothing of names."""
     return tuple(sorted(leaves, key=lambda leaf: leaf.a))
+
+
+def count_groups(roster: Mapping[str, RosterLeaf], legs: Iterable[tuple[str, str | None, int]]) -> dict[str, Counted]:
+    """Legs and hits of each group, as `eclose` has them; `legs`: pseudonym, what the `out` says, how many of these."""
+    counted: dict[str, Counted] = {}
+    for a, out, total in legs:
+        if a in roster:
+            before = counted.get(roster[a].group, Counted(0, 0))
+            hits = before.hits + (total if out == "hit" else 0)
+            counted[roster[a].group] = Counted(before.legs + total, hits)
+    return counted
 
 
 def roster_root(leaves: Collection[RosterLeaf]) -> bytes:

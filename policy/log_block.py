@@ -7,7 +7,7 @@ weeks (minutes only in a demo), so that none spans two logs.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, Self
 
@@ -21,9 +21,9 @@ _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _WEEK: Final = re.compile(r"([0-9]{4})-W([0-9]{2})", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class LogBlock:
-    """One log of a site; prints as its origin. Raises LogEntryError for a block that no calendar has."""
+    """One log of a site; prints as its origin; in the order of time. Raises LogEntryError for one no calendar has."""
 
     site: str
     year: int
@@ -56,6 +56,10 @@ class LogBlock:
             raise LogEntryError("not an origin of the form `<site>/fairtap/<iso year>-<first week>`")
         return cls(match[1], int(match[2]), int(match[3]), int(match[4] or 0))
 
+    def follows(self, other: LogBlock) -> bool:
+        """Whether it was begun in the other's place, because an older state of the site was restored."""
+        return replace(self, restores=other.restores) == other and self.restores > other.restores
+
     @property
     def days(self) -> tuple[date, date]:
         """The first day, a Monday, and the first day after the block."""
@@ -66,6 +70,23 @@ class LogBlock:
     def __str__(self) -> str:
         restored = f"-r{self.restores}" if self.restores else ""
         return f"{self.site}/fairtap/{self.year:04}-{self.first_week:02}{restored}"
+
+
+def is_origin(text: str) -> bool:
+    """Whether this is the origin of a site's log, printed as it must be."""
+    try:
+        return str(LogBlock.parse(text)) == text
+    except LogEntryError:
+        return False
+
+
+def in_its_block(origin: str, epoch: str) -> bool:
+    """Whether an epoch belongs into the log of this origin; never into what is no log of a site."""
+    try:
+        block = LogBlock.parse(origin)
+        return LogBlock.of_epoch(block.site, epoch, block.restores) == block
+    except LogEntryError:
+        return False
 
 
 def first_day(epoch: str) -> date:

@@ -1,13 +1,14 @@
 """Openings of what log entries commit to (crypto.md §3): a leg for the council's comparison, its end for its agent.
 
-One file of lines per epoch goes to the council, encrypted to it by the caller; an agent gets both kinds for own legs.
+One file of sealed lines per epoch goes to the council, `calls` alone; an agent gets both kinds for own legs.
 """
 
 from __future__ import annotations
 
+import base64
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,7 +22,7 @@ from policy.statements import CALL_REF, MAX_SEQ, SHA256, Fields
 CALL_KIND: Final = "call"
 WISH_KIND: Final = "wish"
 OUT_KIND: Final = "out"
-MAX_FILE: Final = 64 * 1024 * 1024
+MAX_FILE: Final = 256 * 1024 * 1024
 MAX_LINE: Final = 128 * 1024
 MAX_MANIFESTS: Final = 1_000
 MAX_REASONS: Final = 64
@@ -118,16 +119,24 @@ def pad_line(line: bytes) -> bytes:
     return line + b" " * (-len(line) % BLOCK)
 
 
-def print_openings(openings: Iterable[CallOpening]) -> bytes:
-    """The opening file of an epoch, before it is encrypted to the council."""
-    return b"".join(one.line() + b"\n" for one in openings)
+def print_openings(openings: Iterable[bytes]) -> bytes:
+    """The opening file of an epoch: an age file for the council in each line, in base64."""
+    return b"".join(base64.b64encode(sealed) + b"\n" for sealed in openings)
 
 
-def parse_openings(data: bytes) -> tuple[CallOpening, ...]:
-    """Read an opening file; raises `StatementError`, and nothing else."""
+def parse_openings(data: bytes, unseal: Callable[[bytes], bytes]) -> Iterator[CallOpening]:
+    """Read an opening file, sealed or opened line by line; raises `StatementError` and what `unseal` raises."""
     if len(data) > MAX_FILE or not (data == b"" or data.endswith(b"\n")):
         raise StatementError("opening file is too long, or its last line is cut")
-    return tuple(parse_call_opening(line) for line in data.split(b"\n")[:-1])
+    for line in data.split(b"\n")[:-1]:
+        yield parse_call_opening(line if line.startswith(b"{") else unseal(_unbase64(line)))
+
+
+def _unbase64(line: bytes) -> bytes:
+    try:
+        return base64.b64decode(line, validate=True)
+    except ValueError:
+        raise StatementError("a line of the opening file isn't base64") from None
 
 
 def parse_call_opening(data: bytes) -> CallOpening:

@@ -13,9 +13,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, exists, func, insert, select, update
 
 from crypto.draw import epoch_commitment, new_share
-from crypto.merkle import leaf_hash, root_of
 from policy.draw_rules import Epoch
-from policy.epochs import NEXT, EpochState, RosterLeaf, in_roster_order, roster_root
+from policy.epochs import NEXT, EpochState, RosterLeaf, count_groups, in_roster_order, roster_root
+from policy.inventory import inventory_root
 from policy.log_block import LogBlock
 from policy.log_entry import X_KINDS, Counted, Day, EClose, ECommit, EOpen, Halt, Reveal
 from policy.terms import Phase
@@ -359,26 +359,22 @@ def _unfinished(connection: Connection, name: str) -> bool:
 
 def _figures(connection: Connection, row: Row[Any], min_calls: int) -> dict[str, Any]:
     """What `eclose` says, and what it carries over to the next one because it is about too few."""
-    group_of = {leaf["a"]: leaf["group"] for leaf in row.roster or ()}
-    groups: dict[str, dict[str, int]] = {}
     query = select(legs.c.a, legs.c.o, func.count().label("total")).where(legs.c.e == row.name, legs.c.kind == "call")
-    for found in connection.execute(query.group_by(legs.c.a, legs.c.o)):
-        counted = groups.setdefault(group_of.get(found.a, ""), {"legs": 0, "hits": 0})
-        counted["legs"] += found.total
-        counted["hits"] += found.total if found.o == "hit" else 0
-    groups.pop("", None)
+    found = connection.execute(query.group_by(legs.c.a, legs.c.o))
+    counted = count_groups({leaf.a: leaf for leaf in _roster(row)}, ((one.a, one.o, one.total) for one in found))
+    groups = {group: {"legs": one.legs, "hits": one.hits} for group, one in counted.items()}
     kinds = select(legs.c.k, func.count().label("total")).where(legs.c.e == row.name, legs.c.kind == "x")
     x = dict.fromkeys(X_KINDS, 0) | {found.k: found.total for found in connection.execute(kinds.group_by(legs.c.k))}
     carried = _carried(connection, row)
     digests = carried["manifests"] + _manifests(connection, row.name)
     secrets.SystemRandom().shuffle(digests)
     kept_here = select(func.count()).where(recordings.c.epoch == row.name, recordings.c.state.in_(_KEPT))
-    hits = sum(counted["hits"] for counted in groups.values()) + carried["hits"]
+    hits = sum(one.hits for one in counted.values()) + carried["hits"]
     return {
         "groups": groups,
         "x": x,
         "manifests": digests,
-        "root": root_of(leaf_hash(bytes.fromhex(digest)) for digest in digests).hex(),
+        "root": inventory_root(digests).hex(),
         "kept": connection.execute(kept_here).scalar_one() + carried["kept"],
         "hits": hits,
         "told": hits >= min_calls,
@@ -403,6 +399,10 @@ def _carried(connection: Connection, row: Row[Any]) -> dict[str, Any]:
     return {name: found[name] for name in ("kept", "hits", "manifests")}
 
 
+def _roster(row: Row[Any]) -> tuple[RosterLeaf, ...]:
+    return tuple(RosterLeaf(leaf["a"], leaf["group"], Phase(leaf["phase"])) for leaf in row.roster or ())
+
+
 def _epoch(row: Row[Any]) -> StoredEpoch:
     return StoredEpoch(
         name=row.name,
@@ -415,7 +415,7 @@ def _epoch(row: Row[Any]) -> StoredEpoch:
         h=None if row.h is None else bytes(row.h),
         host=None if row.host_secret is None else bytes(row.host_secret),
         council=None if row.council_secret is None else bytes(row.council_secret),
-        roster=tuple(RosterLeaf(leaf["a"], leaf["group"], Phase(leaf["phase"])) for leaf in row.roster or ()),
+        roster=_roster(row),
         committed_index=row.committed_index,
         day=row.day or 0,
         closed_at=row.closed_at,

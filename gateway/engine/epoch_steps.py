@@ -14,8 +14,7 @@ import structlog
 
 from crypto.checkpoint import open_checkpoint
 from crypto.commitment import pseudonym
-from crypto.cosignature import check_cosignature, cosigner
-from crypto.errors import CryptoError
+from crypto.cosignature import cosignatures
 from crypto.signed_note import NoteSignature, SignedNote
 from crypto.ssh_key import VerifyKey
 from crypto.sshsig import Signature
@@ -248,10 +247,9 @@ class EpochSteps:
 
     def _line(self, note: SignedNote) -> tuple[NoteSignature, datetime] | None:
         """The first line under a checkpoint that a key of the council made, and its time."""
-        for key in self._council():
-            for line in note.signatures:
-                with contextlib.suppress(CryptoError, OverflowError):
-                    at = check_cosignature(note.text, line, cosigner(line.name, key))
+        for line, at in cosignatures(note, self._council()):
+            with contextlib.suppress(OverflowError):
+                if at is not None:
                     return line, datetime.fromtimestamp(at, UTC)
         return None
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from council.finding import Code
+from council.codes import Code
 from council.inspect import Sources, inspect
 from policy import log_entry as le
 from tests.peers.log_world import EPOCHS, KEYS, Host, legs_of
@@ -48,7 +48,7 @@ def test_a_clean_log_is_clean_in_both(tmp_path):
     assert (told["gaps"], told["wrong"]) == ([], [])
     assert told["size"] == len(world.entries)
     assert told["root"] == world.kept[-1].split(b"\n")[2].decode()
-    assert told["legs"] == sum(book.count()["legs"] for book in found.logs[0].epochs.values())
+    assert told["legs"] == sum(book.counted["legs"] for book in found.logs[0].epochs.values())
 
 
 def test_every_wrong_outcome_and_counter_is_seen_by_both(tmp_path):

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,10 +16,11 @@ from crypto.cosignature import cosigner, find_cosignature
 from crypto.draw import epoch_commitment
 from crypto.merkle import leaf_hash, root_of
 from crypto.signed_note import SignedNote, VerifierKey
+from crypto.x25519 import Identity
 from policy import log_entry as le
 from policy.epoch_statement import CouncilCommitment
-from tests.peers.fake_site import serving
-from tests.peers.log_world import EPOCHS, KEYS, ORIGIN, Host, write_log
+from tests.peers.fake_site import COUNCIL, serving
+from tests.peers.log_world import EPOCHS, KEYS, ORIGIN, START, WEEK, Host, write_log
 
 LOG_KEY = str(VerifierKey(ORIGIN, KEYS["log"].verify_key))
 AHEAD = ["2026-W17", "2026-W18"]
@@ -71,7 +73,65 @@ def test_sync_copies_everything_and_verify_finds_nothing(council, site, capsys):
     told = json.loads(capsys.readouterr().out)
     assert told["findings"] == []
     assert told["logs"][0]["epochs"][EPOCHS[0]]["state"] == "revealed"
-    assert set(told["missing"]) == {"cdr", "manifests", "seen"}
+    assert set(told["missing"]) == {"cdr", "seen"}
+
+
+@pytest.fixture
+def opener(council, site, tmp_path):
+    """The council holds its age identity, and the site has the lists of two epochs that are over."""
+    (tmp_path / "council.key").write_text(f"{COUNCIL.secret_text()}\n")
+    home = Home.open(council.home)
+    key, records = str(tmp_path / "council.key"), str(site.folder / "cdr.csv")
+    Home(home.path, replace(home.settings, identity=key, cdr=records, zone="UTC")).save()
+    for one in site.epochs[:2]:
+        one["inventory"] = site.world.where("eclose", e=one["epoch"]) and one["epoch"] in site.world.inventories
+    council.now -= timedelta(days=7)  # the first epoch has been over for less than 14 days
+    return council
+
+
+def test_call_records_are_compared_through_the_opening_files(opener, site, capsys):
+    assert opener("cdr", site.folder / "cdr.csv", "--zone", "UTC", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    over = [one for one in site.world.openings if one.lane is None and one.entry < site.world.where("eclose", 1)]
+    assert told["calls"]["rows"] == told["calls"]["matched"]
+    assert len(over) - 2 <= told["calls"]["rows"] <= len(over)
+    assert set(told["missing"]) <= {"manifests", "seen"}
+    kept = list((opener.home / "openings").iterdir())
+    assert {path.name for path in kept} == set(EPOCHS[:2])
+    assert not any(b"@pbx" in path.read_bytes() for path in kept)  # sealed on the council's disk, too
+    assert opener("weekly") == 0
+    page = (opener.home / "reports" / f"{opener.now:%Y-%m-%d}.html").read_text()
+    assert "answered calls in its records have an entry" in page
+
+
+def test_a_call_that_the_log_lacks_and_a_leg_that_nobody_telephoned_are_named(opener, site, capsys):
+    records = (site.folder / "cdr.csv").read_text().splitlines()
+    gone = records.pop(40).split(",")[0]
+    records.insert(20, records[60].replace("@pbx", "@beside"))
+    (site.folder / "cdr.csv").write_text("\n".join(records) + "\n")
+    index = next(one.entry for one in site.world.openings if one.call_id == gone)
+    assert opener("cdr", site.folder / "cdr.csv", "--zone", "UTC", "--json") == 1
+    told = {one["code"]: one["place"] for one in json.loads(capsys.readouterr().out)["findings"]}
+    assert told["CDR.leg_without_call"] == f"{ORIGIN} entry {index}"
+
+
+def test_opening_files_and_names_go_after_fourteen_days(opener):
+    assert opener("sync") == 0
+    names = [json.loads(path.read_bytes()).get("names") for path in sorted((opener.home / "rosters").iterdir())]
+    assert names[0] == ["Alma Beispiel"]
+    opener.now = START + WEEK + timedelta(days=14, hours=3)
+    assert opener("sync") == 0
+    assert {path.name for path in (opener.home / "openings").iterdir()} == {EPOCHS[1]}
+    rosters = [json.loads(path.read_bytes()) for path in sorted((opener.home / "rosters").iterdir())]
+    assert [one.get("names") for one in rosters] == [None, ["Alma Beispiel"], ["Alma Beispiel"]]
+    assert opener("verify") == 0  # what the log committed to is still there
+
+
+def test_another_councils_opening_files_open_nothing(opener, tmp_path, site, capsys):
+    (tmp_path / "council.key").write_text(f"{Identity.generate().secret_text()}\n")
+    assert opener("cdr", site.folder / "cdr.csv", "--json") == 1
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert {(one["code"], one["place"]) for one in found} == {("CDR.opening", epoch) for epoch in EPOCHS[:2]}
 
 
 def test_cosign_keeps_and_hands_over_a_cosignature_that_verifies(council, site):

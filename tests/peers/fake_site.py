@@ -1,5 +1,6 @@
 """A site's API as the council's tool sees it, over a world's files; keeps what is handed in."""
 
+import base64
 import json
 import threading
 from collections.abc import Iterator
@@ -8,12 +9,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from crypto.age import encrypt
 from crypto.errors import CryptoError
 from crypto.jcs import canonical
 from crypto.sshsig import verify
+from crypto.x25519 import Identity
+from policy.opening import parse_call_opening
 from tests.peers.log_world import KEYS, ORIGIN, World
 
 LOG = f"/v1/log/{ORIGIN}/"
+COUNCIL = Identity.generate()
+"""Whom the site seals openings to."""
+PAGE = 30
 
 
 class FakeSite(ThreadingHTTPServer):
@@ -65,6 +72,11 @@ class _Answers(BaseHTTPRequestHandler):
         elif self.path.endswith("/roster"):
             leaves = site.world.rosters[self.path.split("/")[3]]
             self._json({"leaves": [leaf.fields() for leaf in leaves], "names": ["Alma Beispiel"]})
+        elif self.path.endswith("/inventory"):
+            epoch = self.path.split("/")[3]
+            self._json({"e": epoch, "manifests": site.world.inventories[epoch]})
+        elif "/openings?cursor=" in self.path:
+            self._openings(self.path.split("/")[3], int(self.path.rpartition("=")[2]))
         elif self.path.startswith(LOG):
             self._file(site.folder / "log" / self.path.removeprefix(LOG))
         else:
@@ -83,6 +95,17 @@ class _Answers(BaseHTTPRequestHandler):
             return
         self.server.handed.append(("POST", self.path, body))
         self._json({}, 201)
+
+    def _openings(self, epoch: str, cursor: int) -> None:
+        """In small pages, sealed to the council."""
+        lines = (self.server.folder / "openings" / epoch).read_bytes().splitlines()
+        told = [(parse_call_opening(line).entry, line) for line in lines]
+        rest = [one for one in told if one[0] > cursor]
+        items = [
+            {"entry": entry, "sealed": base64.b64encode(encrypt(line, [COUNCIL.recipient])).decode()}
+            for entry, line in rest[:PAGE]
+        ]
+        self._json({"items": items, "next": rest[PAGE - 1][0] if len(rest) > PAGE else None})
 
     def _file(self, path: Path) -> None:
         if path.is_file():

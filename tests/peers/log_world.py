@@ -37,7 +37,7 @@ from policy.decision import Rule
 from policy.epoch_statement import commit
 from policy.epochs import RosterLeaf, in_roster_order, roster_root
 from policy.log_entry import Entry
-from policy.opening import CallOpening, OutOpening, print_openings
+from policy.opening import CallOpening, OutOpening
 from policy.state import Anchor, State
 from policy.terms import Phase
 from tests.unit.policy.green import edited
@@ -138,9 +138,16 @@ class World:
             (folder / "seen" / f"{size}.note").write_bytes(note_bytes)
         if manifests:
             self._write_manifests(folder / "manifests")
-        (folder / "openings").write_bytes(b"".join(opened(one) for one in self.openings))
+        (folder / "openings").mkdir(exist_ok=True)
+        for epoch in EPOCHS:
+            calls = [one for one in self.openings if one.lane is None and self._epoch_of(one) == epoch]
+            (folder / "openings" / epoch).write_bytes(b"".join(one.line() + b"\n" for one in calls))
         (folder / "cdr.csv").write_text(self._cdr())
         return self
+
+    def _epoch_of(self, opening: CallOpening) -> str | None:
+        entry = self.entries[opening.entry] if opening.entry < len(self.entries) else None
+        return getattr(entry, "e", None)
 
     def _write_log(self, folder: Path) -> None:
         self.leaves, self.kept = [], []
@@ -190,12 +197,6 @@ def _encoded(entry: Entry) -> bytes:
 def encoded(entry: Entry) -> bytes:
     """The leaf, printed once for all worlds that share it."""
     return log_entry.encode(entry) if isinstance(entry, log_entry.EClose) else _encoded(entry)
-
-
-@cache
-def opened(one: CallOpening) -> bytes:
-    """Its part of the opening file."""
-    return print_openings([one])
 
 
 @cache

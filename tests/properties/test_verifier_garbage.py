@@ -27,7 +27,7 @@ FILES = [
     "acts/000001.json",
     "rosters/2026-W14.json",
     "seen/5.note",
-    "openings",
+    "openings/2026-W14",
     "cdr.csv",
     "manifests/2026-W14.inventory",
     "manifests/1.manifest.json",
@@ -115,9 +115,8 @@ def test_any_order_of_genuine_entries_that_the_log_signs_anew(swaps, garbage):
     leaves.append(garbage)
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        for name in ("acts", "rosters", "manifests", "seen"):
+        for name in ("acts", "rosters", "manifests", "seen", "openings"):
             (folder / name).symlink_to(small()[0] / name)
-        shutil.copy(small()[0] / "openings", folder / "openings")
         hashes = [leaf_hash(leaf) for leaf in leaves]
         note = Checkpoint(ORIGIN, len(leaves), root_of(hashes)).signed(KEYS["log"])
         write_log(folder / "log", leaves, hashes, bytes(note))

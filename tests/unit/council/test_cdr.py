@@ -29,6 +29,7 @@ KAMAILIO = (
 )
 KAMAILIO_CDRS = "cdr_id,call_start_time,duration,sip_call_id\n1,2026-03-04 09:30:00,180,id-1@pbx\n"
 START = datetime(2026, 3, 4, 9, 30, tzinfo=UTC)
+DAY = [(START - timedelta(hours=9), START + timedelta(hours=14))]
 
 
 def leg(entry, call_id, after=0, *, hit=False):
@@ -56,24 +57,35 @@ def test_asterisk_without_a_userfield_has_no_call_id():
 
 
 def test_legs_and_calls_that_fit_leave_nothing():
-    found = compare(read(KAMAILIO.encode()), [leg(3, "id-1@pbx"), leg(9, "id-1@pbx", 60)])
+    found = compare(read(KAMAILIO.encode()), [leg(3, "id-1@pbx"), leg(9, "id-1@pbx", 60)], DAY)
     assert (found.rows, found.matched, found.without_entry, found.without_row) == (1, 1, (), ())
 
 
 def test_a_call_beside_the_gateway_and_an_invented_leg_are_seen():
-    found = compare(read(KAMAILIO.encode()), [leg(3, "id-7@pbx")])
+    found = compare(read(KAMAILIO.encode()), [leg(3, "id-7@pbx")], DAY)
     assert [row.line for row in found.without_entry] == [2]
     assert [one.entry for one in found.without_row] == [3]
 
 
 def test_without_a_call_id_the_moment_decides():
-    rows = read(FREESWITCH.encode())
-    assert compare(rows, [leg(3, "id-1@pbx", 2)]).without_row == ()
-    assert len(compare(rows, [leg(3, "id-1@pbx", 60)]).without_row) == 1
+    later = FREESWITCH.replace("09:3", "09:4")
+    rows = read((FREESWITCH + later).encode())
+    assert compare(rows, [leg(3, "id-1@pbx", 2)], DAY).without_row == ()
+    assert len(compare(rows, [leg(3, "id-1@pbx", 60)], DAY).without_row) == 1
+
+
+def test_nothing_is_said_of_a_time_that_only_one_side_tells_of():
+    rows = read(KAMAILIO_CDRS.encode())
+    found = compare(rows, [leg(3, "id-1@pbx"), leg(9, "id-9@pbx", 3600)], DAY)
+    assert (found.without_row, found.uncovered) == ((), 1)
+    other = [(start + timedelta(days=1), end + timedelta(days=1)) for start, end in DAY]
+    assert (compare(rows, [], DAY).without_entry, compare(rows, [], other).without_entry) == (tuple(rows), ())
+    assert compare(rows, [], other).rows == 0
+    assert compare([], [leg(3, "a")], DAY).uncovered == 1
 
 
 def test_two_legs_need_two_calls_without_a_call_id():
-    found = compare(read(FREESWITCH.encode()), [leg(3, "a"), leg(4, "b", 1)])
+    found = compare(read(FREESWITCH.encode()), [leg(3, "a"), leg(4, "b", 1)], DAY)
     assert len(found.pairs) == 1
     assert len(found.without_row) == 1
 
@@ -81,11 +93,11 @@ def test_two_legs_need_two_calls_without_a_call_id():
 def test_a_leg_written_down_twice_is_seen():
     twice = leg(3, "a")
     again = Leg(4, CallOpening(4, twice.opening.call, "a", twice.opening.start, bytes(32)), False)
-    assert repeated([twice, again, leg(5, "b", 5)]) == (3, 4)
+    assert [one.entry for one in repeated([twice, again, leg(5, "b", 5)])] == [3, 4]
 
 
 def test_values_for_the_rank_sum():
-    pairs = compare(read(KAMAILIO_CDRS.encode()), [leg(3, "id-1@pbx", hit=True)]).pairs
+    pairs = compare(read(KAMAILIO_CDRS.encode()), [leg(3, "id-1@pbx", hit=True)], DAY).pairs
     assert steering(pairs) == {"seconds": ([180.0], []), "time_of_day": ([34200.0], [])}
 
 

@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections import Counter
 from fractions import Fraction
 from itertools import combinations
 
@@ -51,8 +52,8 @@ def test_holm_steps_down():
 
 
 def test_an_agent_drawn_far_too_often_stands_first():
-    shares = [Share("e", f"{i:032x}", {50_000: 200}, 10, 8) for i in range(20)]
-    found = judge([*shares, Share("e", "f" * 32, {50_000: 200}, 40, 8)])
+    shares = [Share("e", f"{i:032x}", Counter({50_000: 200}), 10, 8) for i in range(20)]
+    found = judge([*shares, Share("e", "f" * 32, Counter({50_000: 200}), 40, 8)])
     assert found[0].share.agent == "f" * 32
     assert found[0].corrected < 1e-9
     assert all(one.corrected > 0.5 for one in found[1:])
@@ -63,7 +64,8 @@ def test_a_fair_draw_is_hardly_ever_an_alarm():
     alarms = 0
     for _ in range(100):
         shares = [
-            Share("e", f"{i:032x}", {30_000: 150}, sum(dice.random() < 0.03 for _ in range(150)), 0) for i in range(10)
+            Share("e", f"{i:032x}", Counter({30_000: 150}), sum(dice.random() < 0.03 for _ in range(150)))
+            for i in range(10)
         ]
         alarms += judge(shares)[0].corrected < 0.01
     assert alarms <= 4

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from council.finding import Code
+from council.codes import Code
 from council.inspect import Sources, inspect
 from crypto.checkpoint import Checkpoint
 from crypto.jcs import canonical
@@ -597,20 +597,20 @@ def a_leg_is_invented_without_an_opening(host):
     last = next(i for i in range(index, 0, -1) if isinstance(world.entries[i], le.Call))
     entry = world.entries[last]
     world.entries.append(le.Call(THIRD, entry.a, entry.n + 1, "other", None, "00" * 32))
-    return Code.OPENING, f"{ORIGIN} epoch {THIRD}"
+    return Code.OPENING, at(len(world.entries) - 1)
 
 
 @spoil(ONE_HAND)
 def a_leg_is_invented_that_nobody_telephoned(host):
     world = host.world
     call_id = world.cdr.pop(100)[0]
-    return Code.LEG_WITHOUT_CALL, f"entry {next(one.entry for one in world.openings if one.call_id == call_id)}"
+    return Code.LEG_WITHOUT_CALL, at(next(one.entry for one in world.openings if one.call_id == call_id))
 
 
 @spoil(ONE_HAND)
 def a_call_passed_the_gateway_by(host):
     world = host.world
-    world.cdr += [(f"beside-{i}@pbx", START + timedelta(hours=i), 60) for i in range(40)]
+    world.cdr += [(f"beside-{i}@pbx", START + timedelta(hours=i + 1), 60) for i in range(40)]
     return Code.CALL_WITHOUT_ENTRY, f"cdr.csv line {len(world.cdr) - 38}"
 
 
@@ -625,7 +625,7 @@ def a_leg_is_entered_twice(host):
     world.openings.append(
         CallOpening(index, opening.call, opening.call_id, opening.start, opening.salt),
     )
-    return Code.LEG_TWICE, f"entry {index}"
+    return Code.LEG_TWICE, at(index)
 
 
 @spoil(ONE_HAND)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from council.finding import Code, Finding
+from council.codes import Code
+from council.finding import Finding
 from council.inspect import Sources, inspect
 from council.report import Report
 from council.report_words import LIMITS, WORDS
@@ -86,7 +87,7 @@ def test_what_could_not_be_checked_is_yellow_and_named(tmp_path):
     found = inspect(Sources(tmp_path / "log", now=world.now))
     report = Report(found, "de", AT)
     assert report.light == "yellow"
-    assert set(found.missing) == {"acts", "roster", "cdr", "manifests", "seen", "key"}
+    assert set(found.missing) == {"acts", "roster", "cdr", "seen", "key"}
     assert WORDS["de"]["missing.acts"] in report.text()
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from council.finding import Code
+from council.codes import Code
 from council.inspect import Sources, inspect
 from council.report import Report
 from council.words import LANGUAGES

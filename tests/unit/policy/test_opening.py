@@ -33,8 +33,12 @@ def test_a_wish_is_no_call():
 
 
 def test_a_file_holds_many():
-    assert parse_openings(print_openings([CALL, WISH])) == (CALL, WISH)
-    assert parse_openings(b"") == ()
+    sealed = print_openings(b"sealed " + one.line() for one in (CALL, WISH))
+    assert b"pbx" not in sealed
+    assert list(parse_openings(sealed, lambda data: data.removeprefix(b"sealed "))) == [CALL, WISH]
+    opened = b"".join(one.line() + b"\n" for one in (CALL, WISH))
+    assert list(parse_openings(opened, lambda _: b"")) == [CALL, WISH]
+    assert list(parse_openings(b"", lambda data: data)) == []
 
 
 def test_an_end_prints_reads_and_opens():
@@ -49,7 +53,7 @@ def test_no_opening_shows_itself():
 
 @given(st.binary(max_size=400) | st.sampled_from([CALL.line()[:-1], OUT.line() + b"\n", b'{"entry":1}\n']))
 def test_whatever_comes_in_only_the_declared_error_comes_out(data):
-    for read in (parse_openings, parse_call_opening, parse_out_opening):
+    for read in (lambda one: list(parse_openings(one, bytes)), parse_call_opening, parse_out_opening):
         try:
             read(data)
         except StatementError:
