@@ -1,6 +1,8 @@
 """baresip and pjsua2 that take SRTP only: with each other, and with plain RTP outside; heard, asked, recorded."""
 
 import asyncio
+import base64
+import re
 
 import pytest
 import pytest_asyncio
@@ -95,6 +97,10 @@ async def test_a_phone_that_takes_srtp_only_is_asked_for_heard_and_recorded(site
             await desk.light("recording_both")
         await site.tapped(desk, ref)
         await asyncio.sleep(2)
+        keys = set(re.findall(rb"a=crypto:\S+ \S+ inline:(\S{40})", (caller.folder / "log").read_bytes()))
+        assert (len(keys) >= 2) == srtp
+        files = [file.read_bytes() for file in site.folder.rglob("*") if file.is_file()]
+        assert not [1 for data in files for key in keys if key in data or base64.b64decode(key) in data]
         caller.tell("hangup")
         await caller.event("closed")
         heard = caller.heard()
