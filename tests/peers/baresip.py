@@ -37,6 +37,7 @@ ausrc_channels 1
 auplay_channels 1
 module_path {modules}
 module g711.so
+module g722.so
 module aufile.so
 module aubridge.so
 module sndfile.so
@@ -77,11 +78,12 @@ class Baresip:
         password: str = "",
         picks_up: bool = True,
         srtp: bool = False,
+        codec: str = "pcma/8000/1",
     ) -> None:
         """`outbound`: the SIP URI through which it calls and registers; `shim`: what `build_shim` built.
 
         `registrar`: the host where it registers, with a password; `picks_up`: it answers by itself; `srtp`: it
-        takes nothing else.
+        takes nothing else; `codec`: neither.
         """
         self.folder = folder
         self.uri = f"sip:{user}@{address}:5060" + (";transport=tcp" if transport == "tcp" else "")
@@ -93,7 +95,7 @@ class Baresip:
         through += ";mediaenc=srtp-mand" if srtp else ""
         register = f';regint=600;sipnat=outbound;auth_user={user};auth_pass="{password}"' if registrar else ";regint=0"
         account = (
-            f"<sip:{user}@{registrar or address};transport={transport}>{register};audio_codecs=pcma/8000/1"
+            f"<sip:{user}@{registrar or address};transport={transport}>{register};audio_codecs={codec}"
             f";answermode={'auto' if picks_up else 'manual'}{through}"
         )
         (folder / "accounts").write_text(account + "\n")
@@ -152,8 +154,10 @@ class Baresip:
     def heard(self) -> Samples:
         """What it heard in its last call; the dump grows while the call runs."""
         dump = max(self.folder.glob("dump-*-dec.wav"), default=None)
-        data = dump.read_bytes()[44:] if dump is not None else b""
-        return np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.int16)
+        data = dump.read_bytes() if dump is not None else b""
+        samples = np.frombuffer(data[44 : len(data) // 2 * 2], "<i2").astype(np.int16)
+        # a wideband call is dumped as it was decoded
+        return samples[:: max(int.from_bytes(data[24:28], "little") // RATE, 1)]
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
         assert self._process is not None

@@ -35,12 +35,13 @@ class Pjsua:
         reliable: bool = False,
         expires_s: int = 0,
         srtp: bool = False,
+        codec: str = "PCMA/8000",
         level_db: float = -10.0,
         certificate: tuple[str, str] = ("", ""),
         ca: str = "",
     ) -> None:
         """`reliable`: requires 100rel, and so PRACK; `expires_s`: of a session timer, at least 90; `srtp`: it
-        takes nothing else.
+        takes nothing else, as it does for `codec`.
 
         `level_db`: of the tone it says; `certificate`: with its key.
         """
@@ -56,6 +57,7 @@ class Pjsua:
             "reliable": reliable,
             "expires_s": expires_s,
             "srtp": srtp,
+            "codec": codec,
             "certificate": certificate,
             "ca": ca,
             "say": str(folder / "say.wav"),

@@ -1,7 +1,7 @@
 """pjsua2 as a phone in a process of its own, since its callbacks and its media threads share no asyncio loop.
 
 `python pjsua_program.py SETTINGS` (a JSON object); commands come as JSON lines on stdin, events go as JSON lines to
-stdout. It says a WAV, writes what it hears to another, speaks only PCMA, and needs no sound card.
+stdout. It says a WAV, writes what it hears to another, speaks one codec only, and needs no sound card.
 """
 
 import json
@@ -143,7 +143,7 @@ def _start(endpoint: pj.Endpoint) -> Account:
     endpoint.transportCreate(kind, at)
     endpoint.libStart()
     for codec in endpoint.codecEnum2():
-        endpoint.codecSetPriority(codec.codecId, 255 if codec.codecId.startswith("PCMA/8000") else 0)
+        endpoint.codecSetPriority(codec.codecId, 255 if codec.codecId.startswith(SETTINGS["codec"]) else 0)
     mine = pj.AccountConfig()
     mine.idUri = f"sip:{SETTINGS['user']}@{SETTINGS['address']}{suffix}"
     if SETTINGS["through"]:
