@@ -32,7 +32,7 @@ from gateway.engine.protected import ProtectedListError, ProtectedParties
 from gateway.engine.site import Site
 from gateway.engine.workers import Workers
 from gateway.event_bus import EventBus
-from gateway.events import RecordingsChanged
+from gateway.events import Alarm, RecordingsChanged
 from gateway.ingress.inline import Inline
 from gateway.ingress.ng_control import NgControl
 from gateway.journal import CallJournal
@@ -134,6 +134,7 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
         clock=clock,
         settle=lambda worker, settled: workers.send(worker, settled),
         changed=lambda agent, recording: bus.publish(RecordingsChanged(agent, recording)),
+        alarm=lambda text: bus.publish(Alarm("not_stored", text)),
     )
     engine = Engine(
         config=config,

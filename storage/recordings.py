@@ -12,11 +12,13 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy import Connection, Row, and_, delete, exists, func, insert, or_, select, update
 
+from policy.log_entry import Erase
 from storage.database import Database
 from storage.errors import RecordingState, RecordingUnknown
 from storage.figures import count_kept
 from storage.manifest import End, Manifest, Payload, Private, Side
 from storage.names import SegmentKey, check_id
+from storage.record_log import tell
 from storage.recording import (
     ENDED,
     GOING,
@@ -155,11 +157,13 @@ class Recordings:
         query = select(recordings.c.id).where(or_(over, recordings.c.state == State.ERASING.value))
         return list(await self.database.read(lambda connection: connection.execute(query).scalars().all()))
 
-    async def erase(self, recording: str) -> None:
-        """Make the intent durable, destroy the files, then the rows; harmless when repeated. BlobNameError."""
+    async def erase(self, recording: str, why: str | None = None) -> None:
+        """Make the intent durable, destroy the files, then the rows; harmless when repeated. BlobNameError.
+
+        `why` (`retention`, `unrevealed`) tells the log, before it is done, that something kept goes; None: it knows.
+        """
         async with self.lock(check_id(recording)):
-            going = update(recordings).where(recordings.c.id == recording).values(state=State.ERASING.value)
-            await self.database.write(lambda connection: connection.execute(going).rowcount)
+            await self.database.write(lambda connection: _going(connection, recording, why))
             await asyncio.to_thread(self.sealer.erase_recording, recording)
 
             def work(connection: Connection) -> None:
@@ -327,6 +331,14 @@ def _segment_row(connection: Connection, key: SegmentKey) -> Row[Any] | None:
         segments.c.recording == key.recording, segments.c.seg == key.seg, segments.c.side == key.side
     )
     return connection.execute(query).one_or_none()
+
+
+def _going(connection: Connection, recording: str, why: str | None) -> None:
+    where = (recordings.c.id == recording, recordings.c.state.in_((State.KEPT.value, State.INTERRUPTED.value)))
+    kept = connection.execute(select(recordings.c.id).where(*where)).first() is not None
+    connection.execute(update(recordings).where(recordings.c.id == recording).values(state=State.ERASING.value))
+    if kept and why is not None:
+        tell(connection, Erase, recording, why=why)
 
 
 def _expect(connection: Connection, recording: str, state: State) -> None:

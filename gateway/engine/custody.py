@@ -19,7 +19,16 @@ from gateway.call.effects import WriteDecision, WriteReceipt, WriteStop
 from gateway.clock import Clock
 from gateway.engine.live_call import LiveCall, SideKey, SignedYes
 from gateway.engine.site import Site
-from gateway.media.plane import LEAKS, NOTHING_KEPT, RecordingId, SegmentFailed, SegmentOpened, SegmentSealed, Settled
+from gateway.media.plane import (
+    LEAKS,
+    NOTHING_KEPT,
+    CallRef,
+    RecordingId,
+    SegmentFailed,
+    SegmentOpened,
+    SegmentSealed,
+    Settled,
+)
 from policy.consent import RECEIPT_NAMESPACE, Receipt
 from policy.decision import Outcome, Reason, Side, fold
 from policy.retention import erase_receipt_at, erase_recording_at
@@ -64,6 +73,7 @@ class Custody:
         clock: Clock,
         settle: Callable[[int, Settled], object],
         changed: Callable[[str, str], None],
+        alarm: Callable[[str], None],
     ) -> None:
         self.recordings = recordings
         self.codes = codes
@@ -75,6 +85,7 @@ class Custody:
         self._clock = clock
         self._settle = settle
         self.changed = changed
+        self._alarm = alarm
         self._openings: dict[SideKey, _Opening] = {}
         self._live: dict[str, LiveCall] = {}
         """Recordings whose legs are not over."""
@@ -236,10 +247,15 @@ class Custody:
             await asyncio.wait_for(live.settled.wait(), SETTLE_WAIT_S if live.unsettled else 0.0)
         except TimeoutError:
             if live.unsettled:
-                self.failures += 1
-                log.error("decided but not stored", call=live.call.ref)
+                self._not_stored(live.call.ref, "no word of its segments")
         live.manifests.clear()
         return any([await self._closed(live, recording) for recording in begun])
+
+    def _not_stored(self, call: CallRef, reason: str) -> None:
+        """A decision to record that ends neither as a stored side nor by a discard, nor without media: an alarm."""
+        self.failures += 1
+        log.error("decided but not stored", call=call, reason=reason)
+        self._alarm("a side that was to be recorded isn't stored: check disk and media workers")
 
     async def _closed(self, live: LiveCall, recording: RecordingId) -> bool:
         self._live.pop(recording, None)
@@ -364,8 +380,7 @@ class Custody:
                 log.error("a segment's end could not be written, trying again", fault=type(error).__name__)
                 await asyncio.sleep(RETRY_S)
         if isinstance(report, SegmentFailed) and report.reason not in NOTHING_KEPT | LEAKS:
-            self.failures += 1
-            log.error("decided but not stored", call=report.call, reason=report.reason)
+            self._not_stored(report.call, report.reason)
         self._busy.discard(key)
         self._over(key)
         self._settle(worker, Settled(*key))

@@ -178,7 +178,7 @@ class EpochSteps:
                 await self._epochs.move(row.name, EpochState.FROZEN)
             case Step.SHRED:
                 for recording in await self._epochs.drawn_recordings(row.name):
-                    await self._recordings.erase(recording)
+                    await self._recordings.erase(recording, "unrevealed")
                 await self._epochs.move(row.name, EpochState.SHREDDED)
             case Step.GIVE_UP:
                 await self._epochs.move(row.name, EpochState.DARK)

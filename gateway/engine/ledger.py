@@ -26,7 +26,7 @@ from policy.terms import Lane
 from policy.validity import local_time
 from storage.council_lists import ForCouncil
 from storage.epochs import Epochs, StoredEpoch
-from storage.errors import EntryState, EpochStep
+from storage.errors import EntryState, EpochStep, StorageUnavailable
 from storage.figures import Answered, What
 from storage.legs import Admission, EntryKind, LegEntry, Legs, Out, XKind
 from storage.log.leg_openings import Owned, Owner
@@ -85,6 +85,16 @@ class Wished:
     owner: Owner | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A leg's end as it goes into the log."""
+
+    entry: LegEntry
+    told: OutOpening
+    answered: Answered | None
+    owner: Owner | None
+
+
 class Ledger:
     """The entries of the site of this name."""
 
@@ -107,6 +117,8 @@ class Ledger:
         self._leftovers: tuple[LegEntry, ...] = ()
         self._failed: list[LegEntry] = []
         """Entered, and then the draw or the disk failed."""
+        self._unsaid: list[_Said] = []
+        """Ends that the disk refused."""
         self._counting = asyncio.Lock()
 
     async def enter(
@@ -211,11 +223,21 @@ class Ledger:
         manifests: tuple[str, ...],
         answer: CallerAnswer | None = None,
     ) -> Out:
-        """The leg's single `out`, kept or not; its commitment is of equal size whatever came of it."""
+        """The leg's single `out`, kept or not; its commitment is of equal size whatever came of it.
+
+        Raises `StorageError`; what the disk refuses is said by `close_failed` as it was to be said now.
+        """
         lane = entered.lane.value if entered.lane is not None else None
         told = OutOpening(0, told_as, lane, reasons, manifests, new_salt())
-        answered = _answered(entered.entry.origin, answer)
-        return await self._legs.out(entered.entry, told, answered, entered.owner)
+        said = _Said(entered.entry, told, _answered(entered.entry.origin, answer), entered.owner)
+        try:
+            return await self._say(said)
+        except StorageUnavailable:
+            self._unsaid.append(said)
+            raise
+
+    async def _say(self, said: _Said) -> Out:
+        return await self._legs.out(said.entry, said.told, said.answered, said.owner)
 
     async def forget_openings(self, at: datetime) -> None:
         """Destroy the agents' and the council's openings whose time is over. Raises `StorageError`."""
@@ -240,7 +262,19 @@ class Ledger:
         return closed
 
     async def close_failed(self, agreement: Agreement | None) -> None:
-        """Close the legs that `enter` left behind: those after them wait for their admission. Raises `StorageError`."""
+        """Say the ends that the disk refused, and close the legs that `enter` left behind. Raises `StorageError`.
+
+        Without, an epoch couldn't be closed, and legs after these would wait for their admission.
+        """
+        while self._unsaid:
+            said = self._unsaid.pop()
+            try:
+                await self._say(said)
+            except EntryState:
+                pass  # it was written after all
+            except BaseException:
+                self._unsaid.append(said)
+                raise
         while self._failed:
             entry = min(self._failed, key=lambda failed: failed.entry)
             self._failed.remove(entry)

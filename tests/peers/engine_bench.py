@@ -192,7 +192,7 @@ class EngineBench:
         self.custody = Custody(
             recordings=folder.recordings, decisions=Decisions(folder.database), consents=consents,
             codes=RecordCodes(folder.database, bytes(32)), key=folder.key, clock=self.clock,
-            settle=self.worker.send, changed=lambda agent, recording: None,
+            settle=self.worker.send, changed=lambda agent, recording: None, alarm=lambda text: None,
         )  # fmt: skip
         config = Config.model_validate({"site": {"data_dir": root}, "sip": {"identity": {"placement": placement}}})
         self.engine = Engine(

@@ -86,6 +86,7 @@ class Bench:
         self.decisions, self.consents = Decisions(self.folder.database), Consents(self.folder.database)
         self.settled: asyncio.Queue[tuple[int, Settled]] = asyncio.Queue()
         self.changed: list[tuple[str, str]] = []
+        self.alarms: list[str] = []
         self.custody = self.fresh()
 
     def fresh(self) -> Custody:
@@ -99,6 +100,7 @@ class Bench:
             clock=self.clock,
             settle=lambda worker, settled: self.settled.put_nowait((worker, settled)),
             changed=lambda agent, recording: self.changed.append((agent, recording)),
+            alarm=self.alarms.append,
         )
 
     async def live(self, recording: RecordingId = REC, call: CallRef = CALL, worker: int = 0) -> LiveCall:
@@ -276,7 +278,7 @@ async def test_a_leg_is_settled_once_all_its_sides_are(bench):
     assert await bench.state() is State.KEPT
     assert live.manifests == list((await bench.recordings.get(REC)).manifests) and len(live.manifests) == 2
     assert bench.changed == [(bench.agent, REC)]
-    assert bench.custody.failures == 0
+    assert bench.custody.failures == 0 and bench.alarms == []
 
 
 async def test_a_side_without_media_is_no_fault_and_the_other_is_kept(bench):
@@ -284,7 +286,7 @@ async def test_a_side_without_media_is_no_fault_and_the_other_is_kept(bench):
     bench.custody.take(0, bench.sealed(bench.opens("agent")))
     bench.custody.take(0, SegmentFailed(CALL, REC, 1, "caller", "no_media"))
     assert await bench.custody.settled(live, [REC]) is True
-    assert bench.custody.failures == 0
+    assert bench.custody.failures == 0 and bench.alarms == []
     assert len(live.manifests) == 1
     assert {Settled(REC, 1, side) for side in SIDES} == {(await bench.told())[1], (await bench.told())[1]}
 
@@ -297,7 +299,8 @@ async def test_a_recording_of_which_nothing_was_stored_is_none(bench):
         bench.custody.take(0, SegmentFailed(CALL, REC, 1, side, "storage_failed"))
     assert await bench.custody.settled(live, [REC]) is False
     assert await bench.state() is State.FAILED
-    assert bench.custody.failures == 2
+    assert bench.custody.failures == len(bench.alarms) == 2
+    assert "isn't stored" in bench.alarms[0] and CALL not in bench.alarms[0]
     assert bench.files() == []
 
 
@@ -350,7 +353,7 @@ async def test_a_leg_doesn_t_wait_for_ever_for_its_segments(bench, monkeypatch):
     bench.opens("agent")
     await bench.until_open(1)
     assert await bench.custody.settled(live, [REC]) is False
-    assert bench.custody.failures == 1
+    assert bench.custody.failures == len(bench.alarms) == 1
 
 
 async def test_a_leg_that_was_never_recorded_is_settled_at_once(bench):

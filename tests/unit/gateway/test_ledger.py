@@ -222,6 +222,31 @@ async def test_a_leg_has_one_out(folder, ledger, terms):
         await ledger.leave(leg, "recorded", (), ())
 
 
+async def test_an_end_that_the_disk_refused_is_said_once_it_takes_it(folder, ledger, terms, monkeypatch):
+    """Else the epoch could never be closed, nor be revealed."""
+    entered = await entering(ledger, await agent_of(folder), terms)
+    refusing = [True, True]
+    out = folder.legs.out
+
+    async def refuse(*args, **kwargs):
+        if refusing:
+            refusing.pop()
+            raise StorageUnavailable("disk full")
+        return await out(*args, **kwargs)
+
+    monkeypatch.setattr(folder.legs, "out", refuse)
+    with pytest.raises(StorageUnavailable):
+        await ledger.leave(entered, "not_recorded", ("NOT_DRAWN",), ())
+    with pytest.raises(StorageUnavailable):
+        await ledger.close_failed(terms)
+    assert await folder.epochs.close(WEEK, 20, NOW) is False
+    for _ in range(2):
+        await ledger.close_failed(terms)
+    assert await folder.legs.without_out() == [] and await folder.epochs.close(WEEK, 20, NOW) is True
+    with pytest.raises(EntryState):
+        await ledger.leave(entered, "not_recorded", ("NOT_DRAWN",), ())
+
+
 async def test_legs_without_agent_are_only_counted(folder, ledger, terms):
     await ledger.enter_x((terms,), XKind.UNCLAIMED, NOW)  # dark
     await ledger.open()
