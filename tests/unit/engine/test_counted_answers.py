@@ -18,7 +18,7 @@ from tests.peers.opened_epoch import opened_book
 from tests.unit.policy.green import agreement
 
 NOW = datetime(2026, 3, 4, 9, 30, tzinfo=UTC)
-GROUND = {"agents", "alembic_version", "epochs", "cosignatures", "logs"}
+GROUND = {"agents", "alembic_version", "epochs", "epoch_names", "cosignatures", "logs"}
 """What is there before the leg."""
 YES, NO, UNSET = ConsentState.YES, ConsentState.NO, ConsentState.UNSET
 

@@ -30,6 +30,7 @@ from tests.unit.policy.green import edited
 
 NAMES = ("Alma Beispiel", "Carla Kanarienvogel")
 NUMBER, CALL_ID, REASON = "+4940111222333", "a84b4c76e66710@192.0.2.77", "the caller of half past nine complained"
+CALL = "0123456789abcdef"
 REC, OTHER = "4" * 32, "5" * 32
 CANARIES = [Text("number", NUMBER), Text("call-id", CALL_ID), Text("reason", REASON), *(Text("name", n) for n in NAMES)]
 WEEKS = edited({"lanes/campaigns": []})
@@ -45,11 +46,11 @@ async def leaves(folder) -> list[bytes]:
     book = await opened_book(folder.epochs, EPOCH, [house.site.agents[agent]])
     ledger = Ledger("hamburg", folder.legs, folder.epochs, book, SealedShare())
     line, terms = house.site.agents[agent], house.site.agreements
-    call = {"call": "0123456789abcdef", "call_id": CALL_ID}
-    entered = await ledger.enter(line, terms, queue="service-strom", wallclock=house.at, **call)
+    entered = await ledger.enter(line, terms, queue="service-strom", call=CALL, call_id=CALL_ID, wallclock=house.at)
     assert entered is not None
     await ledger.leave(entered, "recorded", (), ())
-    wished = await ledger.wish(line, terms, Lane.AGENT_REQUEST, wallclock=house.at + timedelta(days=1), **call)
+    later = house.at + timedelta(days=1)
+    wished = await ledger.wish(line, terms, Lane.AGENT_REQUEST, call=CALL, call_id=CALL_ID, wallclock=later)
     assert wished is not None
     await ledger.leave(wished, "not_recorded", ("CALLER_REFUSED",), ())
     await ledger.enter_x(terms, XKind.PROTECTED, house.at)
