@@ -139,6 +139,11 @@ class Negotiation:
             self.dialogs[dialog].offered = None
         self.keys.rolled_back(dialog)
 
+    def awaits_answer(self, dialog: DialogTag, party: Side) -> bool:
+        """Whether the other party's offer in this dialog waits for this one's answer."""
+        media = self.dialogs.get(dialog)
+        return media is not None and media.offered is not None and media.offered[0] is not party
+
     def fix(self, dialog: DialogTag) -> list[Effect]:
         """The first 2xx fixed the branch."""
         if self.fixed:

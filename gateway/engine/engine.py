@@ -202,6 +202,11 @@ class Engine:
         live = self.calls.get(call_id)
         return live is not None and dialog is not None and live.call.answered_dialog == dialog
 
+    def awaits_answer(self, call_id: SipCallId, dialog: DialogTag | None, party: Side) -> bool:
+        """Whether this party was offered something that it hasn't answered."""
+        live = self.calls.get(call_id)
+        return live is not None and dialog is not None and live.call.negotiation.awaits_answer(dialog, party)
+
     def hang_up(self, call_id: SipCallId) -> None:
         """The call is over, or never came about."""
         live = self.calls.pop(call_id, None)

@@ -98,8 +98,6 @@ class SipProxy:
         self._profiles = Profiles({side: of.config for side, of in hops.items()})
         self._clock = clock
         self._passing: dict[ContextId, _Passing] = {}
-        self._delayed: set[SipCallId] = set()
-        """Calls whose INVITE came without SDP and whose offer a 2xx carried: the ACK brings the answer."""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -261,11 +259,13 @@ class SipProxy:
         log.exception(what)
 
     async def _show(self, message: Message, passing: _Passing, new: NewCall | None) -> None:
-        """SDP of a request: an offer, but for a PRACK that answers a reliable response's offer."""
+        """SDP of a request: an offer, but for a PRACK that answers a reliable response's (RFC 3262 §5)."""
         part = find_sdp(message) if passing.method in CARRIES_OFFERS else None
         if part is None:
             return
-        answers = passing.method == "PRACK" and passing.call_id in self._delayed
+        answers = passing.method == "PRACK" and self._engine.awaits_answer(
+            passing.call_id, passing.dialog, passing.party
+        )
         profile = self._profiles.between(passing.arrived.source, passing.hops[0])
         sdp = SdpMessage(passing.party, passing.dialog, "answer" if answers else "offer", part.data, profile)
         body = await (self._engine.offer(new, sdp) if new is not None else self._engine.answer(passing.call_id, sdp))
@@ -293,8 +293,7 @@ class SipProxy:
 
     async def _show_ack(self, arrived: AckArrived, call_id: SipCallId) -> DialogTag | None:
         part, dialog = find_sdp(arrived.request), self._dialog(call_id, arrived.request)
-        if part is not None and call_id in self._delayed and dialog is not None:
-            self._delayed.discard(call_id)
+        if part is not None and dialog is not None:  # the offer was in the 2xx; an ACK that comes again says the same
             sdp = SdpMessage(Party(arrived.source.side.value), dialog, "answer", part.data)
             body = await self._engine.answer(call_id, sdp)
             if body is not part.data:
@@ -353,8 +352,6 @@ class SipProxy:
         if part is None or dialog is None:
             return
         party = _across(passing.party)
-        if not passing.offered:
-            self._delayed.add(passing.call_id)
         profile = self._profiles.between(passing.hop, passing.arrived.source) if passing.hop is not None else None
         sdp = SdpMessage(party, dialog, "answer" if passing.offered else "offer", part.data, profile)
         body = await self._engine.answer(passing.call_id, sdp)
@@ -376,7 +373,7 @@ class SipProxy:
         elif passing.method == "BYE" and passing.dialog is not None:
             passing.answered = True
             if self._engine.is_current(call_id, passing.dialog) and response.status not in (401, 407):
-                self._end(call_id)
+                self._engine.hang_up(call_id)
         elif passing.method in CARRIES_OFFERS and passing.offered and not success and passing.dialog is not None:
             self._engine.rolled_back(call_id, passing.dialog)
         elif passing.method == "REFER" and success:
@@ -387,12 +384,7 @@ class SipProxy:
         passing.over = True
         branches = (other for other in self._passing.values() if other.initial and other.call_id == passing.call_id)
         if not passing.answered and all(branch.over for branch in branches):
-            self._delayed.discard(passing.call_id)
             self._engine.abandon_unanswered(passing.call_id)
-
-    def _end(self, call_id: SipCallId) -> None:
-        self._delayed.discard(call_id)
-        self._engine.hang_up(call_id)
 
     def _finished(self, context: ContextId) -> None:
         """A request is over without more to come; an INVITE that nobody answered takes its call along."""
@@ -408,7 +400,7 @@ class SipProxy:
             self._branch_over(passing)
         unanswered_bye = passing.method == "BYE" and passing.dialog is not None and not passing.answered
         if unanswered_bye and self._engine.is_current(passing.call_id, passing.dialog):
-            self._end(passing.call_id)
+            self._engine.hang_up(passing.call_id)
 
     # --- dialogs -----------------------------------------------------------------------------------------------------
 

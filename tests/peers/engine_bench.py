@@ -70,6 +70,8 @@ class WorkerDouble:
     def __init__(self) -> None:
         self.orders: list[Order] = []
         self.away = self.full = False
+        self.reserved: set[CallRef] = set()
+        """Calls that were given ports."""
         self.told: Callable[[int, Report], None] = lambda worker, report: None
         self._expected: list[tuple[type, asyncio.Event]] = []
         self._ports = itertools.count(30000, 2)
@@ -110,6 +112,9 @@ class WorkerDouble:
         await asyncio.sleep(0)
         if self.full:
             raise NoPorts("Ran out of ports")
+        if self.away:
+            raise WorkerAway("the media worker went away")
+        self.reserved.add(call)
         return {spec.flow: Address(spec.local_host, next(self._ports)) for spec in flows}
 
     def kinds(self) -> list[str]:

@@ -5,6 +5,7 @@ import pytest
 from gateway.media.plane import Remove
 from gateway.sip.message import Response
 from policy.decision import Purpose
+from tests.peers.engine_bench import sdp
 from tests.peers.proxy_bench import PBX, PHONES
 
 FORKED = "X-Fairtap-Extension: 201"
@@ -89,3 +90,18 @@ async def test_nobody_is_sent_back_to_the_side_they_came_from(sip, bench):
     await sip.request("INVITE", "+49900123", extra=(routes,))
     assert not sip.requests("INVITE", PBX)
     assert len(sip.requests("INVITE", PHONES)) == 1
+
+
+@pytest.mark.parametrize("method", ["ACK", "PRACK"])
+async def test_a_delayed_offer_is_answered_with_our_ports_however_often(sip, bench, method):
+    """An ACK that comes again, for the first one was lost, must not name the caller's own address."""
+    await sip.request("INVITE", extra=("X-Fairtap-Extension: 200",))
+    status = 200 if method == "ACK" else 183
+    await sip.respond(sip.requests("INVITE")[-1], status, body=sdp("127.15.1.12", 5000))
+    offer = sip.sent[-1][1].body
+    assert b"c=IN IP4 127.15.1.12" not in offer
+    for cseq in (1, 2):
+        await sip.request(method, to_tag="uas", cseq=cseq, body=sdp())
+        assert b"c=IN IP4 127.15.1.11" not in sip.requests(method)[-1].body
+    media = next(iter(bench.engine.calls.values())).call.negotiation.dialogs["uas"]
+    assert len(media.stable) == 2 and (media.offered is None) == (method == "ACK"), "a PRACK with more SDP offers anew"
