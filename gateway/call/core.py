@@ -18,12 +18,11 @@ from gateway.call.model import Asked, Circumstances, DialogTag, EntryResult, Lea
 from gateway.call.negotiation import Negotiation
 from gateway.call.stage import Stage
 from gateway.media.plane import CallRef, MediaSeen, PlayEnded, Remove
+from gateway.sdp.record import RecordState, declines, with_record
 from policy.decision import Purpose, Side
 
 __all__ = ["Call"]
 
-NOT_TO_BE_RECORDED = b"a=recordpref:off"
-"""RFC 7866: what a caller's own phone may say; from anybody else it means nothing here."""
 EXPLAINED_S = 3.0
 """How long after new SDP from a party a changed SSRC counts as explained by it."""
 
@@ -46,6 +45,8 @@ class Call:
     lease: Lease | None = None
     leg: Leg | None = None
     answered_dialog: DialogTag | None = None
+    record_aware: set[Side] = field(default_factory=set)
+    """Who is told in descriptions whether the call is recorded (RFC 7866)."""
     _confirmed: bool = False
     _described_at: dict[Side, float] = field(default_factory=dict)
     said: CallerWord = field(init=False)
@@ -59,9 +60,16 @@ class Call:
     def describe(self, message: SdpMessage, now: float) -> tuple[bytes, list[Effect]]:
         """SDP on its way; returns what goes on in its place. Raises `SdpError`, `NegotiationError`."""
         self._described_at[message.party] = now
-        if message.party is Side.CALLER and NOT_TO_BE_RECORDED in message.body.splitlines():
+        if message.party is Side.CALLER and declines(message.body):  # from anybody else it means nothing here
             self.said.refuse(Purpose, None)
-        return self.negotiation.describe(message)
+        body, effects = self.negotiation.describe(message)
+        to = Side.AGENT if message.party is Side.CALLER else Side.CALLER
+        return with_record(body, self._record_state) if to in self.record_aware else body, effects
+
+    @property
+    def _record_state(self) -> RecordState:
+        stage = self.leg.stage if self.leg is not None and not self.leg.left else None
+        return "on" if stage is Stage.OPEN else "paused" if stage is Stage.PAUSED else "off"
 
     def identify(self, new: NewCall) -> None:
         """Whoever forked the call before us sent an INVITE to each phone: the one that was answered tells the agent."""

@@ -41,6 +41,7 @@ class CallSnapshot:
     chosen: DialogTag | None
     fixed: bool
     answered: DialogTag | None
+    record_aware: frozenset[Side] = frozenset()
 
 
 _SNAPSHOT: TypeAdapter[CallSnapshot] = TypeAdapter(CallSnapshot)
@@ -65,6 +66,7 @@ def snapshot_of(call: Call) -> bytes | None:
             chosen=_tag(media.chosen, _storable),
             fixed=media.fixed,
             answered=_tag(call.answered_dialog, _storable),
+            record_aware=frozenset(call.record_aware),
         )
     )
 
@@ -126,4 +128,5 @@ def restore(
         make_leg=make_leg,
         adopted=True,
         answered_dialog=kept.answered,
+        record_aware=set(kept.record_aware),
     )

@@ -163,6 +163,12 @@ class Engine:
                 self.counters["media_encrypted"] += 1
             self.reconsider(live)
 
+    def record_aware(self, call_id: SipCallId, party: Side, aware: bool) -> None:
+        """Whether a party's user agent understands `a=record`: it is told by every description that passes from now."""
+        live = self.calls.get(call_id)
+        if live is not None:
+            (live.call.record_aware.add if aware else live.call.record_aware.discard)(party)
+
     def rolled_back(self, call_id: SipCallId, dialog: DialogTag) -> None:
         """A re-offer was refused or not answered."""
         live = self.calls.get(call_id)

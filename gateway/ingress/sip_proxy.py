@@ -22,10 +22,11 @@ from gateway.ingress.next_hop import NextHops
 from gateway.ingress.probing import Probing
 from gateway.ingress.profiles import Profiles
 from gateway.ingress.source_limits import is_emergency_uri
+from gateway.sdp.record import RECORD_AWARE
 from gateway.sip.body import find_sdp, replace_sdp
 from gateway.sip.build import strip_private_headers
 from gateway.sip.errors import SipSyntaxError
-from gateway.sip.headers import address
+from gateway.sip.headers import address, option_tags
 from gateway.sip.hop import Hop, Side
 from gateway.sip.message import Message, Request, Response
 from gateway.sip.proxy_core import ProxyCore
@@ -251,6 +252,8 @@ class SipProxy:
                 request.set("X-Fairtap-Call", ref)
         if refused:
             self._engine.hearsay.caller_refused(call_id)
+        if request.method == "INVITE":
+            self._engine.record_aware(call_id, passing.party, RECORD_AWARE in option_tags(request, "supported"))
         await self._show(request, passing, passing.new)
 
     def _fault(self, what: str) -> None:
@@ -363,6 +366,8 @@ class SipProxy:
         if response.status < 200:
             return
         success, call_id = response.status < 300, passing.call_id
+        if success and passing.method == "INVITE" and RECORD_AWARE in option_tags(response, "supported"):
+            self._engine.record_aware(call_id, _across(passing.party), True)
         if passing.initial and passing.method == "INVITE":
             dialog = self._dialog(call_id, response)
             if success and dialog is not None:

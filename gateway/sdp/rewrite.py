@@ -49,8 +49,8 @@ def anchor(session: Session, anchors: Mapping[int, Anchor]) -> bytes:
             parts += _anchored_lines(session, media, live[media.index], inherited)
         else:
             parts += _direct_lines(session, media, shared if replaces else None)
-    line_end = _line_end(session)
-    ended = [part if part.endswith((b"\n", b"\r")) else part + line_end for part in parts[:-1]]
+    end = line_end(session)
+    ended = [part if part.endswith((b"\n", b"\r")) else part + end for part in parts[:-1]]
     return b"".join([*ended, parts[-1]]) + session.tail
 
 
@@ -87,7 +87,7 @@ def _anchored_lines(session: Session, media: Media, place: Anchor, inherited: st
             needs_connection = False
             yield _connection_line(session, place.address)
     if not said_rtcp and place.rtcp_port not in (None, place.rtp_port, place.rtp_port + 1):
-        yield b"a=rtcp:" + str(place.rtcp_port).encode() + _line_end(session)
+        yield b"a=rtcp:" + str(place.rtcp_port).encode() + line_end(session)
 
 
 def _direct_lines(session: Session, media: Media, replaced: Connection | None) -> Iterator[bytes]:
@@ -123,10 +123,11 @@ def _with_rtcp(raw: bytes, place: Anchor) -> bytes:
 
 def _connection_line(session: Session, address: str) -> bytes:
     family = b"IP6" if ":" in address else b"IP4"
-    return b"c=IN " + family + b" " + address.encode("ascii") + _line_end(session)
+    return b"c=IN " + family + b" " + address.encode("ascii") + line_end(session)
 
 
-def _line_end(session: Session) -> bytes:
+def line_end(session: Session) -> bytes:
+    """How the writer ends lines."""
     return b"\r\n" if session.lines[0].raw.endswith(b"\r\n") or len(session.lines) == 1 else session.lines[0].raw[-1:]
 
 

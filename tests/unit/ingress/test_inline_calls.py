@@ -64,6 +64,17 @@ async def test_a_header_of_the_pbx_can_say_no_for_the_caller(sip, bench, said, r
     assert not live.call.said.agreed(Purpose.COACHING)
 
 
+@pytest.mark.parametrize(("tags", "told"), [("timer, Record-Aware", 1), ("timer", 0)])
+async def test_a_user_agent_that_says_that_it_understands_it_is_told_whether_the_call_is_recorded(sip, tags, told):
+    invite = await sip.invite(extra=("X-Fairtap-Extension: 200", f"Supported: {tags}"))
+    assert b"a=record:" not in invite.body, "nobody knows yet what the phone understands"
+    await sip.answer(invite)
+    assert sip.responses()[-1].body.count(b"a=record:off\r\n") == told
+    await sip.request("INVITE", to_tag="uas", cseq=2, body=sdp())
+    await sip.answer(sip.requests("INVITE")[-1])
+    assert b"a=record:" not in sip.responses()[-1].body, "another INVITE without the option takes it back"
+
+
 @pytest.mark.parametrize("verb", ["offer", "answer", "begin", "answered", "dialog", "is_current"])
 async def test_no_fault_of_the_engine_swallows_a_message(sip, bench, monkeypatch, verb):
     def broken(*args, **more):
