@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import secrets
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from argon2 import PasswordHasher
@@ -21,7 +22,7 @@ from api.errors import Problem
 from api.roles import COACHES, ROLE_SCOPES, TOKEN_ROLES, Principal, Role
 from gateway.clock import Clock
 
-__all__ = ["Accounts", "NewSession", "digest"]
+__all__ = ["Accounts", "NewSession", "digest", "first_token"]
 
 SESSION_S: Final = 12 * 3600
 ENROLLING_S: Final = 3600
@@ -275,3 +276,10 @@ def _principal(role: Role, ref: str, person: str | None, expires: int) -> Princi
     return Principal(
         role, ref, ROLE_SCOPES[role], None if coach else person, person if coach else None, expires, by_cookie=True
     )
+
+
+async def first_token(path: Path, clock: Clock) -> str | None:
+    """An admin's token in the API's database at `path` where there is none of any kind; else None."""
+    async with Database(path) as database:
+        made = Accounts(database, clock)
+        return None if await made.list_tokens() else await made.create_token(Role.ADMIN, "first")

@@ -6,7 +6,20 @@ import sys
 
 import typer
 
-from api.commands import agreement, announcement, calls, evidence, house, keys, link, my_draws, quorum, release, roster
+from api.commands import (
+    agreement,
+    announcement,
+    backup,
+    calls,
+    evidence,
+    house,
+    keys,
+    link,
+    my_draws,
+    quorum,
+    release,
+    roster,
+)
 from api.errors import CommandError
 
 __all__ = ["app", "main"]
@@ -21,6 +34,9 @@ app = typer.Typer(
 app.command("run")(house.run)
 app.command("init")(house.init)
 app.command("doctor")(house.doctor)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
+app.command("migrate")(backup.migrate)
 app.command("keygen")(keys.keygen)
 app.command("sign")(keys.sign)
 app.command("enrol")(release.enrol)

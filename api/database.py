@@ -16,7 +16,18 @@ from sqlalchemy.pool import StaticPool
 
 from api.errors import ApiError
 
-__all__ = ["Database", "DatabaseError", "accounts", "answers", "challenges", "coaches", "codes", "sessions", "tokens"]
+__all__ = [
+    "PASSING",
+    "Database",
+    "DatabaseError",
+    "accounts",
+    "answers",
+    "challenges",
+    "coaches",
+    "codes",
+    "sessions",
+    "tokens",
+]
 
 SCHEMA_VERSION: Final = 1
 _METADATA = MetaData()
@@ -84,6 +95,8 @@ answers = Table(
     Column("body", LargeBinary, nullable=True),
     Column("expires", Integer, nullable=False, index=True),
 )
+PASSING: Final = (sessions, challenges, codes, answers, tokens)
+"""What a backup doesn't keep: nobody knows after a restore which of them were ended since."""
 
 
 class DatabaseError(ApiError):

@@ -20,6 +20,7 @@ from api.services import Services
 from api.site import SiteFolder
 from gateway.clock import SystemClock
 from gateway.config import Config, ConfigError, load_config
+from storage.lock import restoring_mark
 
 __all__ = ["api_database", "make_services", "split_listen"]
 
@@ -59,6 +60,9 @@ def main(arguments: list[str] | None = None) -> int:
         config = load_config(options.config)
     except ConfigError as error:
         sys.stderr.write(f"api: {error}\n")
+        return 2
+    if restoring_mark(config.site.data_dir.absolute()).exists():
+        sys.stderr.write("api: a restore isn't finished in this data folder: run `fairtap restore` again\n")
         return 2
     _run(config)
     return 0

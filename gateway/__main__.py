@@ -1,4 +1,4 @@
-"""`python -m gateway serve | worker | init | protect | announcement`: the gateway's processes, what writes its folder.
+"""The gateway's processes (`python -m gateway serve`, `worker`), and what may write while none of them runs.
 
 People use `fairtap`, which starts this. Errors are one line on stderr; rc 0, 1 (it failed) or 2 (wrong use or wrong
 configuration: starting again won't help).
@@ -10,7 +10,7 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import structlog
 
 from gateway.config import Config, ConfigError, load_config
 from gateway.errors import AnchorError, GatewayError
-from storage.errors import StorageError, StorageUrlError
+from storage.errors import RestoreUnfinished, SchemaNewer, StorageError, StorageUrlError
 
 FAILED, WRONG_USE = 1, 2
 PLACES = 12
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         config = load_config(args.config)
         return _run(args, config)
-    except (ConfigError, AnchorError, StorageUrlError) as error:
+    except (ConfigError, AnchorError, StorageUrlError, SchemaNewer, RestoreUnfinished) as error:
         return _complain(error, WRONG_USE)
     except (GatewayError, StorageError) as error:
         return _complain(error, FAILED)
@@ -65,6 +65,10 @@ def _run(args: argparse.Namespace, config: Config) -> int:
         from gateway import announcing
 
         return announcing.run(args, config)
+    elif args.command in ("backup", "restore", "migrate"):
+        from gateway import keeping
+
+        return keeping.run(args, config)
     else:
         from gateway import setup
 
@@ -83,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("--anchor", action="append", default=[], metavar="ROLE=KEYFILE", help="a party's public keys")
     guard = commands.add_parser("protect", help="add numbers (one a line on stdin) that are never recorded")
     announce = commands.add_parser("announcement", help="questions to callers, and recordings of your own")
-    for command in (serve, worker, init, guard, *_announcements(announce)):
+    for command in (serve, worker, init, guard, *_announcements(announce), *_keeping(commands)):
         command.add_argument("--config", type=Path, default=None, help="fairtap.toml")
     return parser
 
@@ -98,6 +102,24 @@ def _announcements(parser: argparse.ArgumentParser) -> list[argparse.ArgumentPar
     check = actions.add_parser("check", help="whether everything that an agreement names can be played")
     check.add_argument("file", type=Path)
     return [add, check, actions.add_parser("list", help="every question that can be asked")]
+
+
+def _keeping(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Iterator[argparse.ArgumentParser]:
+    backup = commands.add_parser("backup", help="one folder with all but the vault, also while it serves")
+    backup.add_argument("out", type=Path, help="the folder to make")
+    backup.add_argument("--also", action="append", default=[], metavar="NAME=PATH", help="another process's file")
+    backup.add_argument("--recipient", action="append", default=[], metavar="age1…", help="seal names and keys to it")
+    restore = commands.add_parser("restore", help="make a data folder of a backup")
+    restore.add_argument("backup", type=Path, help="the folder that backup made")
+    restore.add_argument("--identity", type=Path, default=None, help="age key file that opens a sealed backup")
+    restore.add_argument("--replace", action="store_true", help="set databases aside that are there")
+    restore.add_argument("--without-vault", action="store_true", help="erase all recordings")
+    restore.add_argument("--log-above", type=int, default=0, help="number of the newest log that a restore began")
+    migrate = commands.add_parser("migrate", help="bring the tables up to date, or move them")
+    migrate.add_argument("--to", default=None, metavar="URL", help="an empty database of the other kind")
+    for command in (restore, migrate):
+        command.add_argument("--dry-run", action="store_true", help="say what would be done")
+    yield from (backup, restore, migrate)
 
 
 def _anchors(texts: list[str]) -> dict[str, Path]:

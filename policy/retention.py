@@ -13,6 +13,8 @@ ERASE_SIDE_AFTER: Final = timedelta(hours=24)
 """How long a side stays after its own person asked for its erasure."""
 COUNCIL_LISTS: Final = timedelta(days=14)
 """How long after an epoch's end the council's lists of it are kept: opening file (crypto.md §3) and names."""
+ORPHAN_AFTER: Final = timedelta(days=14)
+"""How long files stay whose rows were lost with an older database: nobody could find or erase them any more."""
 MAX_HOLD: Final = timedelta(days=90)
 """The longest hold that can be set at once (crypto.md §2)."""
 

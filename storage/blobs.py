@@ -114,7 +114,7 @@ class LocalBlobs:
 
     def __init__(self, root: Path) -> None:
         self._base = root
-        self._root = root / "recordings"
+        self.root: Final = root / "recordings"
 
     def payload(self, recording: str, side: str, seg: int) -> PayloadFile:
         """A writer for a new payload; touches nothing before the first append. Raises BlobNameError."""
@@ -123,7 +123,7 @@ class LocalBlobs:
 
     def path(self, key: SegmentKey, kind: Kind) -> Path:
         """Where an object lies, or would."""
-        return self._root / folder_of(key.recording) / (key.stem + kind)
+        return self.root / folder_of(key.recording) / (key.stem + kind)
 
     def put(self, key: SegmentKey, kind: Kind, data: bytes) -> None:
         """Write an object durably, once; the same bytes again are welcome. Raises BlobExists, StorageUnavailable."""
@@ -181,17 +181,17 @@ class LocalBlobs:
 
     def erase_recording(self, recording: str) -> None:
         """Unlink everything of a recording, leftovers of unfinished writes too, and its folder."""
-        erase_folder(self._root / folder_of(recording), overwrite=False)
+        erase_folder(self.root / folder_of(recording), overwrite=False)
 
     def inventory(self) -> Iterator[Stored]:
         """Every object that lies here, in the order of names; temporary and strangers' files are passed over."""
-        for recording in recordings_under(self._root):
+        for recording in recordings_under(self.root):
             yield from self.of_recording(recording)
 
     def of_recording(self, recording: str) -> list[Stored]:
         """The objects of one recording, in the order of names."""
         found = []
-        for path in files_of(self._root / folder_of(recording)):
+        for path in files_of(self.root / folder_of(recording)):
             stem, dot, suffix = path.name.partition(".")
             key = SegmentKey.parse(recording, stem)
             if key is not None and dot + suffix in list(Kind):

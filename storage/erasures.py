@@ -4,6 +4,7 @@ One table for whoever may ask: an agent for the agent's side, a caller by record
 erasure and retention until they end, and let nobody listen (crypto.md §2).
 """
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -57,6 +58,10 @@ class Erasures:
     async def request(self, recording: str, side: str, at: datetime) -> Erasure:
         """Note that a side's own person wants it gone; asked again, the first request counts. RecordingUnknown."""
 
+        # before the row, and where no backup forgets it
+        await self._database.read(lambda connection: _expect(connection, recording))
+        await asyncio.to_thread(self._recordings.sealer.vault.ask, recording, side, at)
+
         def work(connection: Connection) -> Erasure:
             _expect(connection, recording)
             asked = select(erasures).where(*_of(recording, side))
@@ -101,6 +106,7 @@ class Erasures:
                 tell(connection, LogErase, erasure.recording, side=erasure.side)
 
         await self._database.write(work)
+        await asyncio.to_thread(self._recordings.sealer.vault.asked_no_more, erasure.recording, erasure.side)
         await self._recordings.erase_empty(erasure.recording)
         return True
 

@@ -36,6 +36,30 @@ class StorageUrlError(StorageError):
     code = "STORAGE_URL"
 
 
+class SchemaNewer(StorageError):
+    """The database is of a newer version of the product."""
+
+    code = "SCHEMA_NEWER"
+
+
+class RestoreUnfinished(StorageError):
+    """A restore was begun in this data folder and not completed: nothing serves from it."""
+
+    code = "RESTORE_UNFINISHED"
+
+
+class BackupBroken(StorageError):
+    """A backup that is cut, altered, or not one; nothing of it is used."""
+
+    code = "BACKUP_BROKEN"
+
+
+class BackupRefused(StorageError):
+    """A backup that can't be made or restored there: another site's, or a place that isn't empty."""
+
+    code = "BACKUP_REFUSED"
+
+
 class KeyFileError(StorageError):
     """The gateway's key file isn't one, or others may read it."""
 

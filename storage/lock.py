@@ -11,19 +11,28 @@ from types import TracebackType
 from typing import Self
 
 from storage import durable
-from storage.errors import WriterRunning
+from storage.errors import RestoreUnfinished, WriterRunning
+
+
+def restoring_mark(data_dir: Path) -> Path:
+    """A file that stands there while a restore isn't finished: the digest of the backup it is from."""
+    return data_dir / "restoring"
 
 
 class WriterLock:
     """Held between `acquire` and `release`, or as a context manager."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *, restoring: bool = False) -> None:
         self._root = data_dir
+        self._restoring = restoring
         self._path = data_dir / "run" / "gateway.lock"
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock at once. Raises WriterRunning when another process holds it, StorageUnavailable."""
+        """Take the lock at once. Raises WriterRunning when another process holds it, StorageUnavailable.
+
+        Who isn't `restoring` is refused where a restore was begun and not completed: RestoreUnfinished.
+        """
         with durable.declared("make the lock file"):
             durable.make_folder(self._path.parent, self._root)
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, durable.FILE_MODE)
@@ -33,6 +42,9 @@ class WriterLock:
             os.close(descriptor)
             raise WriterRunning("a gateway writes to this data folder already: stop it first") from None
         self._descriptor = descriptor
+        if not self._restoring and restoring_mark(self._root).exists():
+            self.release()
+            raise RestoreUnfinished("a restore isn't finished in this data folder: run `fairtap restore` again")
 
     def release(self) -> None:
         """Give the lock back; harmless when repeated."""

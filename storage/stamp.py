@@ -5,11 +5,13 @@ together with the log's files, as long as the vault stayed where it was.
 """
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, insert, select, update
 
+from policy.log_block import LogBlock
 from storage import durable
 from storage.database import Database
 from storage.errors import BlobMissing
@@ -25,23 +27,34 @@ class Stamp:
         self._database = database
         self._root = root
         self._path = root / "vault" / "stamp"
+        self._restores = root / "vault" / "restores"
 
     async def behind(self) -> bool:
         """Whether the database is older than the file. Raises StorageUnavailable."""
-        return await self._database.read(_number) < await asyncio.to_thread(self._beside)
+        return await self._database.read(_number) < await asyncio.to_thread(_read, self._path)
 
     async def grow(self) -> None:
         """One more, in both; over the file's where the database was behind. Raises StorageUnavailable."""
-        beside = await asyncio.to_thread(self._beside)
+        beside = await asyncio.to_thread(_read, self._path)
         number = await self._database.write(lambda connection: _grow(connection, beside))
         await asyncio.to_thread(durable.put, self._path, b"%d\n" % number, self._root, replace=True)
 
-    def _beside(self) -> int:
-        try:
-            text = durable.read(self._path)[: _DIGITS + 1].strip()
-        except BlobMissing:
-            return 0
-        return int(text) if text.isdigit() and len(text) <= _DIGITS else 0
+    async def restores(self) -> int:
+        """The highest number that a log was begun with after a restore; 0: none was. Raises StorageUnavailable."""
+        return await asyncio.to_thread(_read, self._restores)
+
+    async def note_logs(self, origins: Sequence[str]) -> None:
+        """Keep the highest number of these logs, so that none is given twice. Raises StorageUnavailable."""
+        number = max([await self.restores(), *(LogBlock.parse(origin).restores for origin in origins)])
+        await asyncio.to_thread(durable.put, self._restores, b"%d\n" % number, self._root, replace=True)
+
+
+def _read(path: Path) -> int:
+    try:
+        text = durable.read(path)[: _DIGITS + 1].strip()
+    except BlobMissing:
+        return 0
+    return int(text) if text.isdigit() and len(text) <= _DIGITS else 0
 
 
 def _number(connection: Connection) -> int:

@@ -6,12 +6,14 @@ Shredding a recording is destroying these (crypto.md §1): they are overwritten 
 payload is touched. Blocking: call from a thread.
 """
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from storage import durable
 from storage.blobs import erase_folder, files_of, recordings_under
-from storage.names import SegmentKey, check_id, folder_of
+from storage.names import SIDES, SegmentKey, check_id, folder_of
 
 
 class Secret(StrEnum):
@@ -25,16 +27,23 @@ class Secret(StrEnum):
     """The file key for council and data-protection officer together (`crypto.quorum`)."""
 
 
+ASKED: Final = ".erase"
+"""A note that a side is to be erased: it lies here because a backup would forget it."""
+
+ORPHAN: Final = "orphan"
+"""A note since when a recording has no row."""
+
+
 class LocalVault:
     """Headers, openings and quorum objects under `root` (the data folder)."""
 
     def __init__(self, root: Path) -> None:
         self._base = root
-        self._root = root / "vault"
+        self.root: Final = root / "vault"
 
     def path(self, key: SegmentKey, secret: Secret) -> Path:
         """Where an object lies, or would."""
-        return self._root / folder_of(key.recording) / (key.stem + secret)
+        return self.root / folder_of(key.recording) / (key.stem + secret)
 
     def put(self, key: SegmentKey, secret: Secret, data: bytes) -> None:
         """Write an object durably, once. Raises BlobExists, StorageUnavailable."""
@@ -68,6 +77,11 @@ class LocalVault:
         """Destroy all headers of a release; harmless when repeated."""
         self._erase_releases(recording, f"{check_id(release)}-*")
 
+    def erase_releases(self) -> None:
+        """Destroy the headers of every release there is; harmless when repeated."""
+        for recording in recordings_under(self.root):
+            self._erase_releases(recording, "*")
+
     def erase(self, key: SegmentKey) -> None:
         """Destroy the objects of one side and segment, released or not; harmless when repeated."""
         for secret in Secret:
@@ -76,10 +90,50 @@ class LocalVault:
 
     def erase_recording(self, recording: str) -> None:
         """Destroy everything that opens any side or segment of a recording, leftovers of unfinished writes too."""
-        erase_folder(self._root / folder_of(recording), overwrite=True)
+        erase_folder(self.root / folder_of(recording), overwrite=True)
+
+    # --- notes that no backup may forget ---
+
+    def ask(self, recording: str, side: str, at: datetime) -> None:
+        """Note that a side is to be erased; the first note counts. Raises StorageUnavailable."""
+        path = self._asked(recording, side)
+        if not path.exists():
+            durable.put(path, f"{at.astimezone(UTC).isoformat()}\n".encode(), self._base, replace=True)
+
+    def asked(self) -> list[tuple[str, str, datetime]]:
+        """Every note: recording, side, since when; one that can't be read is as old as its file."""
+        found = []
+        for recording in recordings_under(self.root):
+            for path in files_of(self.root / folder_of(recording)):
+                if path.suffix == ASKED and path.stem in SIDES:
+                    found.append((recording, path.stem, _since(path)))
+        return found
+
+    def asked_no_more(self, recording: str, side: str) -> None:
+        """Take the note away; harmless when repeated."""
+        durable.erase_with_temp(self._asked(recording, side), overwrite=False)
+        durable.drop_empty(self.root / folder_of(recording))
+
+    def noticed(self, recording: str, at: datetime) -> datetime:
+        """When a recording was first seen to have no row: now, where it wasn't before. Raises StorageUnavailable."""
+        path = self.root / folder_of(recording) / ORPHAN
+        if not path.exists():
+            durable.put(path, f"{at.astimezone(UTC).isoformat()}\n".encode(), self._base, replace=True)
+        return _since(path)
+
+    def noticed_no_more(self, recording: str) -> None:
+        """It has a row."""
+        path = self.root / folder_of(recording) / ORPHAN
+        if path.exists():
+            durable.erase(path, overwrite=False)
+
+    def _asked(self, recording: str, side: str) -> Path:
+        return self.root / folder_of(recording) / (side + ASKED)
+
+    # --- looking ------------------------------------------------------------------------------------------------------
 
     def _releases(self, recording: str) -> Path:
-        return self._root / folder_of(recording) / "releases"
+        return self.root / folder_of(recording) / "releases"
 
     def _erase_releases(self, recording: str, names: str) -> None:
         folder = self._releases(recording)
@@ -91,13 +145,23 @@ class LocalVault:
 
     def inventory(self) -> list[tuple[SegmentKey, Secret]]:
         """Every object that lies here, in the order of names."""
-        return [found for recording in recordings_under(self._root) for found in self.of_recording(recording)]
+        return [found for recording in recordings_under(self.root) for found in self.of_recording(recording)]
 
     def of_recording(self, recording: str) -> list[tuple[SegmentKey, Secret]]:
         """The objects of one recording, in the order of names."""
         found = []
-        for path in files_of(self._root / folder_of(recording)):
+        for path in files_of(self.root / folder_of(recording)):
             key = SegmentKey.parse(recording, path.stem)
             if key is not None and path.suffix in list(Secret):
                 found.append((key, Secret(path.suffix)))
         return found
+
+
+def _since(path: Path) -> datetime:
+    try:
+        found = datetime.fromisoformat(path.read_text(encoding="ascii").strip())
+        if found.tzinfo is not None:
+            return found
+    except (OSError, ValueError):
+        pass
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC)

@@ -12,13 +12,11 @@ from typing import Annotated, Any
 import typer
 
 from api import pbx_lines as pbx
-from api.accounts import Accounts
+from api.accounts import first_token
 from api.commands.saying import AsJson, ConfigFile, finish, tell
-from api.database import Database
 from api.doctor import examine
 from api.errors import CommandError
 from api.home import DEFAULT_NAME, Home, find_home, initialised
-from api.roles import Role
 from api.serve import api_database, split_listen
 from api.supervisor import Supervisor, child_environment, children_of
 from api.tls_pair import TlsPair, make_tls_pair
@@ -94,18 +92,10 @@ def _initialise(home: Home, anchors: list[str], say: Any) -> tuple[dict[str, Any
     say(f"the log's key, for `fairtap-council init --log-key`: {made.get('log_key')}")
     for role, fingerprint in made.get("anchors", {}).items():
         say(f"anchor {role}: {fingerprint}")
-    token = finish(_first_token(home))
+    token = finish(first_token(api_database(home.config), SystemClock()))
     if token is not None:
         say(f"admin token, shown only now: {token}")
     return made, token
-
-
-async def _first_token(home: Home) -> str | None:
-    async with Database(api_database(home.config)) as database:
-        accounts = Accounts(database, SystemClock())
-        if await accounts.list_tokens():
-            return None
-        return await accounts.create_token(Role.ADMIN, "first")
 
 
 def _tls(home: Home, say: Any) -> dict[str, str]:

@@ -18,6 +18,7 @@ from policy.messages import say_warning
 from storage import durable
 from storage.consents import Consents
 from storage.errors import StorageError
+from storage.replay import erase_orphans
 from storage.retention import erase_due
 
 __all__ = ["Jobs"]
@@ -26,6 +27,7 @@ log = structlog.get_logger()
 TICK_S = 0.05
 BEAT_S = 1.0
 RETENTION_S = 600.0
+ORPHANS_S = 86_400.0
 PROBE_S = 2.0
 WARNINGS_S = 3600.0
 SURVEY_S = 30.0
@@ -62,6 +64,7 @@ class Jobs:
             (TICK_S, self._tick),
             (BEAT_S, self._beat),
             (RETENTION_S, self._retention),
+            (ORPHANS_S, self._orphans),
             (PROBE_S, self._probe),
             (WARNINGS_S, self._warn),
             (SURVEY_S, self._survey),
@@ -117,6 +120,13 @@ class Jobs:
             await self._engine.ledger.forget_openings(self._engine.clock.wallclock())
             if erased.left:
                 self._engine.bus.publish(Alarm("retention", "recordings are due but can't be erased: check the disk"))
+
+    async def _orphans(self) -> None:
+        """What an older database that was put back doesn't know: nobody could erase it any more."""
+        with contextlib.suppress(StorageError):
+            gone = await erase_orphans(self._engine.custody.recordings, self._engine.clock.wallclock())
+            if gone:
+                log.warning("recordings without an entry in the index were destroyed", count=gone)
 
     async def _warn(self) -> None:
         """Agreement, evaluation or campaign end soon: said 60, 30, 14, 7, 3 and 1 days before."""

@@ -40,9 +40,13 @@ class LogKeeper:
         Beside an older database that was put back, a log is begun anew: what it was ahead by isn't known here any more.
         """
         try:
-            behind = await self.stamp.behind()
-            for origin in await self.publisher.renew_restored(self.clock.wallclock(), told=behind):
+            behind, above = await self.stamp.behind(), await self.stamp.restores()
+            now = self.clock.wallclock()
+            renewed = await self.publisher.renew_restored(self.site, now, told=behind, above=above)
+            for origin in renewed:
                 log.warning("an older database was put back: the log begins anew", origin=origin)
+            if renewed:
+                await self.stamp.note_logs(renewed)
             self.acts_ahead = await self.publisher.acts_ahead()
         except LogBroken as error:
             log.error("the log can't be looked through", fault=str(error))

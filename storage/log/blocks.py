@@ -1,6 +1,6 @@
 """Which logs of a site stand open on a day, and which one an epoch is in (policy.log_block)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -23,17 +23,26 @@ def keep_open(connection: Connection, site: str, today: date) -> list[str]:
 
     None is closed by a clock, which may be wrong for a while.
     """
-    wanted = dict.fromkeys(origin_of(connection, LogBlock.of_day(site, day)) for day in (today, today + AHEAD))
-    return [origin for origin in wanted if wal.open_log(connection, origin)]
+    return [origin for origin in _wanted(connection, site, today) if wal.open_log(connection, origin)]
 
 
-def begin_anew(connection: Connection, origin: str, restores: int, at: datetime, revealed: Mapping[str, int]) -> str:
+def unknown_logs(connection: Connection, site: str, today: date) -> list[str]:
+    """What `keep_open` would open."""
+    known = wal.known_logs(connection)
+    return [origin for origin in _wanted(connection, site, today) if origin not in known]
+
+
+def begin_anew(
+    connection: Connection, origin: str, restores: int, passed: Sequence[int], at: datetime, revealed: Mapping[str, int]
+) -> str:
     """Close a log that an older state of the site was restored beside, and open the block's next one; its origin.
 
     Epochs under way in the closed log are dark: who knows how many of their legs it had, which aren't counted here.
-    Those that haven't begun by `at` may be committed to anew, for the new log. `revealed`: epochs whose reveal the
-    closed log's files have, and where.
+    Those that haven't begun by `at` may be committed to anew, for the new log. `passed`: numbers whose logs have files;
+    `revealed`: epochs whose reveal the closed log's files have, and where.
     """
+    for number in passed:
+        wal.note_closed(connection, str(replace(LogBlock.parse(origin), restores=number)))
     fresh = str(replace(LogBlock.parse(origin), restores=restores))
     wal.close_log(connection, origin)
     here = epochs.c.origin == origin
@@ -59,3 +68,7 @@ def origin_of(connection: Connection, block: LogBlock) -> str:
     known = [LogBlock.parse(origin) for origin in wal.known_logs(connection)]
     same = [one.restores for one in known if (one.site, one.days) == (block.site, block.days)]
     return str(LogBlock(block.site, block.year, block.first_week, max(same, default=0)))
+
+
+def _wanted(connection: Connection, site: str, today: date) -> list[str]:
+    return list(dict.fromkeys(origin_of(connection, LogBlock.of_day(site, day)) for day in (today, today + AHEAD)))

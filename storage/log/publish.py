@@ -21,6 +21,7 @@ from policy.log_entry import Act, Entry, Reveal, parse
 from storage.database import Database
 from storage.errors import BlobExists, LogBroken, LogClosed, LogEntryUnknown
 from storage.log import wal
+from storage.log.blocks import unknown_logs
 from storage.log.files import LogFiles
 from storage.log.tiles import PublishedTree
 from storage.restored import Renewal, settle
@@ -38,31 +39,39 @@ class Publisher:
 
     async def publish_all(self) -> None:
         """Publish what waits in any log. Raises as `publish`, for the first that fails, once all were tried."""
-        failed = None
-        for origin in await self._database.read(wal.known_logs):
+        failed, standing = None, await self._database.read(wal.open_logs)
+        for origin, size in (await self._database.read(wal.known_logs)).items():
             try:
+                published = await asyncio.to_thread(self._published, origin)
+                if origin not in standing and published is not None and published.size >= size:
+                    continue  # nothing comes to it; another may have taken its place, with less than its files have
                 await self.publish(origin)
             except LogBroken as error:
                 failed = failed or error
         if failed is not None:
             raise failed
 
-    async def renew_restored(self, at: datetime, *, told: bool = False, above: int = 0) -> list[str]:
+    async def renew_restored(self, site: str, at: datetime, *, told: bool = False, above: int = 0) -> list[str]:
         """Where an open log's files are ahead of its rows, an older database was put back: `restored.settle` it.
 
-        To be called before anything is appended; the origins of the fresh logs. `told`: somebody says that it is an
-        older database; no log gets a number up to `above`. Raises LogBroken, StorageUnavailable.
+        The logs of this day and of the days after it begin anew too where they aren't known: they may have been begun
+        after the older database was kept. `told`: somebody says that it is an older database; no log gets a number up
+        to `above`. To be called before anything is appended; the origins of the fresh logs. Raises LogBroken,
+        StorageUnavailable.
         """
         ahead = await self._ahead()
         origins = await self._database.read(wal.open_logs)
         if not told and not any(origin in ahead for origin in origins):
             return []
+        unknown = await self._database.read(lambda connection: unknown_logs(connection, site, at.date()))
         renewals = []
-        for origin in origins:
-            free = await asyncio.to_thread(self._free_restores, origin, above)
+        for origin in [*origins, *unknown]:
+            passed = await asyncio.to_thread(self._passed, origin, above)
             start, entries = ahead.get(origin, (0, []))
             revealed = {one.e: start + i for i, one in enumerate(entries) if isinstance(one, Reveal)}
-            renewals.append(Renewal(origin, free, revealed))
+            renewals.append(
+                Renewal(origin, max([above, LogBlock.parse(origin).restores, *passed]) + 1, passed, revealed)
+            )
         return await self._database.write(lambda connection: settle(connection, renewals, at))
 
     async def acts_ahead(self) -> int:
@@ -88,12 +97,14 @@ class Publisher:
         except (LogEntryError, LogEntryUnknown) as error:
             raise LogBroken(f"log's files can't be read beyond its rows: {error}") from None
 
-    def _free_restores(self, origin: str, above: int) -> int:
-        """The next number under which nothing was ever published: the older database may not know of the last one."""
-        block = LogBlock.parse(origin)
-        for number in range(max(block.restores, above) + 1, MAX_RESTORES + 1):
-            if self._published(str(replace(block, restores=number))) is None:
-                return number
+    def _passed(self, origin: str, above: int) -> tuple[int, ...]:
+        """The numbers from this log's own on under which something was published: the database may not know of them."""
+        block, found = LogBlock.parse(origin), list[int]()
+        for number in range(block.restores, MAX_RESTORES):
+            if self._published(str(replace(block, restores=number))) is not None:
+                found.append(number)
+            elif number > max(above, block.restores):
+                return tuple(found)
         raise LogBroken("log was restored too often")
 
     async def publish(self, origin: str) -> Checkpoint:

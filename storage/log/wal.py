@@ -53,6 +53,12 @@ def close_log(connection: Connection, origin: str) -> None:
     connection.execute(update(logs).where(logs.c.origin == origin).values(open=False))
 
 
+def note_closed(connection: Connection, origin: str) -> None:
+    """Know of a log that has files and no rows, and that takes no entries; harmless where it is known."""
+    if connection.execute(select(logs.c.id).where(logs.c.origin == origin)).first() is None:
+        connection.execute(insert(logs).values(origin=origin, size=0, open=False))
+
+
 def open_logs(connection: Connection) -> list[str]:
     """The origins that are open, the newest last."""
     return list(connection.execute(select(logs.c.origin).where(logs.c.open).order_by(logs.c.id)).scalars())

@@ -121,7 +121,7 @@ class Fuse:
 
     def install(self) -> None:
         """From now on every step counts."""
-        for name in ("fdatasync", "fsync", "rename", "unlink", "ftruncate", "mkdir"):
+        for name in ("fdatasync", "fsync", "sync", "rename", "replace", "unlink", "ftruncate", "mkdir"):
             setattr(os, name, self._step(getattr(os, name)))
         real_write, real_transact = os.write, Database._transact
 

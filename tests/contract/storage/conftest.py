@@ -5,7 +5,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -50,15 +50,25 @@ def postgres() -> Iterator[Path]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request, tmp_path) -> str:
-    """The URL of an empty database, of each kind in turn."""
+def fresh_url(request, tmp_path) -> Callable[[], str]:
+    """Gives the URL of one more empty database, of each kind in turn."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/fairtap.db"
+        return lambda: f"sqlite:///{tmp_path}/{next(NUMBERS)}.db"
     home = request.getfixturevalue("postgres")
-    name = f"t{next(NUMBERS)}"
-    psql = ["psql", "-h", home, "-U", "fairtap", "-d", "postgres", "-qc", f"CREATE DATABASE {name}"]
-    subprocess.run(psql, check=True, capture_output=True)
-    return f"postgresql+asyncpg://fairtap@/{name}?host={home}"
+
+    def made() -> str:
+        name = f"t{next(NUMBERS)}"
+        psql = ["psql", "-h", home, "-U", "fairtap", "-d", "postgres", "-qc", f"CREATE DATABASE {name}"]
+        subprocess.run(psql, check=True, capture_output=True)
+        return f"postgresql+asyncpg://fairtap@/{name}?host={home}"
+
+    return made
+
+
+@pytest.fixture
+def url(fresh_url) -> str:
+    """The URL of an empty database, of each kind in turn."""
+    return fresh_url()
 
 
 @pytest.fixture
