@@ -8,9 +8,12 @@ import shutil
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import insert, select, text, update
 
 from crypto.checkpoint import Checkpoint, open_checkpoint
@@ -22,8 +25,9 @@ from gateway.restore import Asked, restore
 from policy.epochs import EpochState
 from policy.retention import ERASE_SIDE_AFTER, ORPHAN_AFTER
 from policy.terms import ConsentState
-from storage import gateway_key
+from storage import gateway_key, migrations
 from storage.backup import contents
+from storage.backup.databases import sqlite_file
 from storage.blobs import Kind
 from storage.consents import Consents
 from storage.erasures import Erasures
@@ -483,14 +487,23 @@ async def test_a_database_moves_from_one_kind_to_the_other_and_back(site, fresh_
     await folder.database.close()
 
 
+def made_with(path, revision):
+    """A database as an older version made it."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with sqlite_file(path) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
 async def test_migrating_says_its_steps_first_and_takes_them_then(backed_up):
-    folder = await backed_up.open()
-    for statement in ("DROP TABLE stamps", "UPDATE alembic_version SET version_num = '0008'"):
-        await folder.database.write(lambda connection, s=statement: connection.execute(text(s)).rowcount)
-    await folder.database.close()
+    (backed_up.root / "site.db").unlink()
+    made_with(backed_up.root / "site.db", "0008")
+    with pytest.raises(BackupRefused, match="fairtap migrate"):
+        await backed_up.kept("older")
     for dry_run in (True, True, False):
         done = await asyncio.to_thread(migrate, backed_up.config, to=None, dry_run=dry_run, tell=quiet)
-        assert (done.revision, [step[:4] for step in done.steps]) == ("0008", ["0009"])
+        assert (done.revision, done.steps[0][:6], done.steps[-1][:4]) == ("0008", "0009: ", done.newest)
     assert (await asyncio.to_thread(migrate, backed_up.config, to=None, dry_run=False, tell=quiet)).steps == []
     with WriterLock(backed_up.data), pytest.raises(WriterRunning):
         await asyncio.to_thread(migrate, backed_up.config, to=None, dry_run=True, tell=quiet)
