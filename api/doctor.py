@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import shutil
 import socket
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from api.control_client import ask_once
+from api.doctor_peers import NextHop, answers, next_hops
 from api.errors import Problem
 from api.home import Home, initialised
+from api.passed_lines import sees_no_media
 from api.serve import split_listen
-from gateway.control.protocol import Status
+from gateway.control.protocol import PassedThrough, Status
 
 __all__ = ["Finding", "examine"]
 
@@ -45,7 +50,13 @@ async def examine(home: Home) -> list[Finding]:
     findings += _announcements(status or {})
     if status is None:
         findings += await asyncio.to_thread(lambda: list(_ports(home)))
-    return findings
+        findings.append(_database(home))
+    else:
+        findings += _site(status)
+        findings += await _media(home)
+    hops = list(next_hops(home.config))
+    there = await asyncio.gather(*(answers(hop) for hop in hops))
+    return findings + [_peer(hop, well) for hop, well in zip(hops, there, strict=True)]
 
 
 def _folder(home: Home) -> Finding:
@@ -100,6 +111,52 @@ def _announcements(status: dict[str, Any]) -> Iterator[Finding]:
         yield Finding("questions", False, said)
     if status.get("agreement") and not status.get("announcements") and not status.get("unaskable"):
         yield Finding("announcements", True, "everything that the agreement names can be played")
+
+
+def _site(status: dict[str, Any]) -> Iterator[Finding]:
+    """What the gateway itself knows to be wrong."""
+    trusted, writes, workers = (status.get(name) for name in ("clock_trusted", "storage_available", "workers"))
+    clock = "trusted" if trusted else "was set back or jumped: nothing is recorded; run a time service"
+    yield Finding("clock", bool(trusted), clock)
+    storage = "can be written" if writes else "a write failed: nothing is recorded; look at the disk"
+    yield Finding("storage", bool(writes), storage)
+    yield Finding("media workers", bool(workers), f"{workers} connected" if workers else "none: calls pass without us")
+
+
+async def _media(home: Home) -> list[Finding]:
+    """From a week's calls: whether their media comes here at all."""
+    total = (await ask_once(home.socket, PassedThrough(7), 2.0)).get("total", {})
+    answered, without = total.get("answered", 0), total.get("silent both", 0)
+    if not sees_no_media(total):
+        return [Finding("direct media", True, f"{answered} calls were answered in a week, {without} without any media")]
+    said = (
+        f"{without} of {answered} answered calls had no media here: turn direct media off "
+        "(Asterisk `direct_media=no`, FreeSWITCH `bypass_media=false`), and open the ports of `[media] ports`"
+    )
+    return [Finding("direct media", False, said)]
+
+
+def _database(home: Home) -> Finding:
+    """Only SQLite's can be looked at from here; a server's is the gateway's to find at its start."""
+    url = home.config.database_url
+    path = Path(url.removeprefix("sqlite:///"))
+    if not url.startswith("sqlite:///") or not path.exists():
+        return Finding("database", True, "looked at when the gateway starts")
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        return Finding("database", False, f"`{path}` can't be read ({error}): put a backup back")
+    return Finding(
+        "database", found == "ok", f"`{path}` is whole" if found == "ok" else f"`{path}` is damaged: {found}"
+    )
+
+
+def _peer(hop: NextHop, well: bool) -> Finding:
+    if well:
+        return Finding(f"{hop.side}, next hop", True, f"`{hop.text}` answers")
+    said = f"`{hop.text}` doesn't answer OPTIONS from this machine: is it up, and does it know this address?"
+    return Finding(f"{hop.side}, next hop", False, said)
 
 
 def _ports(home: Home) -> Iterator[Finding]:

@@ -196,6 +196,7 @@ async def _run(config: Config, parts: _Parts) -> None:
     await parts.control.close()
     await parts.workers.close()
     await asyncio.to_thread(parts.engine.flush_journal)
+    await asyncio.to_thread(parts.engine.pass_through.save)
 
 
 def _tell_fault(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:

@@ -1,4 +1,4 @@
-"""`fairtap explain`, `find`, `ladder`: why a call was (not) recorded, our reference for it, its signalling."""
+"""`fairtap explain`, `find`, `ladder`, `passthrough`: why a call was (not) recorded, signalling, a week's figures."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import typer
 from api.commands.saying import AsJson, ConfigFile, ask, tell
 from api.errors import CommandError
 from api.home import find_home
+from api.passed_lines import passed_lines
 from api.supervisor import child_environment
-from gateway.control.protocol import CallLadder, Explain, FindCall
+from gateway.control.protocol import CallLadder, Explain, FindCall, PassedThrough
 
-__all__ = ["explain", "find", "ladder", "testcall"]
+__all__ = ["explain", "find", "ladder", "passthrough", "testcall"]
 
 CallId = Annotated[str, typer.Option("--call-id", help="As in the SIP message.")]
 
@@ -48,6 +49,16 @@ def ladder(call: str, config: ConfigFile = None, as_json: AsJson = False) -> Non
     tell(as_json, answer, *lines)
 
 
+def passthrough(
+    days: Annotated[int, typer.Option(min=1, max=14, help="How many days, today included.")] = 7,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """What passed in the last days, and what could not have been recorded: counts, no persons, nothing of recording."""
+    answer = ask(find_home(config), PassedThrough(days))
+    tell(as_json, answer, *passed_lines(answer["total"], answer["hindrances"]), *(_day(one) for one in answer["days"]))
+
+
 def testcall(
     config: ConfigFile = None,
     caller: Annotated[str | None, typer.Option(help="An own address among the caller side's peers.")] = None,
@@ -61,6 +72,10 @@ def testcall(
     # a phone is no part of the API: it is a program of its own
     ended = subprocess.run([sys.executable, "-m", "demo.testcall", *words], env=child_environment(), check=False)
     raise typer.Exit(ended.returncode)
+
+
+def _day(counts: dict[str, int | str]) -> str:
+    return f"{counts['day']}: {counts.get('calls', 0)} calls, {counts.get('answered', 0)} answered"
 
 
 def _said(value: object) -> str:

@@ -158,10 +158,32 @@ class Negotiation:
         if media is None or len(media.stable) != 2:
             return None
         caller, agent = media.stable[Side.CALLER], media.stable[Side.AGENT]
-        active = [index for index in caller if index in agent and caller[index].remote and agent[index].remote]
+        active = _active(media)
         if len(active) != 1 or not self.fixed or self.encrypted:
             return None
         return _line(self.call, active[0], caller[active[0]], agent[active[0]], self.plays)
+
+    def active_lines(self) -> int:
+        """How many audio m-lines of the chosen branch both parties take."""
+        media = self.dialogs.get(self.chosen) if self.chosen is not None else None
+        return len(_active(media)) if media is not None else 0
+
+    def spoken(self) -> str | None:
+        """The name of the codec that both take first on the first of these m-lines, whether we know it or not."""
+        media = self.dialogs.get(self.chosen) if self.chosen is not None else None
+        active = _active(media) if media is not None else []
+        if media is None or not active:
+            return None
+        caller, agent = (media.stable[side][active[0]].codecs for side in (Side.CALLER, Side.AGENT))
+        names = (name.partition("/")[0] for kind, name in agent.items() if caller.get(kind) == name)
+        return next((name for name in names if name not in ("TELEPHONE-EVENT", "CN")), None)
+
+    @property
+    def srtp_seen(self) -> bool:
+        """Whether some party of the chosen branch speaks SRTP, readable or not."""
+        media = self.dialogs.get(self.chosen) if self.chosen is not None else None
+        lines = media.stable.items() if media is not None else ()
+        return any(self._srtp(media, side, index) is not Srtp.NONE for side, own in lines for index in own if media)
 
     def mlines(self) -> tuple[int, ...]:
         """Indexes of the audio m-lines that have ports."""
@@ -321,6 +343,14 @@ class Negotiation:
     @staticmethod
     def _muxed(media: DialogMedia, index: int) -> bool:
         return all(index in lines and lines[index].rtcp_mux for lines in media.stable.values())
+
+
+def _active(media: DialogMedia) -> list[int]:
+    """Indexes of the m-lines that both parties take."""
+    if len(media.stable) != len(Side):
+        return []
+    caller, agent = media.stable[Side.CALLER], media.stable[Side.AGENT]
+    return [index for index in caller if index in agent and caller[index].remote and agent[index].remote]
 
 
 def _other(side: Side) -> Side:

@@ -544,6 +544,14 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
+class PassedThrough:
+    """Figures of the last days' calls as a plain proxy sees them; nothing of recording, no persons."""
+
+    days: int
+    kind: Literal["passed_through"] = "passed_through"
+
+
+@dataclass(frozen=True, slots=True)
 class ListAnnouncements:
     """Every question that can be asked, with its words, its hash, and whether an agreement in force names it."""
 
@@ -607,6 +615,7 @@ Command = (
     | FindCall
     | CallLadder
     | Status
+    | PassedThrough
     | ListAnnouncements
     | FetchAnnouncement
 )

@@ -19,6 +19,7 @@ from crypto.sshsig import verify
 from gateway.call.leg import Leg
 from gateway.call.stage import Stage
 from gateway.control import protocol as p
+from gateway.engine.call_facts import HINDRANCES
 from gateway.engine.engine import Engine, format_time
 from gateway.engine.epoch_commands import EpochCommands
 from gateway.engine.errors import Refused
@@ -93,6 +94,7 @@ class Commands:
             p.RunningCalls: self._running_calls,
             p.Explain: self._explain,
             p.Status: self._status,
+            p.PassedThrough: self._passed_through,
             p.ListAnnouncements: self._announcements,
             p.FetchAnnouncement: self._announcement,
             **machine_commands(engine),
@@ -369,6 +371,12 @@ class Commands:
             "clock_trusted": site.watch.observe(engine.clock.now(), engine.clock.wallclock()),
             "counters": {**engine.counters, "decided_not_stored": engine.custody.failures},
             "legs": engine.reports.figures.told(),
+        }
+
+    async def _passed_through(self, command: p.PassedThrough) -> Answer:
+        return {
+            **self._engine.pass_through.told(command.days, self._engine.clock.wallclock()),
+            "hindrances": HINDRANCES,
         }
 
     async def _announcements(self, command: p.ListAnnouncements) -> Answer:

@@ -33,6 +33,7 @@ from gateway.call.negotiation import Negotiation, NegotiationError
 from gateway.call.snapshot import SnapshotError, read_snapshot, restore, snapshot_of
 from gateway.clock import Clock
 from gateway.config import Config
+from gateway.engine.call_facts import facts_of
 from gateway.engine.custody import Custody
 from gateway.engine.durable_work import DurableWork
 from gateway.engine.hearsay import Hearsay
@@ -43,6 +44,7 @@ from gateway.engine.lights import Lights
 from gateway.engine.live_call import LiveCall
 from gateway.engine.media_reports import MediaReports
 from gateway.engine.memory import Memory
+from gateway.engine.pass_through import PassThrough
 from gateway.engine.site import Site
 from gateway.engine.wishing import Wishing
 from gateway.engine.workers import NoPorts, WorkerAway, Workers
@@ -88,6 +90,7 @@ class Engine:
         self.lights = Lights()
         self.memory = Memory()
         self.ladder = Ladder()
+        self.pass_through = PassThrough(config.run_dir / "pass-through.json")
         self.counters: Counter[str] = Counter()
         """Technical ones, for admins."""
         self.calls: dict[SipCallId, LiveCall] = {}
@@ -159,6 +162,7 @@ class Engine:
         live = self.calls.get(call_id)
         if live is not None:
             live.call.confirmed()
+            live.facts = live.facts or facts_of(live.call, internal=self.site.is_internal(live.call.new.outside))
             if live.call.negotiation.encrypted:
                 self.counters["media_encrypted"] += 1
             self.reconsider(live)
@@ -222,6 +226,9 @@ class Engine:
         if not self.calls:
             self.idle.set()
         call = live.call
+        if live.facts is None and call.answered_dialog is not None:
+            live.facts = facts_of(call, internal=self.site.is_internal(call.new.outside))
+        self.pass_through.over(live, live.facts, self.clock.wallclock())
         self.reports.forget(call.ref)
         self.by_ref.pop(call.ref, None)
         self._journal.erase(call.ref)

@@ -69,6 +69,7 @@ class Hearsay:
         call, now = live.call, self._calls.clock.now()
         before, told = call.lease, Private(extension) if extension else None
         call.lease = Lease(told, now + min(ttl_s, LONGEST_LEASE_S)) if told is not None else None
+        live.named = live.named or told is not None
         if call.leg is None and call.needs_lease and told is not None:
             call.new = replace(call.new, extension=told, queue=queue or call.new.queue)
             self.seat(live)

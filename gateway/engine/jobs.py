@@ -97,6 +97,7 @@ class Jobs:
 
     async def _survey(self) -> None:
         self._engine.reports.survey()
+        await asyncio.to_thread(self._engine.pass_through.save)
 
     async def _turn_epochs(self) -> None:
         with contextlib.suppress(StorageError):  # asked again at once

@@ -8,6 +8,7 @@ import structlog
 
 from gateway.call.core import Call
 from gateway.call.effects import LeaveLeg
+from gateway.engine.call_facts import CallFacts
 from gateway.engine.ledger import Entered, Wished
 from gateway.media.plane import RecordingId, SideName
 from policy.decision import Purpose
@@ -59,6 +60,10 @@ class LiveCall:
     """The recording that `record_code` finds."""
     leaked: set[RecordingId] = field(default_factory=set)
     """Recordings that were destroyed because the caller may be heard on the agent's side."""
+    named: bool = False
+    """The PBX said, once at least, who is on it."""
+    facts: CallFacts | None = None
+    """What an admin's figures are made of; None until its first answer is confirmed."""
     interrupted: bool = False
     over: bool = False
     leaving: LeaveLeg | None = None

@@ -20,6 +20,7 @@ from gateway.clock import Clock
 from gateway.engine.custody import Custody
 from gateway.engine.leg_figures import LegFigures
 from gateway.engine.live_call import LiveCall
+from gateway.engine.pass_through import PassThrough
 from gateway.engine.silence import OVER_AFTER_S, RECORDING_OVER_AFTER_S, UNANCHORED_AFTER_S, SilentCalls
 from gateway.engine.workers import Workers
 from gateway.media import plane
@@ -39,6 +40,7 @@ class Calls(Protocol):
     calls: dict[SipCallId, LiveCall]
     by_ref: dict[CallRef, LiveCall]
     counters: Counter[str]
+    pass_through: PassThrough
 
     def reconsider(self, live: LiveCall) -> None:
         """Let a call decide anew."""
@@ -149,8 +151,9 @@ class MediaReports:
                 self._silent.suspect(CallRef(flow.split("/", 1)[0]), self._clock.now() - silent_s)
             case plane.Counted(final=False):
                 self._counted(report)
-            case plane.Counted(flows=flows, final=True):
+            case plane.Counted(call=ref, flows=flows, final=True):
                 self.figures.take(flows)
+                self._calls.pass_through.counted(ref, flows)
                 for count in flows.values():
                     self._calls.counters["packets_relayed"] += count.forwarded
                     self._calls.counters["packets_from_wrong_source"] += count.wrong_source

@@ -185,13 +185,24 @@ async def heard_out(end, prompt):
     await asyncio.sleep(THINK_S)
 
 
-async def test_a_test_call_says_what_was_heard(site):
-    words = ("-m", "api.cli", "testcall", "--config", str(site.folder / "fairtap.toml"), "--json")
+async def test_a_test_call_says_what_was_heard_and_the_figures_count_it(site):
+    before = (await fairtap(site, "passthrough"))["total"]
+    said = await fairtap(site, "testcall")
+    assert said["ok"], said
+    assert min(said["caller_hears_db"], said["agent_hears_db"]) > -13
+    await site.quiet()
+    total = (await fairtap(site, "passthrough"))["total"]
+    for name in ("calls", "answered", "codec PCMA"):
+        assert total[name] == before.get(name, 0) + 1
+    assert total.get("silent both", 0) == before.get("silent both", 0)
+
+
+async def fairtap(site, command):
+    """What one command of the shell says."""
+    words = ("-m", "api.cli", command, "--config", str(site.folder / "fairtap.toml"), "--json")
     made = await asyncio.create_subprocess_exec(
         sys.executable, *words, stdout=asyncio.subprocess.PIPE, env=child_environment()
     )
     out, _ = await asyncio.wait_for(made.communicate(), 30)
-    said = json.loads(out)
-    assert made.returncode == 0 and said["ok"], said
-    assert min(said["caller_hears_db"], said["agent_hears_db"]) > -13
-    await site.quiet()
+    assert made.returncode == 0, out
+    return json.loads(out)

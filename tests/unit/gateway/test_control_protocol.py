@@ -67,6 +67,7 @@ COMMANDS = (
     p.Status(),
     p.ListAnnouncements(),
     p.FetchAnnouncement("ask-de-2"),
+    p.PassedThrough(7),
 )
 LIGHT = events.LegLight("a", "c", 1, "n", events.LightState.PAUSED, "2026-03-04T09:30:00.000Z", why="PAUSED")
 EVENTS = (
