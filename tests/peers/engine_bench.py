@@ -263,16 +263,20 @@ class EngineBench:
         """Up to the light that waits for its acknowledgement."""
         self.engine.lights.open_page(self.agent, PAGE)
         live = await self.answered()
+        await self.agree(live)
+        assert self.stage(live) is Stage.LIT
+        return live
+
+    async def agree(self, live: LiveCall, question_s: float = 8.0) -> None:
+        """The caller hears the question and says yes; both hear what they have to."""
         caller, agent = (FlowId(f"{live.call.ref}/{side}/0") for side in ("caller", "agent"))
-        self.clock.advance(8)
+        self.clock.advance(question_s)
         self.engine.reports.take(0, PlayEnded("ask", caller, True, self.clock.now()))
-        self.clock.advance(1)
+        self.clock.advance(question_s / 8)
         self.engine.reports.take(0, DigitHeard(caller, "1", 100, self.clock.now(), "rfc4733"))
         await self.engine.finished()
         self.engine.reports.take(0, PlayEnded("tone", agent, True, self.clock.now()))
         self.engine.reports.take(0, PlayEnded("notice", caller, True, self.clock.now()))
-        assert self.stage(live) is Stage.LIT
-        return live
 
     async def opened(self) -> LiveCall:
         """Up to the open tap."""

@@ -92,11 +92,12 @@ class ProxyBench:
         self, method: str, user: str = "200", *, call_id: str = "call-1", to_tag: str = "", cseq: int = 1,
         extra: tuple[str, ...] = (), body: bytes = b"", source: tuple[str, int] = PBX,
         to_us: tuple[str, int] | None = None, uri: str = "", branch: int = 0,
+        from_tag: str = "uac",
     ) -> None:  # fmt: skip
         """A request of the PBX's (or `source`), to our own address where `to_us` is it, again where `branch` is old."""
         caller = source == PBX
         uri = f"sip:{to_us[0]}:{to_us[1]}" if to_us is not None else uri or f"sip:{user}@{PHONE_SIDE[0]}"
-        tags = (";tag=uac", f";tag={to_tag}" if to_tag else "")
+        tags = (f";tag={from_tag}", f";tag={to_tag}" if to_tag else "")
         lines = [
             f"{method} {uri} SIP/2.0",
             f"Via: SIP/2.0/UDP {source[0]}:{source[1]};branch=z9hG4bKb{branch or next(self._branches)}",

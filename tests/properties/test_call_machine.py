@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from gateway.call.model import SipCallId
 from gateway.call.stage import Stage
 from gateway.engine.live_call import LiveCall
-from gateway.media.plane import DigitHeard, FlowId, Hello, PlayEnded, Record, RecordingId, Remove, SegmentFailed, Stop
+from gateway.media.plane import Hello, Record, RecordingId, Remove, SegmentFailed, Stop
 from gateway.sip.hop import Hop, Side, Transport
 from gateway.sip.message import Request, Response, parse_datagram
 from tests.peers.engine_bench import EXTENSION, OUTSIDE, PAGE, SIDES, EngineBench, sdp
@@ -253,15 +253,7 @@ class CallMachine(RuleBasedStateMachine):
         return live.call.leg is not None and live.call.leg.stage is Stage.PROMPTING
 
     async def open_tap(self, live: LiveCall) -> None:
-        caller, agent = (FlowId(f"{live.call.ref}/{side}/0") for side in ("caller", "agent"))
-        take, clock = self.bench.engine.reports.take, self.bench.clock
-        clock.advance(0.3)
-        take(0, PlayEnded("ask", caller, True, clock.now()))
-        clock.advance(0.3)
-        take(0, DigitHeard(caller, "1", 100, clock.now(), "rfc4733"))
-        await self.bench.engine.finished()
-        take(0, PlayEnded("tone", agent, True, clock.now()))
-        take(0, PlayEnded("notice", caller, True, clock.now()))
+        await self.bench.agree(live, 0.3)
         if live.call.leg is not None and live.call.leg.stage is Stage.LIT:
             self.bench.acknowledge(live)
         await self.bench.engine.finished()

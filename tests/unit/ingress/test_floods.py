@@ -21,6 +21,10 @@ async def sip(bench, tmp_path):
     await made.proxy.close()
 
 
+def passed(sip):
+    return {invite.get("call-id") for invite in sip.requests("INVITE")}
+
+
 async def test_new_calls_beyond_the_rate_are_told_to_come_later(sip, bench):
     for number in range(4):
         await sip.request("INVITE", call_id=f"call-{number}")
@@ -34,10 +38,10 @@ async def test_new_calls_beyond_the_rate_are_told_to_come_later(sip, bench):
     await sip.request("BYE", call_id="call-0", to_tag="uas", cseq=2)
     assert len(sip.requests("ACK")) == len(sip.requests("BYE")) == 1, "a running call is nobody's flood"
     await sip.request("INVITE", "999", call_id="call-5")
-    assert sip.requests("INVITE")[-1].get("call-id") == "call-5", "a call for help goes first"
+    assert "call-5" in passed(sip), "a call for help goes first"
     bench.clock.advance(0.6)
     await sip.request("INVITE", call_id="call-6")
-    assert sip.requests("INVITE")[-1].get("call-id") == "call-6"
+    assert "call-6" in passed(sip)
 
 
 async def test_an_invite_that_comes_again_is_no_new_call(sip):
