@@ -38,7 +38,10 @@ class Ear:
         self._ssrc = int.from_bytes(last_header[8:12], "big") if last_header else None
 
     def hear(self, rtp: Rtp, packet: memoryview, arrival: float) -> tuple[list[Press], bool]:
-        """The presses that ended with a packet, and whether the packet is to be held back."""
+        """The presses that ended with a packet, and whether the packet is to be held back.
+
+        While codes are listened for, what completes one is held back: the key before it can still be anything.
+        """
         if self._ssrc is None:
             self._ssrc = rtp.ssrc
         event_type = self.order.payload_type
@@ -52,7 +55,11 @@ class Ear:
             press = self._events.read(packet[rtp.start : rtp.end], rtp.timestamp, arrival)
         except RtpError:
             press = None
-        return [press] if press else [], self.order.hold_back
+        key = self._events.down or (press.digit if press is not None else None)
+        return [press] if press else [], self.order.hold_back or self._completes(key, arrival)
+
+    def _completes(self, key: str | None, arrival: float) -> bool:
+        return key is not None and bool(self.order.codes) and self._codes.completes(key, arrival)
 
     @property
     def detector(self) -> Literal["inband", "rfc4733"]:
@@ -80,7 +87,9 @@ class Ear:
         if law is None or rtp.ssrc != self._ssrc:
             return [], False
         presses = self._inband.read(decode(law, packet[rtp.start : rtp.end]), arrival)
-        return presses, self.order.hold_back and (self._inband.sounding or bool(presses))
+        if self.order.hold_back:
+            return presses, self._inband.sounding is not None or bool(presses)
+        return presses, self._completes(self._inband.sounding, arrival)
 
 
 class Passage:
@@ -99,11 +108,14 @@ class Passage:
         self._beat: asyncio.TimerHandle | None = None
         self._passed_at = float("-inf")
         self._withheld = Withhold(source)
+        self._hidden: tuple[int, int, int] | None = None
+        """SSRC, type and timestamp of the press that was held back last: the rest of it is, too, whoever listens."""
 
     @property
     def idle(self) -> bool:
         """Whether the fast way would do the same."""
-        return self._ear is None and self._continuity is None and self._withheld.nothing
+        listens = self._ear is not None or self._hidden is not None
+        return not listens and self._continuity is None and self._withheld.nothing
 
     def __call__(self, packet: memoryview, arrival: float, readable: bool = True) -> bool:
         """One packet of the source's party, of which maybe only the header can be read; True where it was sent on."""
@@ -120,6 +132,8 @@ class Passage:
             # the other party may still read it, but not behind a play that was another stream
             return done == "passed" and self._continuity is None and outlet.pass_on()
         if self._ear is not None and self._heard(self._ear, rtp, packet, arrival):
+            return False
+        if self._hidden == (rtp.ssrc, rtp.payload_type, rtp.timestamp):
             return False
         if done == "passed":
             continuity = self._continuity
@@ -152,10 +166,16 @@ class Passage:
         last = self.outlet.last_header if self.outlet is not None else b""
         self._ear = Ear(order, last) if order.on else None
 
+    def reveal(self) -> None:
+        """Nothing more can come of the press that was held back last."""
+        self._hidden = None
+
     def _heard(self, ear: Ear, rtp: Rtp, packet: memoryview, arrival: float) -> bool:
         presses, held_back = ear.hear(rtp, packet, arrival)
         for press in presses:
             self._tell(ear, press)
+        if held_back and rtp.payload_type == ear.order.payload_type:
+            self._hidden = (rtp.ssrc, rtp.payload_type, rtp.timestamp)
         if ear.holding and self._lost_end is None:
             self._lost_end = asyncio.get_running_loop().call_later(LOST_END_S, self._expire)
         return held_back
@@ -209,7 +229,7 @@ class Passage:
         """The call is over, or the gateway gone."""
         self.stop_play()
         self._stop_waiting()
-        self._ear = None
+        self._ear = self._hidden = None
 
     def _on_beat(self, began_at: float, beat: int) -> None:
         playing, outlet, continuity = self._playing, self.outlet, self._continuity

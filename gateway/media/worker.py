@@ -63,6 +63,8 @@ SILENT_S: Final = 30.0
 LOOK_S: Final = 5.0
 JOURNAL_DELAY_S: Final = 0.05
 """Latches of one call come together; they are written once."""
+LATE_KEYS_S: Final = 1.0
+"""How long after listening ended the rest of a press that was held back is waited for."""
 MAX_SSRC_REPORTS: Final = 64
 """Changes of SSRC that a flow may report before they are reported once a second only."""
 
@@ -272,6 +274,15 @@ class Worker:
         if order.on or order.flow in call.passages:
             self._passage(order.flow).listen(order)
             self._settle_passage(call, order.flow)
+        if not order.on and order.flow in call.passages:
+            # the last packets of a press come up to three times, the first of them ended the listening
+            asyncio.get_running_loop().call_later(LATE_KEYS_S, self._reveal, order.flow)
+
+    def _reveal(self, flow: FlowId) -> None:
+        call = self._calls.get(call_of(flow))
+        if call is not None and flow in call.passages:
+            call.passages[flow].reveal()
+            self._settle_passage(call, flow)
 
     def _withhold(self, order: Withhold) -> None:
         call = self._call(order.flow)

@@ -15,10 +15,20 @@ class KeyCodes:
 
     def pressed(self, digit: str, began_at: float) -> str | None:
         """One key press; the code that it completed."""
-        fresh = [key for key in self._keys if began_at - key[1] <= self.within_s]
-        self._keys = (*fresh, (digit, began_at))[-max(map(len, self.codes)) :]
-        pressed = "".join(key for key, _ in self._keys)
-        found = next((code for code in self.codes if pressed.endswith(code)), None)
+        self._keys = self._with(digit, began_at)
+        found = self._found(self._keys)
         if found is not None:
             self._keys = ()
         return found
+
+    def completes(self, digit: str, at: float) -> bool:
+        """Whether a code would be whole with this key, which is still down."""
+        return self._found(self._with(digit, at)) is not None
+
+    def _with(self, digit: str, at: float) -> tuple[tuple[str, float], ...]:
+        fresh = [key for key in self._keys if at - key[1] <= self.within_s]
+        return (*fresh, (digit, at))[-max(map(len, self.codes), default=1) :]
+
+    def _found(self, keys: tuple[tuple[str, float], ...]) -> str | None:
+        pressed = "".join(key for key, _ in keys)
+        return next((code for code in self.codes if pressed.endswith(code)), None)

@@ -105,6 +105,11 @@ class EventReader:
         """Whether a key is down."""
         return self._held is not None
 
+    @property
+    def down(self) -> str | None:
+        """The key that is down."""
+        return DIGITS[self._held.code] if self._held is not None else None
+
     def _begin(self, event: Event, timestamp: int, arrival: float) -> Press | None:
         before = self._release() if self._held is not None else None
         self._held = _Held(event.code, timestamp, arrival - event.duration / self.rate, arrival, event.duration)

@@ -1,11 +1,15 @@
 """What a proxy has us withhold: neither the other party nor a tap gets it; ears and prompts are untouched."""
 
+from collections.abc import Callable
+
+import numpy as np
 import pytest
 
 from gateway.media.passage import Passage
-from gateway.media.plane import DigitHeard, FlowId, Listen, Play, Withhold
+from gateway.media.plane import CodeHeard, DigitHeard, FlowId, Listen, Play, Withhold
 from gateway.media.prompts.player import LawVoice
 from gateway.media.prompts.sounds import Catalogue
+from gateway.rtp.g711 import encode
 from gateway.rtp.packet import Rtp, build
 from gateway.rtp.telephone_event import Event
 from tests.peers.manual_clock import ManualClock
@@ -43,7 +47,7 @@ class Way:
         self.reports: list[object] = []
         self.passage = Passage(CALLER, AGENT, ManualClock(), self.reports.append)
         self.outlet = self.passage.outlet = Outlet()
-        self.seq = 0
+        self.seq = self.at = 0
 
     def say(self, payload: bytes = SPOKEN, kind: int = 8, *, readable: bool = True) -> bool:
         """One packet; whether a tap would get it."""
@@ -54,6 +58,25 @@ class Way:
     def press(self, digit: int) -> bool:
         tapped = [self.say(bytes(Event(digit, end, 10, 800)), KEY_TYPE) for end in (False, True)]
         return any(tapped)
+
+    def key(self, digit: int, updates: int = 3, ends: int = 3, then: Callable[[], None] = lambda: None) -> list[bool]:
+        """A press as phones send it, under one timestamp; `then` happens after the first packet that ends it."""
+        self.at += 800
+        tapped = []
+        for place in range(updates + ends):
+            self.seq += 1
+            event = bytes(Event(digit, place >= updates, 10, 160 * min(place + 1, updates + 1)))
+            self.outlet.passing = build(KEY_TYPE, self.seq, self.at, 7, event)
+            tapped.append(self.passage(memoryview(self.outlet.passing), self.at / 8000))
+            if place == updates:
+                then()
+        return tapped
+
+    @property
+    def keys(self) -> list[int]:
+        """Digits of the events that were sent on, each once."""
+        events = [packet for packet in self.outlet.sent if Rtp.parse(packet).payload_type == KEY_TYPE]
+        return list(dict.fromkeys(Event.parse(packet[12:]).code for packet in events))
 
 
 @pytest.fixture
@@ -140,3 +163,52 @@ async def test_what_can_t_be_read_passes_as_it_came_unless_its_header_says_that_
     way.passage.withhold(withheld(audio="silenced"))
     assert not way.say(readable=False)
     assert way.outlet.payloads == [SPOKEN, SPOKEN]
+
+
+STAR = 10
+
+
+async def test_the_rest_of_an_answer_is_held_back_though_nobody_listens_any_more(way):
+    """The first of three end packets is the answer: the two after it mustn't sound in the agent's ear."""
+    way.passage.listen(Listen(CALLER, True, KEY_TYPE, hold_back=True))
+    assert not any(way.key(9, then=lambda: way.passage.listen(Listen(CALLER, False, KEY_TYPE))))
+    assert not way.passage.idle
+    assert all(way.key(5)), "the next press is the agent's to hear"
+    way.passage.reveal()
+    assert way.keys == [5] and way.passage.idle
+    assert way.say() and way.outlet.payloads[-1] == SPOKEN
+
+
+async def test_the_key_that_completes_a_code_is_held_back_and_no_other(way):
+    way.passage.listen(Listen(CALLER, True, KEY_TYPE, codes=("*7", "*8")))
+    for keys in ((4, 1, STAR), (7,), (7,), (STAR,), (2,), (8,)):
+        for digit in keys:
+            way.key(digit)
+    assert way.keys == [4, 1, STAR, 7, 2, 8]
+    heard = [report.code for report in way.reports if isinstance(report, CodeHeard)]
+    assert heard == ["*7"]
+    sent = [packet for packet in way.outlet.sent if Event.parse(packet[12:]).code == 7]
+    assert len(sent) == 6, "of two presses of 7 the second one passed"
+
+
+async def test_a_code_whose_updates_are_lost_is_held_back_by_its_end(way):
+    way.passage.listen(Listen(CALLER, True, KEY_TYPE, codes=("*9",)))
+    way.key(STAR)
+    way.key(9, updates=0)
+    assert way.keys == [STAR] and [type(report) for report in way.reports] == [CodeHeard]
+
+
+async def test_a_code_in_the_audio_is_mostly_held_back_and_so_in_no_recording(way):
+    way.passage.listen(Listen(CALLER, True, None, codes=("*9",)))
+    at = np.arange(1600) / 8000
+    pairs = (np.outer((941, 852), at), np.outer((1209, 1477), at))
+    both = (np.sin(2 * np.pi * pairs[0]) + np.sin(2 * np.pi * pairs[1])) * 8000
+    star, nine = (encode("PCMA", tone.astype(np.int16)) for tone in both)
+    tapped = {}
+    for name, tone in (("star", star), ("nine", nine), ("voice", SPOKEN * 10)):
+        tapped[name] = sum(way.say(tone[place : place + 160]) for place in range(0, 1600, 160))
+        for _ in range(4):
+            way.say(SILENCE)
+    assert tapped["star"] == tapped["voice"] == 10
+    assert tapped["nine"] <= 2
+    assert [report.code for report in way.reports if isinstance(report, CodeHeard)] == ["*9"]

@@ -33,3 +33,14 @@ def test_keys_too_far_apart_are_no_code():
 
 def test_codes_of_different_lengths():
     assert heard(KeyCodes(("*9", "##11")), "##11*9") == ["##11", "*9"]
+
+
+def test_what_would_complete_a_code_is_known_while_it_is_down():
+    codes = KeyCodes(("*7", "*8"))
+    assert not codes.completes("7", 0.0)
+    codes.pressed("*", 0.0)
+    assert codes.completes("7", 0.5) and codes.completes("8", 4.0)
+    assert not codes.completes("9", 0.5) and not codes.completes("7", 4.1)
+    codes.pressed("1", 1.0)
+    assert not codes.completes("7", 1.5)
+    assert not KeyCodes(()).completes("7", 0.0)
