@@ -64,7 +64,7 @@ def _init(args: argparse.Namespace) -> int:
         key=_path(args.key) or "",
         log_key=args.log_key,
         role=args.role,
-        identity=_path(args.identity),
+        identity=_path(args.identity or (beside if (beside := args.key.with_suffix(".key")).is_file() else None)),
         ca=_path(args.ca),
         cdr=_path(args.cdr),
         zone=args.zone,

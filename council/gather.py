@@ -6,10 +6,9 @@ A file that can't be read is a finding; a folder that isn't there is wrong use. 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from council.codes import Code
 from council.errors import WrongUse
@@ -29,9 +28,10 @@ from policy import act_file, inventory
 from policy.acts import parse_act
 from policy.chain import Posted
 from policy.epochs import MAX_ROSTER, RosterLeaf, parse_roster, roster_root
-from policy.errors import ActError, StatementError
+from policy.errors import PolicyError
 from policy.opening import MAX_FILE, MAX_LINE, CallOpening, parse_openings, parse_out_opening
 
+T = TypeVar("T")
 MOST_FILES: Final = 200_000
 NAMESPACE: Final = "fairtap-recording@v1"
 _MANIFEST: Final = ".manifest.json"
@@ -42,77 +42,60 @@ def acts(folder: Path | None, findings: Findings) -> dict[str, Posted] | None:
     """By digest; None without a folder."""
     if folder is None:
         return None
-    found = {}
-    for path, data in _files(folder, "*.json", act_file.MAX_BYTES):
-        try:
-            posted = act_file.parse_act_file(data)
-            found[parse_act(posted.act).digest] = posted
-        except ActError:
-            findings.add(Code.ACT_FILE, path.name)
-    return found
+    found = _parsed(folder, "*.json", act_file.MAX_BYTES, _act, findings, Code.ACT_FILE)
+    return {digest: posted for _, (digest, posted) in found}
+
+
+def _act(data: bytes) -> tuple[str, Posted]:
+    posted = act_file.parse_act_file(data)
+    return parse_act(posted.act).digest, posted
 
 
 def rosters(path: Path | None, findings: Findings) -> dict[str, Collection[RosterLeaf]] | None:
     """By root, of a file or a folder of them; None without one."""
     if path is None:
         return None
-    found: dict[str, Collection[RosterLeaf]] = {}
-    for one, data in _files(path, "*.json", MAX_ROSTER):
-        try:
-            leaves = parse_roster(data)
-            found[roster_root(leaves).hex()] = leaves
-        except StatementError:
-            findings.add(Code.ROSTER, one.name, epoch=one.stem)
-    return found
+    found = _parsed(path, "*.json", MAX_ROSTER, parse_roster, findings, Code.ROSTER)
+    return {roster_root(leaves).hex(): leaves for _, leaves in found}
 
 
 def kept(
     folder: Path | None, origin: str, key: VerifyKey, council: Sequence[VerifyKey], findings: Findings
 ) -> list[Kept]:
     """The notes in a folder that are of this log."""
-    found = []
-    for path, data in _files(folder, "*.note", MAX_NOTE) if folder is not None else ():
-        if claimed_origin(data) in (None, origin):
-            one = read_checkpoint(data, origin, key, council, path.name, findings)
-            found += [one] if one is not None else []
-    return found
+    notes = [
+        (path, data) for path, data in _files(folder, "*.note", MAX_NOTE) if claimed_origin(data) in (None, origin)
+    ]
+    found = [read_checkpoint(data, origin, key, council, path.name, findings) for path, data in notes]
+    return [one for one in found if one is not None]
 
 
 def openings(
     path: Path | None, identities: Sequence[Identity], findings: Findings
 ) -> dict[str, dict[int, CallOpening]]:
     """By epoch and entry. A file is named by its epoch; each line is an opening, or one sealed to the council."""
-    found: dict[str, dict[int, CallOpening]] = {}
-    for one, data in _files(path, "*", MAX_FILE) if path is not None else ():
-        try:
-            opened = list(parse_openings(data, lambda sealed: age.decrypt(sealed, identities)))
-            found[one.name.partition(".")[0]] = {opening.entry: opening for opening in opened}
-        except (CryptoError, StatementError):
-            findings.add(Code.OPENING, one.name, epoch="")
-    return found
+
+    def opened(data: bytes) -> dict[int, CallOpening]:
+        found = parse_openings(data, lambda sealed: age.decrypt(sealed, identities))
+        return {opening.entry: opening for opening in found}
+
+    found = _parsed(path, "*", MAX_FILE, opened, findings, Code.OPENING)
+    return {one.name.partition(".")[0]: lines for one, lines in found}
 
 
 def shown(manifests: Path | None, inventories: Path | None, keys: Mapping[str, VerifyKey], findings: Findings) -> Shown:
     """Everything about recordings; `keys`: of each log at hand, by its origin."""
-    found = Shown()
+    found, wrong = Shown(), Code.MANIFEST_FILE
     for folder in (inventories, manifests):
-        for path, data in _files(folder, "**/*.inventory", inventory.MAX_BYTES) if folder is not None else ():
-            try:
-                epoch, digests = inventory.parse_inventory(data)
-            except StatementError:
-                findings.add(Code.MANIFEST_FILE, path.name)
-                continue
-            found.inventories[epoch] = digests
-            found.complete |= {epoch} if folder == manifests else set()
-    for path, data in _files(manifests, f"**/*{_MANIFEST}", _MAX_MANIFEST) if manifests is not None else ():
+        read = _parsed(folder, "**/*.inventory", inventory.MAX_BYTES, inventory.parse_inventory, findings, wrong)
+        told = dict(digests for _, digests in read)
+        found.inventories |= told
+        found.complete |= told.keys() if folder == manifests else set()
+    for path, data in _files(manifests, f"**/*{_MANIFEST}", _MAX_MANIFEST):
         found.manifests[hashlib.sha256(data).hexdigest()] = path.name
         recording = _signed(path, data, keys, findings)
         found.recordings |= {recording} if recording is not None else set()
-    for path, data in _files(manifests, "**/*.out", MAX_LINE) if manifests is not None else ():
-        try:
-            found.outs.append(parse_out_opening(data))
-        except StatementError:
-            findings.add(Code.MANIFEST_FILE, path.name)
+    found.outs = [one for _, one in _parsed(manifests, "**/*.out", MAX_LINE, parse_out_opening, findings, wrong)]
     return found
 
 
@@ -132,12 +115,23 @@ def _signed(path: Path, data: bytes, keys: Mapping[str, VerifyKey], findings: Fi
     return str(found.get("id"))
 
 
-def _files(path: Path, pattern: str, limit: int) -> Iterator[tuple[Path, bytes]]:
+def _parsed(
+    path: Path | None, pattern: str, limit: int, parse: Callable[[bytes], T], findings: Findings, wrong: Code
+) -> Iterator[tuple[Path, T]]:
+    """What each file holds; one that can't be read is a finding."""
+    for one, data in _files(path, pattern, limit):
+        try:
+            yield one, parse(data)
+        except (CryptoError, PolicyError):
+            findings.add(wrong, one.name, epoch=one.stem)
+
+
+def _files(path: Path | None, pattern: str, limit: int) -> Iterator[tuple[Path, bytes]]:
     """The file itself, or those of a folder, in the order of their names. Raises WrongUse where there is nothing."""
-    found: Iterable[Path] = [path]
-    if not path.is_file():
-        if not path.is_dir():
-            raise WrongUse(f"no such file or folder: `{path}`")
-        found = islice(sorted(one for one in path.glob(pattern) if one.is_file()), MOST_FILES)
-    for one in found:
+    if path is None:
+        return
+    if not path.exists():
+        raise WrongUse(f"no such file or folder: `{path}`")
+    found = [path] if path.is_file() else sorted(one for one in path.glob(pattern) if one.is_file())
+    for one in found[:MOST_FILES]:
         yield one, read_file(one, limit) or b""

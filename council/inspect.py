@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +21,7 @@ from crypto.signed_note import VerifierKey
 from crypto.ssh_key import VerifyKey
 from crypto.x25519 import Identity
 from policy.epochs import EpochState
-from policy.errors import LogEntryError
-from policy.log_block import LogBlock
+from policy.log_block import LogBlock, is_origin
 from policy.retention import COUNCIL_LISTS
 
 _MAX_KEY: Final = 1_024
@@ -88,18 +87,28 @@ def inspect(sources: Sources, progress: Callable[[int], None] = lambda _: None) 
     acts, rosters = gather.acts(sources.acts, own), gather.rosters(sources.roster, own)
     openings = gather.openings(sources.openings, sources.identities, own) if sources.cdr is not None else {}
     council = [VerifyKey.parse(line) for role, line in sources.pinned.items() if role.startswith("council")]
-    keys = {origin: (key, folder) for folder in folders for key, origin in [_identity(sources, folder)]}
-    shown = gather.shown(
-        sources.manifests, sources.inventories, {origin: key for origin, (key, _) in keys.items()}, own
-    )
+    places = {origin: folder for folder in folders if (origin := log_origin(folder)) is not None}
+    if len(places) < len(folders):
+        own.add(Code.CHECKPOINT_UNREADABLE, "checkpoint")
+    keys = {origin: _key(sources, folder) for origin, folder in places.items()}
+    shown = gather.shown(sources.manifests, sources.inventories, keys, own)
     wanted = {opening.entry for opening in shown.outs}
     logs, seen = list[Verified](), list[Opened]()
-    for origin, (key, folder) in keys.items():
+    for origin, key in keys.items():
         seen.append(Opened(origin, openings, wanted, own, progress))
         kept = gather.kept(sources.seen, origin, key, council, own)
-        followed_by = _follower(origin, list(keys))
+        followed_by = _follower(origin, keys)
         asked = Asked(
-            LogFolder(folder), origin, key, sources.pinned, acts, rosters, kept, sources.now, followed_by, seen[-1]
+            LogFolder(places[origin]),
+            origin,
+            key,
+            sources.pinned,
+            acts,
+            rosters,
+            kept,
+            sources.now,
+            followed_by,
+            seen[-1],
         )
         logs.append(verify(asked))
     _together(logs, own)
@@ -146,18 +155,22 @@ def _missing(
     return found
 
 
-def _identity(sources: Sources, folder: Path) -> tuple[VerifyKey, str]:
-    """The log's key, and the origin it must have: as the checkpoint says, where nothing else does."""
-    key = sources.key
-    for place in (folder, *folder.parents[:3]) if key is None else ():
+def log_origin(folder: Path) -> str | None:
+    """What the log says it is; whether its key signed that, the verifier asks."""
+    note = LogFolder(folder).checkpoint() or b""
+    origin = note.partition(b"\n")[0].decode("utf-8", errors="replace")
+    return origin if is_origin(origin) else None
+
+
+def _key(sources: Sources, folder: Path) -> VerifyKey:
+    """The log's key: as given, else as the folder itself says. Raises WrongUse."""
+    for place in (folder, *folder.parents[:3]) if sources.key is None else ():
         text = read_file(place / "vkey", _MAX_KEY)
         if text is not None:
-            key = log_key(text.decode("utf-8", errors="replace"))
-            break
-    if key is None:
+            return log_key(text.decode("utf-8", errors="replace"))
+    if sources.key is None:
         raise WrongUse("nobody says the log's key: give it with `--key`, as the gateway printed it")
-    note = LogFolder(folder).checkpoint() or b""
-    return key, note.partition(b"\n")[0][:256].decode("utf-8", errors="replace")
+    return sources.key
 
 
 def log_key(text: str) -> VerifyKey:
@@ -171,29 +184,21 @@ def log_key(text: str) -> VerifyKey:
 # -- several logs
 
 
-def _block(origin: str) -> LogBlock | None:
-    try:
-        return LogBlock.parse(origin)
-    except LogEntryError:
-        return None
-
-
-def _follower(origin: str, origins: Sequence[str]) -> str | None:
+def _follower(origin: str, origins: Collection[str]) -> str | None:
     """The log of the same weeks that was begun after this one, because an older state of the site was restored."""
-    own = _block(origin)
-    blocks = [block for other in origins if (block := _block(other)) is not None]
-    return min((str(block) for block in blocks if own is not None and block.follows(own)), default=None)
+    blocks = [LogBlock.parse(one) for one in origins]
+    return min((str(one) for one in blocks if one.follows(LogBlock.parse(origin))), default=None)
 
 
 def _together(logs: Sequence[Verified], findings: Findings) -> None:
     """A log has every act that came while it was the newest, and an epoch's legs are in one log only."""
     seen: dict[str, str] = {}
     later: set[str] = set()
-    known = [(block, one) for one in logs if (block := _block(one.origin)) is not None]
-    for _, one in sorted(known, key=lambda pair: pair[0], reverse=True):
+    in_time = sorted(logs, key=lambda one: LogBlock.parse(one.origin))
+    for one in reversed(in_time):
         one.acts.unlogged(later)
         later |= one.acts.logged
-    for _, one in sorted(known, key=lambda pair: pair[0]):
+    for one in in_time:
         for name, book in one.epochs.items():
             if book.opened and seen.get(name, one.origin) != one.origin:
                 findings.add(Code.EPOCH_TWICE, f"{one.origin} epoch {name}", epoch=name)
@@ -215,7 +220,7 @@ def _calls(
         raise CdrError(f"call records: no file `{sources.cdr.name}`")
     books = [(one, book) for one in logs for name, book in one.epochs.items() if name in opened]
     spans = [span for one, book in books if (span := one.acts.terms.span(book.name)) is not None]
-    zone = sources.zone or logs[-1].acts.terms.zone()
+    zone = sources.zone or next((one.acts.terms.zone() for one in reversed(logs)), UTC)
     found = cdr.compare(cdr.read(data, zone), legs, spans)
     x = sum(book.x.total() for _, book in books)
     for row in found.without_entry if len(found.without_entry) > x else ():

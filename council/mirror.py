@@ -43,14 +43,7 @@ def from_folder(path: Path) -> Fetch:
     return lambda name: read_file(path / name, MAX_BUNDLE)
 
 
-def sync(
-    fetch: Fetch,
-    origin: str,
-    key: VerifyKey,
-    mirror: Path,
-    evidence: Path,
-    progress: Callable[[int], None] = lambda _: None,
-) -> Synced:
+def sync(fetch: Fetch, origin: str, key: VerifyKey, mirror: Path, evidence: Path) -> Synced:
     """Bring the copy in `mirror` up to the newest checkpoint; `evidence` is a folder that doesn't exist yet.
 
     Raises Unreachable where the log has no checkpoint that `key` signed, or a file of it is missing.
@@ -58,15 +51,18 @@ def sync(
     note = fetch("checkpoint")
     if note is None:
         raise Unreachable(f"log `{origin}` has no checkpoint yet")
+    known = read_file(mirror / "checkpoint", MAX_NOTE)
     try:
-        new, _ = open_checkpoint(note, origin, key)
+        old = None if known is None else open_checkpoint(known, origin, key)[0]
+    except CryptoError as error:
+        raise WrongUse(f"your own copy's `{mirror / 'checkpoint'}` is damaged: {error}") from None
+    try:
+        new = open_checkpoint(note, origin, key)[0]
     except CryptoError as error:
         raise Unreachable(f"log `{origin}`: {error}") from None
-    known = read_file(mirror / "checkpoint", MAX_NOTE)
-    old = None if known is None else _kept(known, origin, key, mirror)
     incoming = mirror.with_name(f"{mirror.name}.{_INCOMING}")
     shutil.rmtree(incoming, ignore_errors=True)
-    fetched = _fetch(fetch, new, mirror, incoming, progress)
+    fetched = _fetch(fetch, new, mirror, incoming)
     if not _continues(new, old, mirror, incoming):
         return Synced(old or new, fetched, _keep_both(known, note, incoming, evidence))
     _take(incoming, mirror)
@@ -76,14 +72,7 @@ def sync(
     return Synced(new, fetched)
 
 
-def _kept(known: bytes, origin: str, key: VerifyKey, mirror: Path) -> Checkpoint:
-    try:
-        return open_checkpoint(known, origin, key)[0]
-    except CryptoError as error:
-        raise WrongUse(f"your own copy's `{mirror / 'checkpoint'}` is damaged: {error}") from None
-
-
-def _fetch(fetch: Fetch, new: Checkpoint, mirror: Path, incoming: Path, progress: Callable[[int], None]) -> int:
+def _fetch(fetch: Fetch, new: Checkpoint, mirror: Path, incoming: Path) -> int:
     """Every file of the new tree that the mirror lacks."""
     fetched = 0
     for tile in tiles_of(new.size):
@@ -99,7 +88,6 @@ def _fetch(fetch: Fetch, new: Checkpoint, mirror: Path, incoming: Path, progress
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         fetched += 1
-        progress(fetched)
     return fetched
 
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from council.epoch_book import EpochBook
 from council.inspect import Outcome
+from council.report_page import PAGE
 from council.report_words import LIMITS, WORDS
 from council.verify import Verified
 from council.words import say
@@ -19,6 +20,7 @@ from crypto.ssh_key import VerifyKey
 from policy.epochs import EpochState
 
 _SHOWN: Final = 200
+LAMPS: Final = ("red", "yellow", "green")
 _COLUMNS: Final = ("legs", "drawn", "hits", "caps", "wishes")
 
 
@@ -53,8 +55,8 @@ class Report:
             f"<h2>{escape(heading)}</h2><ul>{''.join(f'<li>{escape(line)}</li>' for line in body)}</ul>"
             for heading, body in self._sections()
         ]
-        lamps = "".join(f'<span class="{lamp}{" on" if lamp == self.light else ""}"></span>' for lamp in _LAMPS)
-        return _PAGE.format(
+        lamps = "".join(f'<span class="{lamp}{" on" if lamp == self.light else ""}"></span>' for lamp in LAMPS)
+        return PAGE.format(
             language=self.language,
             title=escape(self._w("title")),
             limits_title=escape(self._w("limits")),
@@ -174,25 +176,3 @@ def _figures(book: EpochBook) -> dict[str, object]:
 
 
 _STATES: Final = {EpochState.OPENED: "running", EpochState.CLOSED: "closed", EpochState.REVEALED: "closed"}
-_LAMPS: Final = ("red", "yellow", "green")
-_PAGE: Final = """<!doctype html>
-<html lang="{language}"><head><meta charset="utf-8"><title>{title}</title>
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<style>
-body {{ font: 11pt/1.45 system-ui, sans-serif; max-width: 48em; margin: 1.5em auto; padding: 0 1em; }}
-h1 {{ font-size: 1.5em; margin: 0 0 .5em; }} h2 {{ font-size: 1.05em; margin: 1em 0 .2em; }}
-ul, ol {{ margin: 0; padding-left: 1.4em; }} ol.limits {{ list-style: lower-alpha; }}
-.light {{ display: flex; align-items: center; gap: 1em; border: 2px solid; padding: .6em; margin: 1em 0; }}
-.lamps span {{ display: inline-block; width: 1.6em; height: 1.6em; border: 3px solid #444; border-radius: 50%; }}
-.lamps span {{ opacity: .15; }}
-.lamps .on {{ opacity: 1; outline: 3px solid #000; outline-offset: 2px; }}
-.red {{ background: #b00020; }} .yellow {{ background: #f2b600; }} .green {{ background: #0a7d32; }}
-li {{ overflow-wrap: anywhere; }} * {{ print-color-adjust: exact; }}
-</style></head><body>
-<h1>{title}</h1>
-<h2>{limits_title}</h2><ol class="limits">{limits}</ol>
-<p class="light" role="status"><span class="lamps">{lamps}</span><strong>{verdict}</strong></p>
-{parts}
-<p><small>{printed}</small></p>
-</body></html>
-"""

@@ -16,10 +16,10 @@ from council import mirror
 from council.errors import Unreachable
 from council.folder import LogFolder, logs_in, read_file
 from council.home import Home, write_private
-from council.inspect import Outcome, inspect, log_key
+from council.inspect import Outcome, inspect, log_key, log_origin
 from council.site import SiteClient
 from council.verify import Verified
-from crypto.checkpoint import Checkpoint, claimed_origin
+from crypto.checkpoint import Checkpoint
 from crypto.cosignature import cosign, cosignatures
 from crypto.jcs import canonical, parse_json
 from crypto.signed_note import MAX_NOTE, SignedNote
@@ -31,6 +31,7 @@ from policy.opening import print_openings
 from policy.retention import COUNCIL_LISTS
 
 AHEAD: Final = 13
+TURNS: Final = 3
 COSIGN_EVERY: Final = timedelta(hours=6)
 
 
@@ -55,22 +56,33 @@ class Round:
     # -- copy
 
     def sync(self) -> bool:
-        """The logs, acts and lists of the site; False where a log contradicts the copy, which is kept as evidence."""
-        told, folder = list(self._epochs()), self.home.path / "mirror"
-        known = {path.relative_to(folder).as_posix() for path in logs_in(folder)}
-        self._acts()
-        for one in told:
+        """The logs, acts and lists of the site; False where a log contradicts the copy, which is kept as evidence.
+
+        An act that comes meanwhile would look like one that the log lacks: then the logs are copied once more.
+        """
+        alike, acts = True, self._acts()
+        for _ in range(TURNS):
+            alike = self._sync_logs()
+            if (later := self._acts()) == acts:
+                break
+            acts = later
+        for one in self._epochs():  # after the logs, so that no `ecommit` is here without its roster
             self._lists(one)
         self._forget()
-        alike = [self._sync_log(origin, origin in known) for origin in sorted({*(one.origin for one in told), *known})]
+        return alike
+
+    def _sync_logs(self) -> bool:
+        folder = self.home.path / "mirror"
+        known = {path.relative_to(folder).as_posix() for path in logs_in(folder)}
+        alike = [self._sync_log(one, one in known) for one in sorted({*(one.origin for one in self._epochs()), *known})]
         return all(alike)
 
     def sync_folder(self, source: Path) -> bool:
         """The logs in a folder, without a network."""
-        logs = [(claimed_origin(LogFolder(path).checkpoint() or b""), path) for path in logs_in(source)]
-        if any(origin is None or not is_origin(origin) for origin, _ in logs):
+        logs = [(log_origin(path), path) for path in logs_in(source)]
+        alike = [self._copy(mirror.from_folder(path), origin) for origin, path in logs if origin is not None]
+        if not alike:
             raise Unreachable(f"no log of a site in `{source}`")
-        alike = [self._copy(mirror.from_folder(path), str(origin)) for origin, path in logs]
         return all(alike)
 
     def _sync_log(self, origin: str, known: bool) -> bool:
@@ -91,10 +103,14 @@ class Round:
             self.say(f"log {origin}: {found.checkpoint.size} entries, {found.fetched} files fetched")
         return found.evidence is None
 
-    def _acts(self) -> None:
-        acts = self.site.get_json("/v1/acts").get("acts")
-        for number, one in enumerate(acts if isinstance(acts, list) else [], 1):
-            write_private(self.home.path / "acts" / f"{number:06}.json", canonical(one))
+    def _acts(self) -> list[bytes]:
+        found = self.site.get_json("/v1/acts").get("acts")
+        acts = [canonical(one) for one in found] if isinstance(found, list) else []
+        for number, act in enumerate(acts, 1):
+            path = self.home.path / "acts" / f"{number:06}.json"
+            if read_file(path, len(act)) != act:
+                write_private(path, act)
+        return acts
 
     def _lists(self, one: Told) -> None:
         """What the site has of an epoch beside its log: roster, inventory, and openings while they are kept."""

@@ -6,6 +6,7 @@ Plain HTTP on loopback only. An answer is limited in size and believed in nothin
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import ssl
 import urllib.error
@@ -54,10 +55,9 @@ class SiteClient:
     def sign_in(self, role: str, key: SigningKey) -> None:
         """Open a session by signing a challenge with the role's anchored key. Raises Unreachable."""
         asked = self.get_json("/v1/session/challenge")
-        challenge, site = str(asked.get("challenge", "")), str(asked.get("site", ""))
-        message = canonical({"challenge": challenge, "role": role.rstrip("0123456789"), "site": site})
-        body = {"role": role.rstrip("0123456789"), "challenge": challenge, "signature": sign(key, NAMESPACE, message)}
-        self.send("POST", "/v1/session", body)
+        told = {"challenge": str(asked.get("challenge")), "role": role.rstrip("0123456789")}
+        message = canonical({**told, "site": str(asked.get("site"))})
+        self.send("POST", "/v1/session", {**told, "signature": sign(key, NAMESPACE, message)})
 
     def get(self, path: str) -> bytes | None:
         """What lies at a path; None where there is nothing. Raises Unreachable."""
@@ -111,21 +111,17 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 def _said(error: urllib.error.HTTPError) -> str:
     """The problem's own sentence, else the status."""
-    try:
-        found = parse_json(error.read(65_536), limit=65_536)
-    except (CryptoError, OSError):
-        found = None
-    detail = found.get("detail") if isinstance(found, dict) else None
+    detail = None
+    with contextlib.suppress(CryptoError, OSError, AttributeError):
+        detail = parse_json(error.read(65_536), limit=65_536).get("detail")  # type: ignore[union-attr]  # or it isn't
     return "".join(char for char in f"{error.code} {detail or error.reason}"[:300] if char.isprintable())
 
 
 def _object(data: bytes | None, path: str) -> dict[str, Any]:
-    if data is None:
-        raise Unreachable(f"the site has no `{path}`")
     try:
-        found = json.loads(data) if data else {}
+        found = json.loads(data or b"{}")
     except ValueError:
         found = None
-    if not isinstance(found, dict):
-        raise Unreachable(f"`{path}` isn't a json object")
+    if data is None or not isinstance(found, dict):
+        raise Unreachable(f"the site has no `{path}`, or not as a json object")
     return found

@@ -40,7 +40,10 @@ COMMANDS: Final[dict[str, tuple[str, Options]]] = {
             "--url": {"required": True, "help": "the site's address"},
             "--key": {"required": True, "type": Path, "help": "your acting key, `OUT.sign` of `fairtap keygen`"},
             "--log-key": {"required": True, "help": "the log's key, as the gateway printed it: name+hash+base64"},
-            "--identity": {"type": Path, "help": "your age identity, `OUT.key`, which opens opening files"},
+            "--identity": {
+                "type": Path,
+                "help": "your age identity, which opens opening files; else `OUT.key` beside your acting key",
+            },
             "--role": {"default": "council", "choices": ("council", "council2", "council3"), "help": "whose key it is"},
             "--anchor": {
                 "action": "append",

@@ -46,8 +46,15 @@ def set_up() -> int:
         "--key": "Your acting key, a file that ends in .sign (drag it here): ",
         "--log-key": "The log's key, as the gateway printed it: ",
     }
-    arguments = [part for name, text in asked.items() for part in (name, input(text).strip().strip("'\""))]
-    return tool("init", *arguments)
+    answers = {name: _asked(text) for name, text in asked.items()}
+    records = _asked("Call records of the telephone system, a CSV file, if you get them (else Enter): ")
+    if records:
+        answers |= {"--cdr": records, "--zone": _asked("Their time zone, such as Europe/Berlin: ")}
+    return tool("init", *(part for pair in answers.items() for part in pair))
+
+
+def _asked(text: str) -> str:
+    return input(text).strip().strip("'\"")
 
 
 def main() -> int:

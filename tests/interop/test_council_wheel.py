@@ -91,7 +91,7 @@ def test_the_starter_sets_up_and_says_what_failed(own_python, wheel, tmp_path):
     folder = tmp_path / "fairtap-council"
     (folder / "environment").symlink_to(own_python.parents[1])
     (own_python.parents[1] / f"{wheel.name}.done").touch()
-    answers = f"http://site.example\n{tmp_path / 'no.sign'}\nx\n"
+    answers = f"http://site.example\n{tmp_path / 'no.sign'}\nx\n\n"
     command = [sys.executable, str(folder / "start.py")]
     done = subprocess.run(command, input=answers, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2

@@ -76,6 +76,22 @@ def test_sync_copies_everything_and_verify_finds_nothing(council, site, capsys):
     assert set(told["missing"]) == {"cdr", "seen"}
 
 
+def test_what_comes_while_it_is_copied_looks_like_no_fault(council, site):
+    """An act, and an epoch's commitments with its roster."""
+    acts = sorted((site.folder / "acts").iterdir())
+    later = acts[-1].read_bytes()
+    acts[-1].unlink()
+    site.epochs[2]["state"] = "promised"
+
+    def meanwhile():
+        acts[-1].write_bytes(later)
+        site.epochs[2]["state"] = "committed"
+
+    site.meanwhile = meanwhile
+    assert council("sync") == 0
+    assert council("verify") == 0
+
+
 @pytest.fixture
 def opener(council, site, tmp_path):
     """The council holds its age identity, and the site has the lists of two epochs that are over."""

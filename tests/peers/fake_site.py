@@ -3,7 +3,7 @@
 import base64
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -30,6 +30,8 @@ class FakeSite(ThreadingHTTPServer):
         super().__init__(("127.36.0.1", 0), _Answers)
         self.folder, self.world, self.epochs = folder, world, epochs
         self.handed: list[tuple[str, str, Any]] = []
+        self.meanwhile: Callable[[], object] = lambda: None
+        """What happens whenever the checkpoint is fetched."""
 
     @property
     def url(self) -> str:
@@ -78,6 +80,8 @@ class _Answers(BaseHTTPRequestHandler):
         elif "/openings?cursor=" in self.path:
             self._openings(self.path.split("/")[3], int(self.path.rpartition("=")[2]))
         elif self.path.startswith(LOG):
+            if self.path.endswith("/checkpoint"):
+                site.meanwhile()
             self._file(site.folder / "log" / self.path.removeprefix(LOG))
         else:
             self._json({"detail": "no such thing"}, 404)
