@@ -122,6 +122,18 @@ def test_what_can_t_be_read_is_relayed_and_said(told, chosen):
     assert told.media.line() is None
 
 
+@pytest.mark.parametrize("proto", ["UDP/TLS/RTP/SAVPF", "RTP/SAVPF", "RTP/AVP"])
+def test_dtls_is_relayed_and_said_unless_one_end_does_without(told, proto):
+    dtls = sdp(proto=proto) + b"a=fingerprint:sha-256 00:11\r\n"
+    assert told.offer(Side.CALLER, dtls, None, "RTP/AVP") == (proto, [])
+    told.answer(Side.AGENT, dtls)
+    told.fix()
+    assert told.media.encrypted and set(told.kinds.values()) == {Srtp.THROUGH}
+    told.offer(Side.CALLER, sdp(proto="RTP/AVP") + b"a=fingerprint:sha-256 00:11\r\n")
+    told.answer(Side.AGENT, sdp())
+    assert not told.media.encrypted and set(told.kinds.values()) == {Srtp.NONE}
+
+
 def test_keys_that_were_offered_to_a_plain_phone_encrypt_nothing(told):
     told.offer(Side.CALLER, sdp(crypto(1, 1), proto="RTP/AVP"), None)
     told.answer(Side.AGENT, sdp())
