@@ -173,6 +173,12 @@ class Engine:
         if live is not None:
             (live.call.record_aware.add if aware else live.call.record_aware.discard)(party)
 
+    def session_lasts(self, call_id: SipCallId, seconds: int | None) -> None:
+        """A 2xx said for how long the session lasts unless it is refreshed (RFC 4028); None: there is no timer."""
+        live = self.calls.get(call_id)
+        if live is not None:
+            live.lasts_until = None if seconds is None else self.clock.now() + seconds
+
     def rolled_back(self, call_id: SipCallId, dialog: DialogTag) -> None:
         """A re-offer was refused or not answered."""
         live = self.calls.get(call_id)

@@ -35,6 +35,8 @@ class LiveCall:
     call: Call
     began_at: float = 0.0
     """Monotonic seconds."""
+    lasts_until: float | None = None
+    """When its session timer is over, unless somebody refreshes it (monotonic)."""
     agent: str | None = None
     entered: Entered | None = None
     wishes: dict[int, Wished] = field(default_factory=dict)

@@ -21,7 +21,13 @@ from gateway.engine.custody import Custody
 from gateway.engine.leg_figures import LegFigures
 from gateway.engine.live_call import LiveCall
 from gateway.engine.pass_through import PassThrough
-from gateway.engine.silence import OVER_AFTER_S, RECORDING_OVER_AFTER_S, UNANCHORED_AFTER_S, SilentCalls
+from gateway.engine.silence import (
+    EXPIRED_OVER_AFTER_S,
+    OVER_AFTER_S,
+    RECORDING_OVER_AFTER_S,
+    UNANCHORED_AFTER_S,
+    SilentCalls,
+)
 from gateway.engine.workers import Workers
 from gateway.media import plane
 from gateway.media.plane import CallRef, FlowId
@@ -81,6 +87,8 @@ class MediaReports:
 
     def survey(self) -> None:
         """Now and then: count the calls that fell silent, forget those of which nothing can ever be heard."""
+        for ref in [ref for ref, live in self._calls.by_ref.items() if self._expired(live)]:
+            self._silent.suspect(ref, self._clock.now())
         for ref in self._silent.calls():
             live = self._calls.by_ref.get(ref)
             if live is not None:
@@ -108,11 +116,14 @@ class MediaReports:
             return
         silent_s = self._silent.counted(report, self._clock.now())
         leg = live.call.leg
-        if silent_s >= OVER_AFTER_S:
+        if silent_s >= (EXPIRED_OVER_AFTER_S if self._expired(live) else OVER_AFTER_S):
             self._lost(live)
         elif silent_s >= RECORDING_OVER_AFTER_S and leg is not None and leg.stage is Stage.OPEN:
             now, wallclock = self._clock.now(), self._clock.wallclock()
             self._calls.step(live, partial(leg.abandon, now, wallclock, (Reason.NO_MEDIA,)))
+
+    def _expired(self, live: LiveCall) -> bool:
+        return live.lasts_until is not None and self._clock.now() >= live.lasts_until
 
     def _lost(self, live: LiveCall) -> None:
         self._calls.counters["calls_without_end"] += 1

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 from gateway.media.plane import CallRef, Counted
 
-__all__ = ["OVER_AFTER_S", "RECORDING_OVER_AFTER_S", "UNANCHORED_AFTER_S", "SilentCalls"]
+__all__ = ["EXPIRED_OVER_AFTER_S", "OVER_AFTER_S", "RECORDING_OVER_AFTER_S", "UNANCHORED_AFTER_S", "SilentCalls"]
 
 RECORDING_OVER_AFTER_S = 120.0
 """A leg that is being recorded and hears nothing from either party is given up."""
 OVER_AFTER_S = 2 * 3600.0
 """A call of which nothing at all was heard is over."""
+EXPIRED_OVER_AFTER_S = 60.0
+"""The same for a call whose session timer ran out without a refresh (RFC 4028 §10): its parties have given it up."""
 UNANCHORED_AFTER_S = 12 * 3600.0
 """A call without ports, of which nothing can be heard, is forgotten."""
 

@@ -26,7 +26,7 @@ from gateway.sdp.record import RECORD_AWARE
 from gateway.sip.body import find_sdp, replace_sdp
 from gateway.sip.build import strip_private_headers
 from gateway.sip.errors import SipSyntaxError
-from gateway.sip.headers import address, option_tags
+from gateway.sip.headers import address, has_option, session_expires
 from gateway.sip.hop import Hop, Side
 from gateway.sip.message import Message, Request, Response
 from gateway.sip.proxy_core import ProxyCore
@@ -253,7 +253,7 @@ class SipProxy:
         if refused:
             self._engine.hearsay.caller_refused(call_id)
         if request.method == "INVITE":
-            self._engine.record_aware(call_id, passing.party, RECORD_AWARE in option_tags(request, "supported"))
+            self._engine.record_aware(call_id, passing.party, has_option(request, "supported", RECORD_AWARE))
         await self._show(request, passing, passing.new)
 
     def _fault(self, what: str) -> None:
@@ -366,8 +366,10 @@ class SipProxy:
         if response.status < 200:
             return
         success, call_id = response.status < 300, passing.call_id
-        if success and passing.method == "INVITE" and RECORD_AWARE in option_tags(response, "supported"):
+        if success and passing.method == "INVITE" and has_option(response, "supported", RECORD_AWARE):
             self._engine.record_aware(call_id, _across(passing.party), True)
+        if success and passing.method in ("INVITE", "UPDATE"):
+            self._engine.session_lasts(call_id, session_expires(response))
         if passing.initial and passing.method == "INVITE":
             dialog = self._dialog(call_id, response)
             if success and dialog is not None:

@@ -279,6 +279,20 @@ def option_tags(message: Message, name: str) -> list[str]:
     return [tag.lower() for text in message.all(name) if text for tag in split_list(text)]
 
 
+def has_option(message: Message, name: str, tag: str) -> bool:
+    """Whether a header of option tags has this one; a malformed header, which isn't ours to refuse, has none."""
+    try:
+        return tag in option_tags(message, name)
+    except SipSyntaxError:
+        return False
+
+
+def session_expires(message: Message) -> int | None:
+    """Seconds until a session is over that nobody refreshes (RFC 4028 §4); None where there is no such timer."""
+    value = (message.get("session-expires") or "").partition(";")[0].strip()
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else None
+
+
 def top_via(message: Message) -> Via:
     """The topmost Via."""
     value = first_value(message, "via")

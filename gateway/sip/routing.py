@@ -22,8 +22,8 @@ from gateway.sip.headers import (
     bracketed,
     comparable_host,
     first_value,
+    has_option,
     list_values,
-    option_tags,
     param,
     parse_cseq,
     parse_name_addr,
@@ -111,7 +111,7 @@ class Routing:
 
         Only for who says that it knows of Path: a registrar refuses one that its client didn't offer.
         """
-        if request.method == "REGISTER" and _knows_path(request):
+        if request.method == "REGISTER" and has_option(request, "supported", "path"):
             secure = request.uri.lower().startswith("sips:")
             request.insert("path", self._route_of(to_side, by, secure, _flow(source)))
 
@@ -174,13 +174,6 @@ def target_of(uri: SipUri) -> Target:
     except ValueError:
         transport = None
     return Target(comparable_host(uri.host), uri.port, transport)
-
-
-def _knows_path(request: Request) -> bool:
-    try:
-        return "path" in option_tags(request, "supported")
-    except SipSyntaxError:  # the registrar's to refuse
-        return False
 
 
 def _flow(source: Hop) -> str:

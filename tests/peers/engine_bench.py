@@ -5,7 +5,7 @@ Every leg of the one agent, at extension 200, is drawn. `answered` brings a call
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -167,6 +167,7 @@ class EngineBench:
     """See the module; made by `make`."""
 
     engine: Engine
+    config: Config
     folder: Folder
     agent: str
     clock: ManualClock
@@ -178,7 +179,9 @@ class EngineBench:
     epochs: EpochSteps
 
     @classmethod
-    async def make(cls, root: Path, placement: str = "phones") -> "EngineBench":
+    async def make(
+        cls, root: Path, placement: str = "phones", sides: Mapping[str, object] | None = None
+    ) -> "EngineBench":
         self = cls()
         self.clock, self.worker, self.bus = ManualClock(), WorkerDouble(), EventBus()
         self.folder = folder = await open_folder(root)
@@ -199,7 +202,8 @@ class EngineBench:
             codes=RecordCodes(folder.database, bytes(32)), key=folder.key, clock=self.clock,
             settle=self.worker.send, changed=lambda agent, recording: None, alarm=lambda text: None,
         )  # fmt: skip
-        config = Config.model_validate({"site": {"data_dir": root}, "sip": {"identity": {"placement": placement}}})
+        sip = {"identity": {"placement": placement}, **(sides or {})}
+        self.config = config = Config.model_validate({"site": {"data_dir": root}, "sip": sip})
         self.engine = Engine(
             config=config, clock=self.clock, ids=Ids(), site=self.site, ledger=self.ledger,  # type: ignore[arg-type]  # a double
             custody=self.custody, workers=self.worker, bus=self.bus, journal=CallJournal(config.run_dir),  # type: ignore[arg-type]  # a double

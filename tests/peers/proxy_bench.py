@@ -123,11 +123,12 @@ class ProxyBench:
         return self.requests("INVITE")[-1]
 
     async def respond(
-        self, to: Request, status: int, tag: str = "uas", body: bytes = b"", source: tuple[str, int] = PHONES
-    ) -> None:
+        self, to: Request, status: int, tag: str = "uas", body: bytes = b"", source: tuple[str, int] = PHONES,
+        extra: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
         """A phone's response, or that of another `source`."""
         via = "\r\n".join(f"Via: {value}" for value in to.all("via"))
-        kind = "Content-Type: application/sdp\r\n" if body else ""
+        kind = "".join(f"{line}\r\n" for line in extra) + ("Content-Type: application/sdp\r\n" if body else "")
         text = (
             f"SIP/2.0 {status} Said\r\n{via}\r\nFrom: {to.get('from')}\r\nTo: {to.get('to')};tag={tag}\r\n"
             f"Call-ID: {to.get('call-id')}\r\nCSeq: {to.get('cseq')}\r\n{kind}Content-Length: {len(body)}\r\n\r\n"

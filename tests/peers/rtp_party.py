@@ -26,18 +26,18 @@ class RtpParty:
 
     @staticmethod
     def _bound(host: str, port: int) -> socket.socket:
-        bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
         bound.setblocking(False)
         bound.bind((host, port))
         return bound
 
     @property
     def address(self) -> Address:
-        return Address(*self.rtp.getsockname())
+        return Address(*self.rtp.getsockname()[:2])
 
     @property
     def rtcp_address(self) -> Address:
-        return Address(*self.rtcp.getsockname())
+        return Address(*self.rtcp.getsockname()[:2])
 
     def packet(self, payload: bytes, *, payload_type: int | None = None, marker: bool = False) -> bytes:
         """The next packet of this party's stream."""
@@ -85,7 +85,7 @@ class RtpParty:
             while True:
                 packet, source = bound.recvfrom(65536)
                 into.append(packet)
-                self.sources.append(source)
+                self.sources.append(source[:2])
         except OSError:
             pass
         self._came.set()

@@ -42,11 +42,11 @@ class Observed:
 class House:
     """A datapath with one call between two parties, and a stranger."""
 
-    def __init__(self, make) -> None:
+    def __init__(self, make, caller_side: str = CALLER_SIDE, caller: str = CALLER_HOST) -> None:
         self.observed = Observed()
         self.path = make(self.observed)
-        self.ports = self.path.reserve([FlowSpec(CALLER, CALLER_SIDE), FlowSpec(AGENT, AGENT_SIDE)])
-        self.caller = RtpParty(CALLER_HOST, ssrc=0xCA11E700)
+        self.ports = self.path.reserve([FlowSpec(CALLER, caller_side), FlowSpec(AGENT, AGENT_SIDE)])
+        self.caller = RtpParty(caller, ssrc=0xCA11E700)
         self.agent = RtpParty(AGENT_HOST, ssrc=0xA6E87000)
         self.stranger = RtpParty(STRANGER_HOST)
 
@@ -72,14 +72,19 @@ class House:
         return packet
 
 
+@pytest.fixture
+def sides():
+    return ()
+
+
 def _userspace(pool):
     return lambda observer: UserspaceDatapath(asyncio.get_running_loop(), SystemClock(), pool, observer)
 
 
 @pytest.fixture(params=["userspace"])
-async def house(request):
+async def house(request, sides):
     pool = PortPool(share((41000, 41099), 1, 0), cooldown_s=30.0)
-    made = House({"userspace": _userspace}[request.param](pool))
+    made = House({"userspace": _userspace}[request.param](pool), *sides)
     yield made
     made.path.close()
     for party in (made.caller, made.agent, made.stranger):
@@ -96,6 +101,16 @@ async def test_packets_go_both_ways_unchanged_from_the_ports_that_face_the_party
     assert set(house.caller.sources) == {(CALLER_SIDE, house.ports[CALLER].port)}
     counts = house.path.count(CALLER)
     assert (counts.received, counts.forwarded, counts.wrong_source, counts.send_failed) == (20, 20, 0, 0)
+
+
+@pytest.mark.parametrize("sides", [("::1", "::1")])
+async def test_one_party_may_speak_ipv6_and_the_other_ipv4(house, sides):
+    house.connect()
+    await house.latch()
+    assert set(house.caller.sources) == {("::1", house.ports[CALLER].port)}
+    assert house.observed.latches[CALLER].rtp == house.caller.address
+    said = house.caller.say(house.ports[CALLER])
+    assert (await house.agent.hears(2))[-1] == said
 
 
 async def test_ports_are_even_with_the_odd_one_above_free_for_rtcp(house):

@@ -1,7 +1,7 @@
 """Calls whose end nobody told of: the recording ends first, the call much later, and none that lives is cut off."""
 
 from gateway.call.stage import Stage
-from gateway.engine.silence import OVER_AFTER_S, RECORDING_OVER_AFTER_S, UNANCHORED_AFTER_S
+from gateway.engine.silence import EXPIRED_OVER_AFTER_S, OVER_AFTER_S, RECORDING_OVER_AFTER_S, UNANCHORED_AFTER_S
 from gateway.media.plane import Counted, FlowCount, FlowId, MediaTimeout, Query, Remove
 from storage.decisions import Decisions
 
@@ -81,3 +81,33 @@ async def test_the_last_decision_outlives_a_restart_so_that_a_clock_set_back_is_
     bench.clock.step(-60)
     bench.site.watch = type(bench.site.watch)(last_entry=await decisions.newest())
     assert not bench.site.watch.observe(bench.clock.now(), bench.clock.wallclock())
+
+
+async def test_a_session_that_nobody_refreshes_is_over_once_it_is_silent_too(bench):
+    """RFC 4028 §10: the parties have given it up, and their BYE was lost. Whoever talks on isn't cut off."""
+    live = await bench.answered()
+    call_id = live.call.new.call_id
+    bench.engine.session_lasts(call_id, 90)
+    bench.clock.advance(60)
+    bench.engine.session_lasts(call_id, 90)
+    for step in range(20):
+        bench.clock.advance(10)
+        count(bench, live, 100 + step)
+    bench.clock.advance(EXPIRED_OVER_AFTER_S - 1)
+    count(bench, live, 119)
+    assert bench.engine.calls, "something was heard when the timer had run out already"
+    bench.clock.advance(1)
+    count(bench, live, 119)
+    assert not bench.engine.calls
+
+
+async def test_a_refreshed_session_may_be_silent(bench):
+    live = await bench.answered()
+    for _ in range(40):
+        bench.engine.session_lasts(live.call.new.call_id, 90)
+        bench.clock.advance(80)
+        count(bench, live, 100)
+    bench.engine.session_lasts(live.call.new.call_id, None)
+    bench.clock.advance(EXPIRED_OVER_AFTER_S + 200)
+    count(bench, live, 100)
+    assert bench.engine.calls

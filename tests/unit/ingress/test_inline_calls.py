@@ -116,3 +116,17 @@ async def test_a_delayed_offer_is_answered_with_our_ports_however_often(sip, ben
         assert b"c=IN IP4 127.15.1.11" not in sip.requests(method)[-1].body
     media = next(iter(bench.engine.calls.values())).call.negotiation.dialogs["uas"]
     assert len(media.stable) == 2 and (media.offered is None) == (method == "ACK"), "a PRACK with more SDP offers anew"
+
+
+async def test_a_session_timer_is_read_and_a_header_that_makes_no_sense_costs_nothing(sip, bench):
+    invite = await sip.invite(extra=("X-Fairtap-Extension: 200", "Supported: timer,,x"))
+    said = ("x: 1800;refresher=uac", "Supported: timer,,x", "Require: timer")
+    await sip.respond(invite, 200, body=sdp("127.15.1.12", 5000), extra=said)
+    (live,) = bench.engine.calls.values()
+    assert live.call.answered_dialog == "uas"
+    assert live.lasts_until == bench.clock.now() + 1800
+    assert sip.sent[-1][1].all("session-expires") == ["1800;refresher=uac"]
+    bench.clock.advance(900)
+    await sip.request("UPDATE", to_tag="uas", cseq=2, extra=("Session-Expires: 1800;refresher=uac",))
+    await sip.respond(sip.requests("UPDATE")[-1], 200, extra=("Session-Expires: 90",))
+    assert live.lasts_until == bench.clock.now() + 90
