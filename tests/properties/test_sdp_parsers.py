@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.call.model import CallRef, DialogTag, SdpMessage
+from gateway.call.negotiation import Negotiation, NegotiationError
+from gateway.media.plane import Address
 from gateway.sdp.crypto_attribute import KEY_BYTES, parse_crypto
 from gateway.sdp.errors import SdpError
 from gateway.sdp.profile import Profile, crypto_lines, with_profiles
 from gateway.sdp.rewrite import Anchor, anchor
 from gateway.sdp.session import Session, is_null_address, parse_session
+from policy.decision import Side
 
 ADDRESS = st.sampled_from(["192.0.2.1", "0.0.0.0", "host.example", "224.2.1.1/127", "2001:db8::1", "::"])
 PORT = st.sampled_from([0, 1, 4000, 65535])
@@ -170,3 +176,36 @@ def test_any_text_is_a_crypto_line_or_none(text: str) -> None:
     if found is not None:
         assert len(found.key) == (0 if found.fault else KEY_BYTES)
         assert found.fault or parse_crypto(found.value) == found
+
+
+@given(
+    st.lists(
+        st.tuples(
+            description() | st.binary(max_size=60),
+            st.sampled_from(Side),
+            st.sampled_from([None, "a", "b"]),
+            st.sampled_from(["offer", "answer"]),
+        ),
+        max_size=6,
+    ),
+    st.sampled_from([None, "a", "b"]),
+)
+def test_a_call_takes_descriptions_in_any_order(
+    messages: list[tuple[bytes, Side, str | None, str]], fixed: str
+) -> None:
+    """Each goes on with our address, or is refused with a declared error and goes on as it came."""
+    call = Negotiation(CallRef("0011223344556677"), hosts={Side.CALLER: "192.0.2.51", Side.AGENT: "192.0.2.52"})
+    for number, (body, party, dialog, role) in enumerate(messages):
+        if number == 3 and fixed:
+            call.fix(DialogTag(fixed))
+        message = SdpMessage(party, DialogTag(dialog) if dialog else None, role, body)  # type: ignore[arg-type]  # sampled
+        with contextlib.suppress(SdpError, NegotiationError):
+            for spec in call.missing(body):
+                call.ports[spec.flow] = Address(spec.local_host, 30_000 + 2 * len(call.ports))
+            told, _ = call.describe(message)
+            ours = {address.port for address in call.ports.values()}
+            assert all(media.port in {0, *ours} for media in parse_session(told).media if media.anchorable)
+        call.line()
+        call.encrypted  # noqa: B018 - reading it must not fail
+        if dialog and number % 2:
+            call.rolled_back(DialogTag(dialog))
