@@ -4,6 +4,7 @@ A question counts only while its file, the start notice of its language and the 
 files and the house's own are looked at now and then: one that was altered, or is gone, is no question any more.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -46,6 +47,8 @@ class Announcements:
     catalogue: Catalogue
     questions: dict[str, Question] = field(default_factory=dict)
     """By id."""
+    notices: dict[str, str] = field(default_factory=dict)
+    """By language: the keys that its start notice names for stopping, where that notice and the tones can be played."""
     _whole: dict[str, Sound] = field(default_factory=dict)
     _faults: dict[str, str] = field(default_factory=dict)
     """By id: what is wrong with its file."""
@@ -63,6 +66,7 @@ class Announcements:
             del self._whole[gone], self._stamps[gone]
         for sound in listed:
             self._look_at(sound)
+        self.notices = dict(self._tellable())
         asked = ((sound, self._question(sound)) for sound in self._whole)
         self.questions = {sound: question for sound, question in asked if question is not None}
         return (self.questions, self._faults) != before
@@ -147,11 +151,18 @@ class Announcements:
         words = self._whole[sound].words
         if words.kind != "ask" or words.purpose not in set(Purpose):
             return None
-        notices = [f"notice-{words.language}-1", *([f"notice-side-{words.language}-1"] if words.one_sided else [])]
-        if any(one not in self._whole or one not in self.catalogue.index for one in (*notices, *TONES)):
+        withdraw, side = self.notices.get(words.language), f"notice-side-{words.language}-1"
+        if withdraw is None or (words.one_sided and side not in self._whole):
             return None
-        withdraw = self._whole[notices[0]].words.withdraw
         return Question(
             self._whole[sound].sha256, words.language, Purpose(words.purpose), words.yes, words.no, withdraw,
             words.one_sided,
         )  # fmt: skip
+
+    def _tellable(self) -> Iterator[tuple[str, str]]:
+        """Notices that can be told, with both tones in the agent's ear."""
+        if any(tone not in self._whole for tone in TONES):
+            return
+        for name, one in self._whole.items():
+            if one.words.kind == "notice" and name == f"notice-{one.words.language}-1":
+                yield one.words.language, one.words.withdraw

@@ -16,6 +16,7 @@ from gateway.clock import Clock
 from gateway.engine.errors import Refused
 from gateway.engine.live_call import LiveCall
 from gateway.engine.site import Site
+from policy.agreement.schema import Prompt
 from policy.consent import ivr_prompt
 from policy.decision import Purpose
 from policy.intersection import combined
@@ -116,8 +117,8 @@ class Hearsay:
         now, wallclock = self._calls.clock.now(), self._calls.clock.wallclock()
         agreements = self._calls.site.agreements
         prompt = ivr_prompt(agreements, ivr, spoken.prompt_sha256, purpose) if spoken is not None else None
-        ours = self._calls.site.announcements.asks_for(prompt) if prompt is not None else None
-        if prompt is None or spoken is None or ours not in (None, purpose) or not _plausible(spoken, wallclock):
+        fits = prompt is not None and self._fits(prompt, purpose)
+        if prompt is None or spoken is None or not fits or not _plausible(spoken, wallclock):
             said.unproven(purpose, channel)
             self._calls.reconsider(live)
             raise Refused(
@@ -126,6 +127,12 @@ class Hearsay:
         asked = Asked(channel, prompt.language, prompt)
         ended, answered = ((at - wallclock).total_seconds() + now for at in (spoken.prompt_end, spoken.answered_at))
         self._calls.apply(live, [WriteReceipt(live.call.ref, purpose, "yes", asked, ended, answered)])
+
+    def _fits(self, prompt: Prompt, purpose: Purpose) -> bool:
+        """Not where it is a question of ours for something else, or our notice would name other keys for stopping."""
+        there = self._calls.site.announcements
+        told = there.notices.get(prompt.language) == prompt.withdraw_code
+        return told and there.asks_for(prompt) in (None, purpose)
 
     def agent_told_yes(self, live: LiveCall, leg: Leg, purpose: Purpose, language: str) -> None:
         """The leg's agent signed that the caller said yes; raises `Refused` unless every agreement takes that."""

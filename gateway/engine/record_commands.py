@@ -62,12 +62,11 @@ class RecordCommands:
             return {}
         if live.record_code is None or leg.stage is not Stage.OPEN:
             raise Refused("no_record_code", "this call has no record code to read", 409)
-        now, wallclock = self._engine.clock.now(), self._engine.clock.wallclock()
-        prompts = self._engine.gather(live, leg, now, wallclock).prompts
-        prompt = prompts.get(Purpose.DISPUTE) or next(iter(prompts.values()), None)
-        if line is None or not line.flowing or prompt is None:
+        decision = leg.decision
+        asked = live.call.said.proven.get(decision.purpose) if decision is not None and decision.purpose else None
+        if line is None or not line.flowing or asked is None:
             raise Refused("not_heard", "the caller can't hear anything now (hold, or no media)", 409)
-        for play in reading(line, live.record_code, prompt.language):
+        for play in reading(line, live.record_code, asked.language):  # as the caller was asked
             self._engine.order(live, play)
         return {}
 

@@ -173,7 +173,7 @@ async def test_a_prompt_ends_with_the_gateway(house):
     assert len(house.caller.heard) <= count + 5
 
 
-@pytest.mark.parametrize("order", [play("no-such-sound"), play(to="ffff2233aabbccdd/caller/0")])
+@pytest.mark.parametrize("order", [play("no-such-sound"), play(to="ffff2233aabbccdd/caller/0"), play(sha256="0" * 64)])
 async def test_what_can_t_be_played_ends_incomplete(house, order):
     house.gateway.order(order)
     assert not (await house.gateway.report(PlayEnded)).complete

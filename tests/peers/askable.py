@@ -16,4 +16,6 @@ def question(prompt: Prompt, purpose: Purpose = Purpose.COACHING, *, one_sided: 
 
 def askable(prompts: Iterable[Prompt], purpose: Purpose = Purpose.COACHING) -> Announcements:
     """All of them, for one purpose."""
-    return Announcements(Catalogue(), {prompt.id: question(prompt, purpose) for prompt in prompts})
+    asked = tuple(prompts)
+    questions = {prompt.id: question(prompt, purpose) for prompt in asked}
+    return Announcements(Catalogue(), questions, {prompt.language: prompt.withdraw_code for prompt in asked})

@@ -12,11 +12,14 @@ from gateway.config import AnnouncementsConfig
 from gateway.engine.announcements import Announcements
 from gateway.engine.errors import Refused
 from gateway.engine.hearsay import Spoken
+from gateway.engine.jobs import Jobs
+from gateway.events import Alarm
 from gateway.media.prompts.sound_file import Words, pack
 from gateway.media.prompts.sounds import INDEX, SHIPPED, Catalogue
 from policy.agreement.schema import Prompt
 from policy.decision import Purpose
 from tests.peers.askable import question
+from tests.unit.gateway.test_jobs import keeper
 from tests.unit.policy.green import example
 
 TONE = (np.sin(np.arange(24000) * 0.3) * 9000).astype(np.int16)
@@ -174,6 +177,36 @@ async def test_an_ivr_that_plays_one_of_ours_can_bring_a_yes_to_its_purpose_alon
     bench.engine.hearsay.ivr_agreed(live, "front", Purpose.COACHING, said)
     await live.worked()
     assert set(live.call.said.proven) == {Purpose.COACHING}
+
+
+async def test_an_ivr_s_yes_is_none_where_the_notice_after_it_would_name_other_keys_for_stopping(bench):
+    (named,) = bench.site.agreements[0].consent.prompts
+    live, at = await bench.answered(), bench.clock.wallclock()
+    for notices in ({}, {named.language: "*1"}):
+        bench.site.announcements.notices = notices
+        with pytest.raises(Refused):
+            bench.engine.hearsay.ivr_agreed(live, "front", Purpose.COACHING, Spoken(named.sha256, at, at))
+    assert not live.call.said.proven
+
+
+async def test_a_file_that_is_altered_while_the_gateway_runs_is_told_once_and_asks_nobody(bench, folders, tmp_path):
+    there = looked(folders)
+    named = prompt("ask-own-1", put(folders[1]), "en")
+    bench.enact(consent__prompts=[asdict(named)])
+    bench.site.announcements = there
+    jobs = Jobs(bench.engine, bench.site.consents, tmp_path, bench.epochs, keeper(bench), 60)
+    heard = bench.bus.subscribe()
+    await jobs._look_at_announcements()
+    assert bench.site.unaskable() == [Purpose.DISPUTE, Purpose.PROCESS_QUALITY] and bench.site.unplayable() == []
+    (folders[1] / "ask-own-1.wav").write_bytes(b"not what was agreed on")
+    for _ in range(2):
+        await jobs._look_at_announcements()
+    assert Purpose.COACHING in bench.site.unaskable()
+    given = bench.site.gather(bench.agent, bench.new_call(), 1, bench.clock.now(), bench.clock.wallclock())
+    assert given.prompts == {}
+    heard.end()
+    said = [event.text for event in [one async for one in heard] if isinstance(event, Alarm)]
+    assert said == bench.site.unplayable() == ["sound `ask-own-1`: not a sound as Fairtap writes them"]
 
 
 def test_the_example_agreement_names_a_question_that_is_shipped(folders):
