@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import httpx
-import structlog
 import typer
 
 from api.commands.saying import read_bytes
@@ -16,11 +15,10 @@ from api.errors import CommandError
 from api.links.asterisk import Asterisk
 from api.links.errors import LinkError
 from api.links.freeswitch import FreeSwitch
-from api.links.lease import RETRY_S, Link, Pbx
+from api.links.lease import Pbx, keep_linked
 
 __all__ = ["link"]
 
-log = structlog.get_logger()
 link = typer.Typer(help="Tell the gateway who is on each trunk call (placement `trunk`).", no_args_is_help=True)
 
 Trunk = Annotated[str, typer.Option(help="The PBX's name of its endpoint, gateway or profile towards Fairtap.")]
@@ -78,9 +76,4 @@ def _run(make: Callable[[], Pbx], api: str, token: str, queue: str | None) -> No
 async def _keep_linked(make: Callable[[], Pbx], api: str, token: str, queue: str | None) -> None:
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=api, headers=headers, timeout=2.0) as http:
-        while True:
-            try:
-                await Link(make(), http, queue).run()
-            except OSError as error:
-                log.warning("the PBX is away: nothing is recorded meanwhile", fault=type(error).__name__)
-            await asyncio.sleep(RETRY_S)
+        await keep_linked(make, http, queue)

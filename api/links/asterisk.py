@@ -1,21 +1,27 @@
 """Asterisk's manager interface (AMI) as a link reads it: framing, sign-in, the events of bridges, variables asked for.
 
+The secret isn't sent: an MD5 challenge is answered (`AuthType: MD5`), and pings tell whether anybody is still there.
 A channel of the trunk's endpoint is a trunk channel; its SIP Call-ID is asked for. Any other PJSIP or SIP channel is
 named by its device, which is the extension. Reads what was running before, and never commands a call.
 """
 
 import asyncio
+import hashlib
 import re
 from collections.abc import AsyncIterator
 from typing import Final
 
 from api.links.errors import LinkError
 from api.links.pairing import Pairing
+from api.links.pulse import PATIENCE, Patience, kept_alive
 
 __all__ = ["Asterisk", "Fields"]
 
 Fields = dict[str, str]
 MAX_MESSAGE: Final = 65_536
+MAX_BEFORE: Final = 1_000
+"""Messages that may come before the answer to a sign-in."""
+ANSWER_S: Final = 5.0
 _DEVICE: Final = re.compile(r"(PJSIP|SIP)/(.+)-[0-9a-f]{8}\Z")
 _LOCAL: Final = re.compile(r"Local/.+;([12])\Z")
 _EXTENSION: Final = re.compile(r"[A-Za-z0-9*#+._-]{1,32}\Z")
@@ -24,10 +30,10 @@ _EXTENSION: Final = re.compile(r"[A-Za-z0-9*#+._-]{1,32}\Z")
 class Asterisk:
     """One connection; `talking` after every step of `follow`. Raises `LinkError`, OSError, TimeoutError."""
 
-    def __init__(self, host: str, port: int, user: str, secret: str, trunk: str) -> None:
+    def __init__(self, host: str, port: int, user: str, secret: str, trunk: str, patience: Patience = PATIENCE) -> None:
         self._place = (host, port)
         self._user, self._secret = user, secret
-        self._trunk = trunk
+        self._trunk, self._patience = trunk, patience
         self._pairing = Pairing()
         self._asked: dict[str, str] = {}
         """Trunk channel by the action that asks for its Call-ID."""
@@ -40,22 +46,40 @@ class Asterisk:
             banner = await _banner(reader)
             if not banner.startswith(b"Asterisk Call Manager"):
                 raise LinkError("this isn't Asterisk's manager interface: check host and port")
-            await self._act("Login", Username=self._user, Secret=self._secret, Events="call")
-            await self._signed_in(reader)
+            await self._sign_in(reader)
             await self._act("CoreShowChannels")
             await self._act("BridgeList")
-            while True:
-                await self._take(await _message(reader))
-                yield self._pairing.talking()
+            async with kept_alive(self._writer, self._ping, self._patience) as pulse:
+                while True:
+                    told = await _message(reader)
+                    pulse.beat()
+                    await self._take(told)
+                    yield self._pairing.talking()
         finally:
             self._writer.close()
 
-    async def _signed_in(self, reader: asyncio.StreamReader) -> None:
-        answer = await _message(reader)
-        while "Response" not in answer:
-            answer = await _message(reader)
-        if answer["Response"] != "Success":
+    async def _sign_in(self, reader: asyncio.StreamReader) -> None:
+        asked = await self._answer_to(reader, await self._act("Challenge", AuthType="MD5"))
+        challenge = asked.get("Challenge")
+        if asked.get("Response") != "Success" or not challenge:
+            raise LinkError("Asterisk gives no MD5 challenge: check manager.conf")
+        # the digest that AMI asks for
+        key = hashlib.md5(f"{challenge}{self._secret}".encode(), usedforsecurity=False).hexdigest()
+        name = await self._act("Login", AuthType="MD5", Username=self._user, Key=key, Events="call")
+        if (await self._answer_to(reader, name)).get("Response") != "Success":
             raise LinkError("Asterisk refused the sign-in: check user and secret in manager.conf")
+
+    @staticmethod
+    async def _answer_to(reader: asyncio.StreamReader, name: str) -> Fields:
+        """The response to an action; events may come before it."""
+        for _ in range(MAX_BEFORE):
+            answer = await asyncio.wait_for(_message(reader), ANSWER_S)
+            if "Response" in answer and answer.get("ActionID", name) == name:
+                return answer
+        raise LinkError("Asterisk tells much and answers nothing: check the user's rights in manager.conf")
+
+    async def _ping(self) -> None:
+        await self._act("Ping")
 
     async def _act(self, action: str, **fields: str) -> str:
         self._actions += 1

@@ -12,10 +12,12 @@ from urllib.parse import unquote
 
 from api.links.errors import LinkError
 from api.links.pairing import Pairing
+from api.links.pulse import PATIENCE, kept_alive
 
 __all__ = ["FreeSwitch"]
 
 MAX_BODY: Final = 262_144
+ANSWER_S: Final = 5.0
 EVENTS: Final = "CHANNEL_CREATE CHANNEL_ANSWER CHANNEL_BRIDGE CHANNEL_UNBRIDGE CHANNEL_UUID CHANNEL_HANGUP_COMPLETE"
 _EXTENSION: Final = re.compile(r"[A-Za-z0-9*#+._-]{1,32}\Z")
 _PROFILE: Final = re.compile(r"sofia/([^/]+)/")
@@ -36,19 +38,28 @@ class FreeSwitch:
         """Who talks to whom, again after everything that was told."""
         reader, writer = await asyncio.open_connection(*self._place, limit=MAX_BODY)
         try:
-            if (await _message(reader)).get("Content-Type") != "auth/request":
+            if (await _soon(reader)).get("Content-Type") != "auth/request":
                 raise LinkError("this isn't FreeSWITCH's event socket: check host and port")
             writer.write(f"auth {self._secret}\n\n".encode())
-            if not (await _message(reader)).get("Reply-Text", "").startswith("+OK"):
+            if not (await _soon(reader)).get("Reply-Text", "").startswith("+OK"):
                 raise LinkError("FreeSWITCH refused the sign-in: check the password in event_socket.conf.xml")
-            writer.write(f"event plain {EVENTS}\n\n".encode())
-            await writer.drain()
-            while True:
-                told = await _message(reader)
-                if told.get("Content-Type") == "text/disconnect-notice":
-                    raise ConnectionResetError("the PBX hung up")
-                self._take(told)
-                yield self._pairing.talking()
+
+            async def subscribe() -> None:
+                writer.write(f"event plain {EVENTS}\n\n".encode())
+                await writer.drain()
+
+            await subscribe()
+            # once more changes nothing, and is answered
+            async with kept_alive(writer, subscribe, PATIENCE) as pulse:
+                while True:
+                    told = await _message(reader)
+                    pulse.beat()
+                    if told.get("Content-Type") == "text/disconnect-notice":
+                        raise ConnectionResetError("the PBX hung up")
+                    if told.get("Reply-Text", "").startswith("-ERR"):
+                        raise LinkError("FreeSWITCH refused to tell its events: check the socket's rights")
+                    self._take(told)
+                    yield self._pairing.talking()
         finally:
             writer.close()
 
@@ -89,6 +100,11 @@ class FreeSwitch:
         extension = next((told[name] for name in named if told.get(name)), "")
         if _EXTENSION.match(extension):
             self._pairing.extension(channel, extension)
+
+
+async def _soon(reader: asyncio.StreamReader) -> Fields:
+    """While signing in: a server that says nothing is none."""
+    return await asyncio.wait_for(_message(reader), ANSWER_S)
 
 
 async def _message(reader: asyncio.StreamReader) -> Fields:

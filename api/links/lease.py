@@ -5,7 +5,7 @@ Whatever fails (the PBX away, the API away) ends in silence, and silence ends th
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final, Protocol
 from urllib.parse import quote
 
@@ -14,7 +14,7 @@ import structlog
 
 from api.links.errors import LinkError
 
-__all__ = ["Link", "Pbx"]
+__all__ = ["Link", "Pbx", "keep_linked"]
 
 log = structlog.get_logger()
 TTL_S: Final = 6
@@ -28,6 +28,18 @@ class Pbx(Protocol):
     def follow(self) -> AsyncIterator[dict[str, str | None]]:
         """By SIP Call-ID the extension that talks to it, None for nobody; again after every change."""
         ...
+
+
+async def keep_linked(
+    make: Callable[[], Pbx], http: httpx.AsyncClient, queue: str | None, retry_s: float = RETRY_S
+) -> None:
+    """Connect again whenever the PBX went away, with nothing left of what was true before; raises `LinkError`."""
+    while True:
+        try:
+            await Link(make(), http, queue).run()
+        except OSError as error:
+            log.warning("the PBX is away: nothing is recorded meanwhile", fault=type(error).__name__)
+        await asyncio.sleep(retry_s)
 
 
 class Link:

@@ -122,7 +122,7 @@ async def test_a_call_through_kamailio_is_relayed_asked_and_recorded(site, kamai
     desk = ready_desk
     made, taken, ref = await drawn(site, kamailio, carrier, desk)
     await site.agree(desk, made, ref)
-    await both_hear(made, taken)
+    await asyncio.gather(both_hear(made, taken), made.play(tone(HIS, 2.0)).done.wait())
     await hang_up(made, taken)
     assert (await site.outcome(desk, ref))["outcome"] == "recorded"
     agent, caller = await site.opened(desk, ref)

@@ -1,6 +1,7 @@
 """The links to Asterisk and FreeSWITCH against scripted servers that frame their messages as the real ones do."""
 
 import asyncio
+import hashlib
 import json
 from contextlib import asynccontextmanager
 
@@ -10,10 +11,12 @@ import pytest
 from api.links.asterisk import Asterisk
 from api.links.errors import LinkError
 from api.links.freeswitch import FreeSwitch
-from api.links.lease import Link
+from api.links.lease import Link, keep_linked
+from api.links.pulse import PATIENCE, Patience
 
 HOST = "127.38.3.1"
 CALL_ID = "a84b4c76e66710@carrier.example"
+CHALLENGE = "148329456"
 TRUNK_CHANNEL, AGENT_CHANNEL = "PJSIP/fairtap-0000000a", "PJSIP/7001-0000000b"
 
 
@@ -64,6 +67,8 @@ class Manager:
         self.connected = asyncio.Event()
         self.running: list[str] = []
         self._secret = "s3cret"
+        self.answers_pings = True
+        self.pinged: asyncio.Queue[str] = asyncio.Queue()
 
     async def serve(self, reader, writer):
         self.writer = writer
@@ -79,8 +84,14 @@ class Manager:
     async def _answer(self, asked):
         name = asked["ActionID"]
         match asked["Action"]:
+            case "Challenge":
+                assert asked["AuthType"] == "MD5"
+                # an event of somebody else's may come first
+                self.send("Event: FullyBooted\r\nPrivilege: system,all\r\nStatus: Fully Booted")
+                self.send(f"Response: Success\r\nActionID: {name}\r\nChallenge: {CHALLENGE}")
             case "Login":
-                right = asked["Secret"] == self._secret
+                assert asked["AuthType"] == "MD5" and "Secret" not in asked
+                right = asked["Key"] == hashlib.md5(f"{CHALLENGE}{self._secret}".encode()).hexdigest()
                 self.send(f"Response: {'Success' if right else 'Error'}\r\nActionID: {name}\r\nMessage: Authentication")
             case "Getvar":
                 assert asked["Variable"] == "CHANNEL(pjsip,call-id)"
@@ -90,6 +101,9 @@ class Manager:
                 for line in self.running:
                     self.send(f"Event: CoreShowChannel\r\nActionID: {name}\r\n{line}")
                 self.connected.set()
+            case "Ping" if self.answers_pings:
+                self.pinged.put_nowait(name)
+                self.send(f"Response: Success\r\nActionID: {name}\r\nPing: Pong\r\nTimestamp: 1.0")
 
     def send(self, text):
         self.writer.write(text.encode() + b"\r\n\r\n")
@@ -109,8 +123,8 @@ async def manager():
     server.close()
 
 
-def asterisk(manager, secret="s3cret"):
-    return Asterisk(HOST, manager.port, "fairtap", secret, "fairtap")
+def asterisk(manager, secret="s3cret", patience=PATIENCE):
+    return Asterisk(HOST, manager.port, "fairtap", secret, "fairtap", patience)
 
 
 async def test_asterisk_says_who_is_on_a_trunk_call_and_who_is_not_any_more(manager):
@@ -157,6 +171,36 @@ async def test_a_pbx_that_hangs_up_ends_the_telling(manager):
         manager.writer.close()
         with pytest.raises(OSError, match="hung up"):
             await asyncio.wait_for(running, 5)
+
+
+async def test_a_pbx_that_falls_silent_is_given_up_before_what_it_said_grows_old(manager):
+    """Its address answers no more, and no connection broke: pings find out."""
+    manager.running = [f"Channel: {TRUNK_CHANNEL}\r\nBridgeId: b-7", f"Channel: {AGENT_CHANNEL}\r\nBridgeId: b-7"]
+    gateway = Gateway()
+    async with linked(asterisk(manager, patience=Patience(0.05, 0.3)), gateway) as running:
+        await gateway.hears("7001")
+        for _ in range(10):
+            await asyncio.wait_for(manager.pinged.get(), 5)
+        assert not running.done(), "an idle PBX that answers is kept"
+        manager.answers_pings = False
+        with pytest.raises(OSError):
+            await asyncio.wait_for(running, 5)
+
+
+async def test_a_link_connects_again_and_begins_from_nothing(manager):
+    manager.running = [f"Channel: {TRUNK_CHANNEL}\r\nBridgeId: b-7", f"Channel: {AGENT_CHANNEL}\r\nBridgeId: b-7"]
+    gateway = Gateway()
+    async with gateway.client() as http:
+        keeping = asyncio.create_task(keep_linked(lambda: asterisk(manager), http, None, retry_s=0.05))
+        await gateway.hears("7001")
+        manager.running = [
+            f"Channel: {TRUNK_CHANNEL}\r\nBridgeId: b-8",
+            "Channel: PJSIP/7002-00000001\r\nBridgeId: b-8",
+        ]
+        manager.writer.close()
+        await gateway.hears("7002")
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
 
 
 # --- FreeSWITCH -------------------------------------------------------------------------------------------------------
@@ -215,6 +259,22 @@ async def test_freeswitch_says_who_is_on_a_trunk_call_and_who_is_not_any_more(ev
         assert await gateway.next() == ("a84b4c76e66710%40carrier.example", "7001", 6)
         event_socket.event("CHANNEL_UNBRIDGE", "u-1", Bridge__A__Unique__ID="u-1", Bridge__B__Unique__ID="u-2")
         await gateway.hears(None)
+
+
+async def test_freeswitch_says_goodbye_and_refuses(event_socket):
+    gateway = Gateway()
+    for said, kind in (
+        (b"Content-Type: text/disconnect-notice\nContent-Length: 9\n\nDisconnec", OSError),
+        (b"Content-Type: command/reply\nReply-Text: -ERR permission denied\n\n", LinkError),
+        (b"Content-Type: text/event-plain\nContent-Length: 999999999\n\n", LinkError),
+        (b"Content-Type: text/event-plain\nContent-Length: -5\n\n", LinkError),
+    ):
+        event_socket.subscribed.clear()
+        async with linked(FreeSwitch(HOST, event_socket.port, "ClueCon", "fairtap"), gateway) as running:
+            await asyncio.wait_for(event_socket.subscribed.wait(), 5)
+            event_socket.writer.write(said)
+            with pytest.raises(kind):
+                await asyncio.wait_for(running, 5)
 
 
 async def test_a_wrong_password_is_said(event_socket):
