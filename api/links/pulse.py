@@ -7,8 +7,10 @@ something harmless every two seconds; where nothing comes for as long as a lease
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
+
+from gateway.clock import Clock, SystemClock
 
 __all__ = ["PATIENCE", "Patience", "Pulse", "kept_alive"]
 
@@ -19,6 +21,7 @@ class Patience:
 
     ask_s: float
     dead_s: float
+    clock: Clock = field(default_factory=SystemClock)
 
 
 PATIENCE: Final = Patience(2.0, 6.0)
@@ -27,12 +30,18 @@ PATIENCE: Final = Patience(2.0, 6.0)
 class Pulse:
     """Told of everything that comes."""
 
-    def __init__(self) -> None:
-        self.heard_at = asyncio.get_running_loop().time()
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.beat()
 
     def beat(self) -> None:
         """Something came."""
-        self.heard_at = asyncio.get_running_loop().time()
+        self.heard_at = self._clock.now()
+
+    @property
+    def silent_s(self) -> float:
+        """How long nothing came."""
+        return self._clock.now() - self.heard_at
 
 
 @asynccontextmanager
@@ -40,7 +49,7 @@ async def kept_alive(
     writer: asyncio.StreamWriter, ask: Callable[[], Awaitable[None]], patience: Patience
 ) -> AsyncIterator[Pulse]:
     """While it lasts, `ask` is called every so often; after too long without a beat the connection is cut."""
-    pulse = Pulse()
+    pulse = Pulse(patience.clock)
     asking = asyncio.create_task(_ask(pulse, writer, ask, patience))
     try:
         yield pulse
@@ -52,7 +61,7 @@ async def kept_alive(
 async def _ask(
     pulse: Pulse, writer: asyncio.StreamWriter, ask: Callable[[], Awaitable[None]], patience: Patience
 ) -> None:
-    while asyncio.get_running_loop().time() - pulse.heard_at < patience.dead_s:
+    while pulse.silent_s < patience.dead_s:
         await asyncio.sleep(patience.ask_s)
         await ask()
     writer.transport.abort()

@@ -103,9 +103,11 @@ async def hears(end, hertz):
 
 
 async def both_hear(made, taken, seconds=3.0):
-    made.play(tone(HIS, seconds))
+    """Until both hear the other's tone; what the caller plays goes on for so many seconds in all."""
+    playing = made.play(tone(HIS, seconds))
     taken.play(tone(HERS, seconds))
     await asyncio.gather(hears(made, HERS), hears(taken, HIS))
+    return playing
 
 
 async def drawn(site, kamailio, carrier, desk):
@@ -122,7 +124,7 @@ async def test_a_call_through_kamailio_is_relayed_asked_and_recorded(site, kamai
     desk = ready_desk
     made, taken, ref = await drawn(site, kamailio, carrier, desk)
     await site.agree(desk, made, ref)
-    await asyncio.gather(both_hear(made, taken), made.play(tone(HIS, 2.0)).done.wait())
+    await (await both_hear(made, taken)).done.wait()
     await hang_up(made, taken)
     assert (await site.outcome(desk, ref))["outcome"] == "recorded"
     agent, caller = await site.opened(desk, ref)
