@@ -168,6 +168,7 @@ class MediaReports:
                 for count in flows.values():
                     self._calls.counters["packets_relayed"] += count.forwarded
                     self._calls.counters["packets_from_wrong_source"] += count.wrong_source
+                    self._calls.counters["packets_not_decrypted"] += count.unreadable
             case _:
                 pass
 

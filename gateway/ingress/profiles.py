@@ -6,6 +6,7 @@ other party's is encrypted. Without these words descriptions pass as they are, a
 
 from gateway.config import Peer, SideConfig
 from gateway.sip.hop import Hop, Side
+from gateway.sip.locating import is_literal
 
 __all__ = ["Profiles"]
 
@@ -29,6 +30,8 @@ class Profiles:
         return SECURE if asked.srtp and asker is not None and asker.downgrade else None
 
     def _entry(self, hop: Hop) -> Peer | None:
-        """The narrowest entry that a neighbour is in, whatever port it speaks from."""
+        """The narrowest entry that a neighbour is in, whatever port it speaks from; None for one known by name only."""
+        if not is_literal(hop.host):
+            return None
         entries = (peer for peer in self._peers[hop.side] if peer.admits(hop.host, peer.port or 0))
         return max(entries, key=lambda peer: peer.network.prefixlen, default=None)

@@ -528,7 +528,7 @@ class FlowCount:
     heard: Quality | None = None
     """How well the party hears the other one, by its own RTCP; None where it sends none, or none that can be read."""
     unreadable: int = 0
-    """Packets that were to be decrypted and could not be."""
+    """Packets that were to be decrypted on their way and could not be: nobody got them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ begins to listen in the middle of a call can't know it (§3.3.1): the authentica
 ones is right. And a sender that isn't SRTP's may jump in its sequence numbers, which would part the two ends' counters.
 """
 
+import contextlib
 import struct
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -22,7 +23,9 @@ SUITES: Final = {
 KEY_BYTES: Final = 30
 """Master key and master salt of either suite."""
 MAX_STREAMS: Final = 64
-"""SSRCs of one key: a telephone has one at a time."""
+"""SSRCs of one key that are remembered: a telephone has one at a time."""
+MAX_SEALED: Final = 1024
+"""SSRCs that are sealed under one key. None is ever forgotten, since its numbers must not begin anew."""
 HUNT_EVERY: Final = 8
 """One of so many packets that can't be opened is searched a counter for: forged ones mustn't cost much."""
 MAX_DROPOUT: Final = 3000
@@ -47,6 +50,7 @@ class Opener:
         """Streams that were joined when their counter wasn't 0 any more, by SSRC."""
         self._highest: dict[int, int] = {}
         """Index (counter and sequence number) of the highest packet that was opened, by SSRC."""
+        self._reporting: set[int] = set()
         self._all_missed = 0
 
     def open(self, packet: Buffer, passed: int) -> bytes | None:
@@ -75,7 +79,13 @@ class Opener:
 
     def open_rtcp(self, packet: Buffer) -> bytes | None:
         """The RTCP packet in an SRTCP packet, or None."""
-        return _tried(self._rtcp.unprotect_rtcp, packet)
+        clear = _tried(self._rtcp.unprotect_rtcp, packet)
+        if clear is not None:
+            self._reporting.add(_sender(packet))
+            if len(self._reporting) > MAX_STREAMS:
+                self._rtcp = Session(_policy(self._suite, self._key, Policy.SSRC_ANY_INBOUND))
+                self._reporting.clear()
+        return clear
 
     def _hunt(self, data: bytes, seq: int, ssrc: int, passed: int) -> bytes | None:
         """Open a packet by a later counter, and keep that one; never by one whose packets may have been seen."""
@@ -105,6 +115,8 @@ class Opener:
             oldest = next(iter(self._highest))
             del self._highest[oldest]
             self._later.pop(oldest, None)
+            with contextlib.suppress(Error):  # it was joined later
+                self._rtp.remove_stream(oldest)
 
 
 class Sealer:
@@ -113,6 +125,7 @@ class Sealer:
     def __init__(self, suite: str, key: bytes) -> None:
         self._rtp, self._rtcp = (Session(_policy(suite, key, Policy.SSRC_ANY_OUTBOUND)) for _ in range(2))
         self._streams: dict[int, _Numbers] = {}
+        self._reporting: set[int] = set()
 
     def seal(self, packet: Buffer) -> bytes | None:
         """The SRTP packet of an RTP packet; None for a repeated one, or one that is no RTP."""
@@ -121,7 +134,7 @@ class Sealer:
         seq, ssrc = _NUMBER.unpack_from(packet)
         numbers = self._streams.get(ssrc)
         if numbers is None:
-            if len(self._streams) >= MAX_STREAMS:
+            if len(self._streams) >= MAX_SEALED:
                 return None
             numbers = self._streams[ssrc] = _Numbers(seq)
         number = numbers.following(seq)
@@ -135,6 +148,9 @@ class Sealer:
 
     def seal_rtcp(self, packet: Buffer) -> bytes | None:
         """The SRTCP packet of an RTCP packet, or None."""
+        if len(self._reporting) >= MAX_SEALED and _sender(packet) not in self._reporting:
+            return None
+        self._reporting.add(_sender(packet))
         return _tried(self._rtcp.protect_rtcp, packet)
 
 
@@ -165,6 +181,11 @@ class _Numbers:
 
 def _policy(suite: str, key: bytes, streams: int) -> Policy:
     return Policy(key=key, ssrc_type=streams, srtp_profile=SUITES[suite])
+
+
+def _sender(report: Buffer) -> int:
+    """The SSRC in an RTCP packet, which stays readable."""
+    return int.from_bytes(report[4:8], "big")
 
 
 def _steps(start: int, end: int) -> Iterator[int]:

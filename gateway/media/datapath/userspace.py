@@ -259,7 +259,7 @@ class Flow:
         if opened is not None:
             return memoryview(opened)
         missed = secrecy.missed if secrecy is not None else None
-        if missed != 0:  # else it came twice
+        if self.translated and missed != 0:  # else it came twice
             self.counts.unreadable += 1
         if not self.told_unreadable and (missed is None or missed >= UNREADABLE):
             self.told_unreadable = True

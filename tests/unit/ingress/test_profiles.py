@@ -71,7 +71,14 @@ def test_the_narrowest_entry_says_it():
     def between(source, target):
         return profiles.between(Hop(Side.CALLER, Transport.TCP, source, 1), Hop(Side.AGENT, Transport.TCP, target, 2))
 
-    asked = {"10.1.7.7": SECURE, "10.1.0.7": None, "10.1.0.9": SECURE, "10.1.1.1": PLAIN, "192.0.2.1": None}
+    asked = {
+        "10.1.7.7": SECURE,
+        "10.1.0.7": None,
+        "10.1.0.9": SECURE,
+        "10.1.1.1": PLAIN,
+        "192.0.2.1": None,
+        "phone.example": None,
+    }
     assert {target: between("10.9.9.9", target) for target in asked} == asked
     assert between("10.0.0.5", "10.1.7.7") is None, "its media must not go in the clear"
     assert between("10.0.0.5", "10.1.1.1") == PLAIN

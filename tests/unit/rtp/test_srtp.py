@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 from gateway.rtp.packet import Rtp, build
-from gateway.rtp.srtp import MAX_STREAMS, SUITES, Opener, Sealer
+from gateway.rtp.srtp import MAX_SEALED, MAX_STREAMS, SUITES, Opener, Sealer
 from gateway.sdp import crypto_attribute
 
 LONG, SHORT = "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32"
@@ -126,9 +126,17 @@ def test_another_stream_begins_at_its_own_counter():
 
 def test_many_streams_of_one_party_are_forgotten_one_by_one():
     opener = Opener(LONG, MASTER)
+    report = b"\x80\xc9\x00\x01"
+    sealer = Sealer(LONG, MASTER)
     for ssrc in range(1, 3 * MAX_STREAMS):
-        assert opener.open(by_the_formula(packet(9, ssrc=ssrc), 1), 65536) or ssrc > 1
-    assert len(opener._highest) <= MAX_STREAMS
+        assert opener.open(by_the_formula(packet(9, ssrc=ssrc), ssrc % 2), 65536)
+        whole = report + ssrc.to_bytes(4, "big")
+        assert opener.open_rtcp(sealer.seal_rtcp(whole) or b"") == whole
+    assert len(opener._highest) <= MAX_STREAMS and len(opener._later) <= MAX_STREAMS
+    assert len(opener._reporting) <= MAX_STREAMS
+    # the first one is new again, the last one isn't
+    assert opener.open(by_the_formula(packet(9, ssrc=2)), 65536)
+    assert opener.open(by_the_formula(packet(9, ssrc=3 * MAX_STREAMS - 2)), 65536) is None
 
 
 def test_a_jump_of_the_sender_s_numbers_is_none_for_the_receiver():
@@ -150,9 +158,13 @@ def test_the_key_stream_is_never_used_twice():
     sealer = Sealer(LONG, MASTER)
     assert sealer.seal(packet(5, payload=b"one" * 20))
     assert sealer.seal(packet(5, payload=b"two" * 20)) is None
-    for ssrc in range(2 * MAX_STREAMS):
+    report = b"\x80\xc9\x00\x01"
+    for ssrc in range(MAX_SEALED):
         sealer.seal(packet(5, ssrc=ssrc))
-    assert sealer.seal(packet(6, ssrc=2 * MAX_STREAMS)) is None
+        sealer.seal_rtcp(report + ssrc.to_bytes(4, "big"))
+    assert sealer.seal(packet(6, ssrc=5)) is not None and sealer.seal_rtcp(report + bytes(4)) is not None
+    assert sealer.seal(packet(6, ssrc=MAX_SEALED)) is None
+    assert sealer.seal_rtcp(report + b"\xff" * 4) is None
 
 
 def test_what_is_no_rtp_or_too_long_isn_t_sealed():
