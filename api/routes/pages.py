@@ -13,7 +13,7 @@ from api.catalogue import LANGUAGES, catalogue, choose
 from api.deps import Parts, optional_principal
 from api.errors import Problem
 from api.reads import MonthStatistics
-from api.roles import Principal, Role
+from api.roles import COACHES, Principal, Role
 from api.routes.council import MONTH, parse_month
 from api.schemas import AnnouncementsOut
 from gateway.control.protocol import ListAnnouncements
@@ -27,6 +27,7 @@ _TEMPLATES = Environment(
     loader=FileSystemLoader(_WEB / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
 _HOME = {Role.AGENT: "/agent", Role.ENROLLING: "/agent", Role.COUNCIL: "/council", Role.DPO: "/dpo"}
+_HOME |= {Role.COACH: "/coach", Role.COACH_ENROLLING: "/coach"}
 _LANGUAGE_COOKIE = "fairtap_lang"
 
 
@@ -43,7 +44,19 @@ async def agent_page(request: Request, who: Visitor, parts: Parts, lang: Languag
     """The agent's light, recordings, consents; before that, enrolment."""
     if who is None or who.role not in (Role.AGENT, Role.ENROLLING):
         return RedirectResponse("/", 303)
-    return await _page("agent.html" if who.role is Role.AGENT else "enrol.html", request, parts, lang)
+    if who.role is Role.AGENT:
+        return await _page("agent.html", request, parts, lang)
+    return await _page("enrol.html", request, parts, lang, room="/agents/me", home="/agent")
+
+
+@router.get("/coach")
+async def coach_page(request: Request, who: Visitor, parts: Parts, lang: Language = None) -> Response:
+    """What was released to the coach; before that, enrolment."""
+    if who is None or who.role not in COACHES:
+        return RedirectResponse("/", 303)
+    if who.role is Role.COACH:
+        return await _page("coach.html", request, parts, lang)
+    return await _page("enrol.html", request, parts, lang, room="/coaches/me", home="/coach")
 
 
 @router.get("/council")

@@ -13,16 +13,12 @@ import pytest
 from api.agent_client import AgentClient
 from api.coach_client import CoachClient
 from api.keyed_client import ClientKeys, ClientProblem
-from api.reads import CoachKeyRow, CoachRow, Proven, RecordingRow, SideRow
+from api.reads import CoachRow, RecordingRow, SideRow
 from api.releasing import CoachDoubt
 from api.roles import Role
 from crypto import age
-from crypto.checkpoint import Checkpoint
-from crypto.commitment import commitment
-from crypto.merkle import leaf_hash
 from crypto.ssh_key import SigningKey
-from crypto.sshsig import sign, verify
-from crypto.tlog_proof import TlogProof
+from crypto.sshsig import verify
 from gateway.clock import SystemClock
 from gateway.control.protocol import (
     AddCoach,
@@ -33,15 +29,14 @@ from gateway.control.protocol import (
     ReleaseRecording,
     RevokeRelease,
 )
-from policy import log_entry
 from policy.key_words import key_words
 from policy.release import RELEASE_NAMESPACE, parse_release
-from policy.statements import ENROLMENT_NAMESPACE, Enrolment
+from policy.statements import ENROLMENT_NAMESPACE
 from policy.terms import Side
 from tests.peers.api_server import RunningApi, running_api
+from tests.peers.shown_coach import COACH, GATEWAY, enrolled
 
-REC, COACH, RELEASE = "ab" * 16, "cd" * 16, "ef" * 16
-GATEWAY, ORIGIN, SALT = SigningKey.generate(), "test/fairtap/2026-01", b"s" * 32
+REC, RELEASE = "ab" * 16, "ef" * 16
 PASSWORD = "a long enough password"
 UNTIL = datetime(2027, 3, 8, 9, 30, tzinfo=UTC)
 
@@ -56,21 +51,6 @@ async def session(api: RunningApi, role: Role, person: str | None = None) -> htt
     http = api.http()
     http.cookies.set("fairtap_session", (await api.services.accounts.open_session(role, person)).secret)
     return http
-
-
-def enrolled(keys: ClientKeys, published: bool = True) -> CoachRow:
-    """A coach as the site shows them, with a log of one entry."""
-    recipient = str(keys.identity.recipient)
-    said = Enrolment(COACH, recipient, "2026-03-01T09:30:00Z").canonical()
-    told = {"who": COACH, "recipient": recipient, "from": "2026-03-01T09:30:00.000Z", "to": None}
-    leaf = log_entry.encode(log_entry.Key(commitment("key", told, SALT).hex()))
-    note = bytes(Checkpoint(ORIGIN, 1, leaf_hash(leaf)).signed(GATEWAY))
-    proof = bytes(TlogProof(0, (), note)).decode() if published else None
-    key = CoachKeyRow(
-        recipient, keys.signing.verify_key.line(), said.decode(), sign(keys.signing, ENROLMENT_NAMESPACE, said),
-        told, SALT.hex(), Proven(ORIGIN, 0, leaf.decode(), proof),
-    )  # fmt: skip
-    return CoachRow(COACH, "Carla Coach", key=key)
 
 
 # --- getting in ------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-// The room of council and DPO: enrolment codes, made for one agent and shown once; the files of a caller's record, which
+// The room of council and DPO: enrolment codes, made for one person and shown once; coaches; the files of a caller's record, which
 // both together open; credentials of IVRs.
 
 import { readCode } from "./parts/code.js";
@@ -59,9 +59,34 @@ onSubmit(at("together-form"), async () => {
   at("steps").hidden = !links.length;
 });
 
+async function loadCoaches() {
+  try {
+    const { coaches } = await call("GET", "/coaches");
+    at("coaches").replaceChildren(...coaches.map((coach) => {
+      const button = make("button", { type: "button", textContent: word("coaches.end") });
+      button.addEventListener("click", async () => {
+        try {
+          await call("DELETE", `/coaches/${coach.id}`);
+          await loadCoaches();
+        } catch (error) {
+          tellProblem(error);
+        }
+      });
+      return make("li", {}, `${coach.name} `, button);
+    }));
+  } catch (error) {
+    tellProblem(error);
+  }
+}
+
+onSubmit(at("coach-form"), async () => {
+  at("coach-code").textContent = (await call("POST", "/coaches", { name: at("coach-name").value.trim() })).code;
+});
+
 onSubmit(at("ivr-form"), async () => {
   at("ivr-token").textContent = (await call("POST", "/ivrs", { name: at("ivr-name").value })).token;
 });
 
 at("sign-out").addEventListener("click", () => signOut(false));
 load();
+loadCoaches();

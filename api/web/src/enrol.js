@@ -26,16 +26,17 @@ onSubmit(at("enrol-form"), async () => {
     const bundle = await seal(keys, passphrase);
     const tested = await open(bundle, at("typed").value);
     if (tested.identity !== keys.identity || tested.signingKey !== keys.signingKey) throw new Error("backup differs");
-    const me = await call("GET", "/agents/me");
+    const { room, home } = at("enrol-form").dataset;
+    const me = await call("GET", room);
     const from = new Date().toISOString();
-    await call("POST", "/agents/me/enrolment", {
+    await call("POST", `${room}/enrolment`, {
       login: at("login").value,
       password: at("password").value,
       signing_key: keys.signingKey,
       statement: await statement(keys.seed, "fairtap-enrol@v1", { agent: me.id, recipient: keys.recipient, from }),
       bundle,
     });
-    location.assign("/agent");
+    location.assign(home);
   } finally {
     at("working").textContent = "";
   }

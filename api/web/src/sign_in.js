@@ -4,7 +4,7 @@ import { call } from "./parts/http.js";
 import { canonical } from "./parts/sshsig.js";
 import { at, onSubmit, tellProblem } from "./parts/words.js";
 
-const HOME = { agent: "/agent", enrolling: "/agent", council: "/council", dpo: "/dpo" };
+const HOME = { agent: "/agent", enrolling: "/agent", council: "/council", dpo: "/dpo", coach: "/coach", coach_enrolling: "/coach" };
 let challenge = null;
 
 async function enter(body) {

@@ -1,9 +1,8 @@
 // The agent's own recordings: listed, saved as locked files, opened and played in the page. Nothing opened is stored.
 
-import { Decrypter } from "age-encryption";
-
-import { call, fetchBytes } from "./http.js";
-import { decodeSound, joinSides } from "./sound.js";
+import { call } from "./http.js";
+import { player } from "./player.js";
+import { Releases } from "./releases.js";
 import { at, make, tellProblem, when, word } from "./words.js";
 
 export class Recordings {
@@ -17,7 +16,7 @@ export class Recordings {
   async load(more = false) {
     try {
       const page = await call("GET", `/recordings?limit=10${more && this.next ? `&cursor=${this.next}` : ""}`);
-      const rows = page.items.map((item) => this.row(item));
+      const rows = page.items.map((item) => this.inUse(item) ?? this.row(item));
       if (more) at("recordings").append(...rows);
       else at("recordings").replaceChildren(...rows);
       this.next = page.next;
@@ -26,6 +25,14 @@ export class Recordings {
     } catch (error) {
       tellProblem(error);
     }
+  }
+
+  /** A row that somebody listens to or has unfolded stays, and what is unfolded is read anew. */
+  inUse(item) {
+    const row = document.querySelector(`#recordings > li[data-item="${item.id} ${item.state} ${sealedOf(item).length}"]`);
+    if (!row?.querySelector("details[open], audio")) return null;
+    for (const place of row.querySelectorAll("details[open]")) place.dispatchEvent(new Event("toggle"));
+    return row;
   }
 
   /** Whether keys are open changed. */
@@ -38,18 +45,20 @@ export class Recordings {
       started: when(item.started), purpose: word(`purpose.${item.purpose}`), keep: when(item.keep_until),
     });
     const row = make("li", {}, make("p", { textContent: `${told} (${word(`state.${item.state}`)})` }));
-    const sealed = item.sides.filter((side) => side.state === "sealed");
+    const sealed = sealedOf(item);
+    row.dataset.item = `${item.id} ${item.state} ${sealed.length}`;
     if (!sealed.length) return row;
     const play = make("button", { type: "button", className: "play", textContent: word("recordings.play"), disabled: !this.keys() });
     const status = make("p", { className: "hint" });
     status.setAttribute("role", "status");
-    play.addEventListener("click", () => this.play(item, sealed, play, status));
+    play.addEventListener("click", () => player(item, sealed, this.keys().identity, play, status));
     const links = sealed.map((side) => make("li", {}, make("a", {
       href: `/v1/recordings/${item.id}/sides/${side.side}/${side.seg}.age`,
       textContent: word("recordings.save", { side: word(`side.${side.side}`), seg: side.seg }),
     })));
     row.append(play, status, make("ul", {}, ...links));
-    if (item.purpose === "dispute") row.append(this.accesses(item));
+    row.append(this.accesses(item));
+    if (item.lane !== "agent_request" && item.ended) row.append(new Releases(item, sealed, this.keys).place);
     if (sealed.some((side) => side.side === "agent")) row.append(this.takeBack(item, status));
     return row;
   }
@@ -63,7 +72,7 @@ export class Recordings {
       try {
         const { accesses } = await call("GET", `/recordings/${item.id}/accesses`);
         const lines = accesses.map((one) => word("accesses.line", {
-          when: when(one.at), role: word(`role.${one.role}`), what: word(`accesses.${one.what}`),
+          when: when(one.at), role: [word(`role.${one.role}`), one.name].filter(Boolean).join(" "), what: word(`accesses.${one.what}`),
           side: word(`side.${one.side}`), seg: one.seg,
         }));
         list.replaceChildren(...(lines.length ? lines : [word("accesses.none")]).map((textContent) => make("li", { textContent })));
@@ -96,30 +105,6 @@ export class Recordings {
     });
     return button;
   }
-
-  async play(item, sides, button, status) {
-    button.disabled = true;
-    status.textContent = word("recordings.opening");
-    try {
-      const starts = sides.map((side) => Date.parse(side.started ?? item.started));
-      const zero = Math.min(...starts);
-      const parts = await Promise.all(sides.map(async (side, i) => {
-        const sound = await decodeSound(await this.open(`/recordings/${item.id}/sides/${side.side}/${side.seg}.age`));
-        return { side: side.side, ...sound, at: (starts[i] - zero) / 1000 };
-      }));
-      const url = URL.createObjectURL(new Blob([joinSides(parts)], { type: "audio/wav" }));
-      button.replaceWith(make("audio", { controls: true, src: url }));
-      status.textContent = "";
-    } catch (error) {
-      button.disabled = false;
-      status.textContent = error.code ? "" : word("recordings.cannot");
-      if (error.code) tellProblem(error);
-    }
-  }
-
-  async open(path) {
-    const decrypter = new Decrypter();
-    decrypter.addIdentity(this.keys().identity);
-    return decrypter.decrypt(await fetchBytes(path));
-  }
 }
+
+const sealedOf = (item) => item.sides.filter((side) => side.state === "sealed");
