@@ -16,8 +16,6 @@ BUCKETS: Final[dict[str, tuple[float, ...]]] = {
     "lost_before_us_ratio": (0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.3, 1.0),
 }
 """Upper bounds. All but the last are from the party's own reports: of what it hears."""
-LEAST_PACKETS: Final = 250
-"""A leg of fewer packets says nothing of losses."""
 
 
 class LegFigures:
@@ -54,6 +52,6 @@ def told_of(count: FlowCount) -> dict[str, float]:
         }
         if count.heard.round_trip_ms is not None:
             found["round_trip_seconds"] = count.heard.round_trip_ms / 1000
-    if count.received >= LEAST_PACKETS:
+    if count.received:  # whatever its length, each leg counts once: how long it was could tell who was asked
         found["lost_before_us_ratio"] = count.lost / (count.lost + count.received)
     return found

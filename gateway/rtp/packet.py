@@ -21,6 +21,8 @@ MAX_PACKET: Final = 65_535
 HEADER: Final = struct.Struct("!BBHII")
 """V/P/X/CC, M/PT, sequence number, timestamp, SSRC."""
 HEADER_DTYPE: Final = np.dtype([("flags", "u1"), ("kind", "u1"), ("seq", ">u2"), ("timestamp", ">u4"), ("ssrc", ">u4")])
+PLAIN: Final = 0x80
+"""First byte of a packet without padding, extension and CSRCs."""
 _VERSION: Final = 0x80
 _PADDING: Final = 0x20
 _EXTENSION: Final = 0x10

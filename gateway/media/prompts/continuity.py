@@ -61,6 +61,15 @@ class Continuity:
             self._sent(seq, timestamp, samples)
         return seq, timestamp
 
+    def goes_on(self, seq: int, timestamp: int, ssrc: int, samples: int) -> tuple[int, int] | None:
+        """`passed` for a packet of a stream that goes on as it was; None, and nothing is noted, for any other."""
+        if self._interrupted or ssrc != self._source or (seq - self._first) & 0x8000:
+            return None
+        seq, timestamp = (seq + self._seq_shift) & 0xFFFF, (timestamp + self._timestamp_shift) & 0xFFFFFFFF
+        if 0 < (seq - self.seq) & 0xFFFF < 0x8000:
+            self.seq, self.timestamp, self.span = seq, timestamp, samples or self.span
+        return seq, timestamp
+
     def _sent(self, seq: int, timestamp: int, samples: int) -> None:
         self.seq, self.timestamp, self.span = seq & 0xFFFF, timestamp & 0xFFFFFFFF, samples or self.span
 

@@ -13,7 +13,7 @@ def count(received=1000, lost=0, heard=None):
 
 
 def test_what_isnt_known_isnt_told():
-    assert told_of(count(received=10, lost=5)) == {}
+    assert told_of(count(received=0)) == {}
     assert told_of(count()) == {"lost_before_us_ratio": 0.0}
     found = told_of(count(heard=Quality(0.01, 5.0, None, 4.2)))
     assert found == {"loss_ratio": 0.01, "jitter_seconds": 0.005, "mos": 4.2, "lost_before_us_ratio": 0.0}
