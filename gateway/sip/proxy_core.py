@@ -245,14 +245,16 @@ class ProxyCore:
         return self._refuses(request, source, self._open_of[source.host], len(self._contexts))
 
     def _receive_cancel(self, cancel: Request, via: Via, reply_to: Hop, now: float) -> list[Output]:
+        key = self._layer.invite_for_cancel(cancel, via, reply_to.side)
+        context = self._servers.get(key) if key is not None else None
+        if context is None and not self._layer.knows(cancel, via, reply_to.side):
+            return [self._refusal(cancel, 481, reply_to)]  # a flood of them leaves nothing here
         outputs: list[Output] = []
         for event in self._layer.receive_request(cancel, via, reply_to, now):
             if not isinstance(event, tx.NewRequest):
                 outputs += self._translate([event], now)
                 continue
-            key = self._layer.invite_for_cancel(cancel, via, reply_to.side)
-            context = self._servers.get(key) if key is not None else None
-            response = build_response(cancel, 481 if context is None else 200, "", self._new_id())
+            response = build_response(cancel, 200, "", self._new_id())
             outputs += self._translate(self._layer.respond(event.key, response, now), now)
             if context is not None:
                 outputs += self._cancel(context, now)

@@ -179,6 +179,7 @@ def test_cancel_for_an_unknown_invite(setup: Setup) -> None:
     setup.caller.cancel(branch, ProxyNode.CALLER)
     setup.network.run(0.1)
     assert setup.caller.statuses[-1] == 481
+    assert len(setup.proxy.core._layer) == 0, "a flood of them leaves nothing"
 
 
 def test_forking_downstream_passes_early_dialogs_and_every_2xx(setup: Setup) -> None:
