@@ -102,9 +102,8 @@ class ActsCheck:
 
     def finish(self) -> None:
         """Anchors that never came."""
-        for role in NEEDED:
-            if role not in self.anchors:
-                self.findings.add(Code.ANCHOR_MISSING, "entry 0", role=role)
+        for role in sorted(set(NEEDED) - self.anchors.keys()):
+            self.findings.add(Code.ANCHOR_MISSING, "entry 0", role=role)
 
     def unlogged(self, later: Collection[str]) -> None:
         """Acts that the log doesn't know, though it had begun; `later`: those that a log after it has, as it must."""

@@ -142,11 +142,12 @@ class EpochBook:
 
     @property
     def counted(self) -> Counter[str]:
-        """Legs, hits, caps, wishes as the log has them."""
+        """Legs, hits, caps, legs without an end, wishes, as the log has them."""
         if self._counted is not None:
             return self._counted
         outs = Counter(leg.out for leg in self.legs)
-        return Counter(legs=len(self.legs), hits=outs["hit"], caps=outs["cap"], wishes=len(self._wishes))
+        figures = {"hits": outs["hit"], "caps": outs["cap"], "open": outs[None], "wishes": len(self._wishes)}
+        return Counter(legs=len(self.legs), **figures)
 
     def close(self, index: int, said: log_entry.EClose) -> None:
         """Every leg and wish has its `out` (V6), and what `eclose` reports equals the entries (V9)."""

@@ -92,9 +92,9 @@ def shown(manifests: Path | None, inventories: Path | None, keys: Mapping[str, V
         found.inventories |= told
         found.complete |= told.keys() if folder == manifests else set()
     for path, data in _files(manifests, f"**/*{_MANIFEST}", _MAX_MANIFEST):
-        found.manifests[hashlib.sha256(data).hexdigest()] = path.name
-        recording = _signed(path, data, keys, findings)
-        found.recordings |= {recording} if recording is not None else set()
+        digest, recording = hashlib.sha256(data).hexdigest(), _signed(path, data, keys, findings)
+        found.manifests[digest] = path.name
+        found.recordings |= {digest: recording} if recording is not None else {}
     found.outs = [one for _, one in _parsed(manifests, "**/*.out", MAX_LINE, parse_out_opening, findings, wrong)]
     return found
 

@@ -148,7 +148,7 @@ def _missing(
                 found.add("manifests")
             span, now = one.acts.terms.span(book.name), sources.now
             fresh = span is None or now is None or now < span[1] + FRESH
-            if sources.cdr is not None and book.over and fresh and book.name not in opened:
+            if sources.cdr is not None and book.over and fresh and book.counted["legs"] and book.name not in opened:
                 found.add("openings")
     if calls is not None and calls.uncovered:
         found.add("records")

@@ -6,7 +6,7 @@ folder that holds both: elsewhere recordings have been erased since.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from council.codes import Code
@@ -23,8 +23,8 @@ class Shown:
 
     manifests: dict[str, str] = field(default_factory=dict)
     """Digest → name of the file."""
-    recordings: set[str] = field(default_factory=set)
-    """That the manifests which their gateway signed are about."""
+    recordings: dict[str, str] = field(default_factory=dict)
+    """Digest → the recording that it is about, of manifests which their gateway signed."""
     inventories: dict[str, list[str]] = field(default_factory=dict)
     """Epoch → digests."""
     complete: set[str] = field(default_factory=set)
@@ -35,21 +35,30 @@ class Shown:
 def check_shown(
     shown: Shown, epochs: Sequence[EpochBook], outs: Sequence[tuple[int, log_entry.Out]], findings: Findings
 ) -> int:
-    """Judge all of it; the number of manifests that no closed epoch can vouch for yet."""
+    """Judge all of it, `epochs` in the log's order; the number of manifests that no inventory can vouch for yet."""
     books = {book.name: book for book in epochs if book.opened}
     known = _by_inventory(shown, books, findings)
     listed = known.keys() | _by_outs(shown, outs, findings)
     wanted = {digest for digest, epoch in known.items() if epoch in shown.complete} | (listed - known.keys())
     for digest in sorted(wanted - shown.manifests.keys()):
         findings.add(Code.ENTRY_WITHOUT_MANIFEST, f"manifest {digest[:16]}")
-    if len(shown.recordings) > sum(book.counted["hits"] + book.counted["wishes"] for book in epochs):
-        findings.add(Code.KEPT_TOO_MANY, "manifests", epoch="", kept=len(shown.recordings))
-    unknown = sorted(name for digest, name in shown.manifests.items() if digest not in listed)
-    if any(book.closed is None or book.closed.root is None for book in books.values()):
+    unknown = sorted(shown.manifests.keys() - listed)
+    told = [place for place, book in enumerate(epochs) if book.closed is not None and book.closed.root is not None]
+    untold = [book for place, book in enumerate(epochs) if not book.opened or place > max(told, default=-1)]
+    for digests, books_of in ((shown.manifests, epochs), (unknown, untold)):
+        kept = len({shown.recordings[digest] for digest in digests if digest in shown.recordings})
+        if kept > _most(books_of):
+            findings.add(Code.KEPT_TOO_MANY, "manifests", epoch="", kept=kept)
+    if _most(untold):
         return len(unknown)
-    for name in unknown:
-        findings.add(Code.MANIFEST_WITHOUT_ENTRY, name)
+    for digest in unknown:
+        findings.add(Code.MANIFEST_WITHOUT_ENTRY, shown.manifests[digest])
     return 0
+
+
+def _most(epochs: Iterable[EpochBook]) -> int:
+    """How many recordings these epochs can have: hits, wishes, and legs that go on."""
+    return sum(book.counted["hits"] + book.counted["wishes"] + book.counted["open"] for book in epochs)
 
 
 def _by_inventory(shown: Shown, books: Mapping[str, EpochBook], findings: Findings) -> dict[str, str]:

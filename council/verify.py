@@ -87,9 +87,9 @@ class _Walk:
         self.result = Verified(asked.origin, self.findings, self.acts, asked.followed_by)
         self.books = self.result.epochs
         self.cosigned = [(one.checkpoint.size, one.at) for one in asked.kept if one.at is not None]
+        self.size = 0
         self.days: list[tuple[int, datetime]] = []
         """Entries that can't be older than an instant."""
-        self.size = 0
         self.campaigns: Counter[str] = Counter()
         self.carried: Counter[str] = Counter()
         self.first_told = False
@@ -132,7 +132,7 @@ class _Walk:
         self.acts.act(index, entry, max((span[0] for span in spans if span is not None), default=None))
 
     def ecommit(self, index: int, entry: log_entry.ECommit) -> None:
-        book = self._book(entry.e)
+        book = self.book(entry.e)
         if not book.step(index, entry):
             return
         book.ecommit, book.ecommit_at = entry, index
@@ -150,7 +150,7 @@ class _Walk:
                 book.roster = {leaf.a: leaf for leaf in leaves}
 
     def eopen(self, index: int, entry: log_entry.EOpen) -> None:
-        book = self._book(entry.e)
+        book = self.book(entry.e)
         if not book.step(index, entry):
             return
         found = self._cosigned(entry.cosig, book.ecommit_at + 1, index)
@@ -174,7 +174,7 @@ class _Walk:
             return None
 
     def day(self, index: int, entry: log_entry.Day) -> None:
-        book, span = self._book(entry.e), self.terms.span(entry.e, entry.i)
+        book, span = self.book(entry.e), self.terms.span(entry.e, entry.i)
         expected = entry.i >= 1 if book.day is None else entry.i == book.day + 1
         if book.state is not EpochState.OPENED or not expected or entry.i > 6 or span is None:
             self.findings.at(Code.DAY_ORDER, index, epoch=entry.e, day=entry.i)
@@ -183,7 +183,7 @@ class _Walk:
         book.day = min(max(book.day or 0, entry.i), 6)
 
     def call(self, index: int, entry: log_entry.Call) -> None:
-        book, ruled = self._book(entry.e), None
+        book, ruled = self.book(entry.e), None
         if not book.legs and (span := self.terms.span(entry.e)) is not None:
             self.days.append((index, span[0]))
         member = book.roster.get(entry.a) if book.roster is not None else None
@@ -195,24 +195,18 @@ class _Walk:
         book.enter(index, entry, ruled)
 
     def x(self, index: int, entry: log_entry.X) -> None:
-        book = self._book(entry.e)
+        book = self.book(entry.e)
         book.x[entry.k] += 1
         book.in_time(index)
 
-    def wish(self, index: int, entry: log_entry.Wish) -> None:
-        self._book(entry.e).enter(index, entry)
-
-    def out(self, index: int, entry: log_entry.Out) -> None:
-        self._book(entry.e).out(index, entry)
-
     def halt(self, index: int, entry: log_entry.Halt) -> None:
-        book = self._book(entry.e)
+        book = self.book(entry.e)
         if not book.opened or book.halted:
             self.findings.at(Code.EOPEN_ORDER, index, epoch=entry.e)
         book.halted = True
 
     def eclose(self, index: int, entry: log_entry.EClose) -> None:
-        book = self._book(entry.e)
+        book = self.book(entry.e)
         if book.step(index, entry):
             book.close(index, entry)
             self._kept(index, entry, book.counted)
@@ -233,7 +227,7 @@ class _Walk:
             self.first_told = True
 
     def reveal(self, index: int, entry: log_entry.Reveal) -> None:
-        book, origin = self._book(entry.e), self.asked.origin
+        book, origin = self.book(entry.e), self.asked.origin
         if not book.step(index, entry) or book.ecommit is None:
             return
         shares = {"host": bytes.fromhex(entry.h), "council": bytes.fromhex(entry.c)}
@@ -271,7 +265,7 @@ class _Walk:
                 seen = datetime.fromtimestamp(min(times), UTC)
                 self.findings.at(Code.DAY_EARLY, index, cosigned=f"{seen:%Y-%m-%d %H:%M}Z")
 
-    def _book(self, epoch: str) -> EpochBook:
+    def book(self, epoch: str) -> EpochBook:
         book = self.books.get(epoch)
         if book is None:
             book = self.books[epoch] = EpochBook(epoch, self.findings)
@@ -285,8 +279,8 @@ _TAKE: Final[dict[type, Callable[[_Walk, int, Any], None]]] = {
     log_entry.Day: _Walk.day,
     log_entry.Call: _Walk.call,
     log_entry.X: _Walk.x,
-    log_entry.Wish: _Walk.wish,
-    log_entry.Out: _Walk.out,
+    log_entry.Wish: lambda walk, index, entry: walk.book(entry.e).enter(index, entry),
+    log_entry.Out: lambda walk, index, entry: walk.book(entry.e).out(index, entry),
     log_entry.Halt: _Walk.halt,
     log_entry.EClose: _Walk.eclose,
     log_entry.Reveal: _Walk.reveal,

@@ -100,7 +100,7 @@ def opener(council, site, tmp_path):
     key, records = str(tmp_path / "council.key"), str(site.folder / "cdr.csv")
     Home(home.path, replace(home.settings, identity=key, cdr=records, zone="UTC")).save()
     for one in site.epochs[:2]:
-        one["inventory"] = site.world.where("eclose", e=one["epoch"]) and one["epoch"] in site.world.inventories
+        one["inventory"] = one["epoch"] in site.world.inventories
     council.now -= timedelta(days=7)  # the first epoch has been over for less than 14 days
     return council
 
@@ -115,6 +115,8 @@ def test_call_records_are_compared_through_the_opening_files(opener, site, capsy
     kept = list((opener.home / "openings").iterdir())
     assert {path.name for path in kept} == set(EPOCHS[:2])
     assert not any(b"@pbx" in path.read_bytes() for path in kept)  # sealed on the council's disk, too
+    told = {path.name for path in (opener.home / "inventories").iterdir()}
+    assert told == {f"{epoch}.inventory" for epoch in site.world.inventories}
     assert opener("weekly") == 0
     page = (opener.home / "reports" / f"{opener.now:%Y-%m-%d}.html").read_text()
     assert "answered calls in its records have an entry" in page

@@ -175,8 +175,9 @@ class World:
 
     def _write_manifests(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
-        for epoch, found in self.manifests.items():
-            (folder / f"{epoch}.inventory").write_bytes(canonical({"e": epoch, "manifests": self.inventories[epoch]}))
+        for epoch, digests in self.inventories.items():
+            (folder / f"{epoch}.inventory").write_bytes(canonical({"e": epoch, "manifests": digests}))
+        for found in self.manifests.values():
             for data in found:
                 name = folder / hashlib.sha256(data).hexdigest()[:16]
                 name.with_suffix(".manifest.json").write_bytes(data)
@@ -248,6 +249,8 @@ class Host:
         self.state = State(())
         self.campaigns: Counter[str] = Counter()
         self.carried = Counter(hits=0, kept=0)
+        self.untold: list[str] = []
+        """Digests of manifests that no inventory has told yet."""
         self.call = 0
         self.why: dict[tuple[str, str, int], str] = {}
         """Legs that were capped → the first gate that was closed."""
@@ -471,14 +474,16 @@ class Host:
                 hits[group_of[entry.a]] += entry.o == "hit"
             elif isinstance(entry, log_entry.X) and entry.e == epoch:
                 x[entry.k] += 1
-        digests = [hashlib.sha256(one).hexdigest() for one in self.world.manifests.get(epoch, [])]
+        digests = [*self.untold, *(hashlib.sha256(one).hexdigest() for one in self.world.manifests.get(epoch, []))]
         self.dice.shuffle(digests)
-        self.world.inventories[epoch] = digests
         told = hits.total() + self.carried["hits"] >= 20
         kept = self.kept + self.carried["kept"]
         groups = {group: log_entry.Counted(legs[group], hits[group]) for group in legs}
         root = inventory_root(digests)
         self.log(log_entry.EClose(epoch, groups, kept if told else None, root if told else None, x))
+        if told:
+            self.world.inventories[epoch] = digests
+        self.untold = [] if told else digests
         self.carried = Counter() if told else Counter(hits=hits.total(), kept=kept)
         self.kept = 0
         shares = [self.world.shares[epoch, role].hex() for role in DRAW_ROLES]
