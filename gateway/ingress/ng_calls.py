@@ -19,6 +19,7 @@ from gateway.ingress.ng_media import NgMedia
 from gateway.ingress.ng_records import ProxyCall, ProxyCalls
 from gateway.ingress.ng_report import report
 from gateway.media.plane import FlowCount, FlowId
+from gateway.media.prompts.plain_sounds import plain_folder
 from gateway.ng import message
 from gateway.ng.description import as_rtpengine, refuse_other_profile, refuse_unsupported, understood
 from gateway.ng.errors import LoadLimit, NgError
@@ -53,7 +54,7 @@ class NgCalls:
             Side.AGENT: config.sip.agent_side.media_address,
         }
         self._known_calls = ProxyCalls(engine.calls)
-        self._media = NgMedia(engine)
+        self._media = NgMedia(engine, plain_folder(config.site.data_dir.absolute()))
         self._table: dict[str, Callable[[NgRequest, str], Awaitable[ReplyBody]]] = {
             "ping": self._ping,
             "offer": self._offer,
@@ -71,6 +72,8 @@ class NgCalls:
             "unblock media": self._withhold,
             "silence media": self._withhold,
             "unsilence media": self._withhold,
+            "play media": self._play_media,
+            "stop media": self._stop_media,
         }
 
     async def handle(self, request: NgRequest, host: str) -> ReplyBody:
@@ -225,6 +228,24 @@ class NgCalls:
         for side in self._selected(live, request):
             self._media.withhold(known, side, request.command)
         self._media.renew(live, known)
+        return {"result": "ok"}
+
+    async def _play_media(self, request: NgRequest, host: str) -> ReplyBody:
+        """To the party that is named; to both where nobody is."""
+        request.needs("call-id")
+        live = self._known(request, host)
+        if request.file is None:
+            raise NgError("No media file specified: give `file`, the name of a WAV in the folder `sounds`")
+        parties = self._selected(live, request)
+        known = self._known_calls.of(live.call.new.call_id)
+        lasts = [await self._media.play(live, known, side, request.file, request.repeat_times) for side in parties]
+        return {"result": "ok", "duration": max(lasts)}
+
+    async def _stop_media(self, request: NgRequest, host: str) -> ReplyBody:
+        request.needs("call-id")
+        live = self._known(request, host)
+        for side in self._selected(live, request):
+            self._media.stop_playing(live, self._known_calls.of(live.call.new.call_id), side)
         return {"result": "ok"}
 
     def _selected(self, live: LiveCall, request: NgRequest) -> tuple[Side, ...]:

@@ -43,6 +43,8 @@ class ProxyCall:
     """Via branches that were offered and not deleted."""
     branch_of: dict[DialogTag, str] = field(default_factory=dict)
     withheld: dict[Side, Withheld] = field(default_factory=dict)
+    playing: dict[Side, str] = field(default_factory=dict)
+    """What was played to a party last, by our reference."""
 
     def name(self, label: str | None, tag: str) -> None:
         """The proxy's name for whoever sent a description."""

@@ -27,6 +27,7 @@ from gateway.media.datapath.userspace import UserspaceDatapath
 from gateway.media.errors import MediaError
 from gateway.media.journal import Journal
 from gateway.media.plane import MAX_LINE, PlaneError, Report, decode_order, encode
+from gateway.media.prompts.plain_sounds import plain_folder
 from gateway.media.prompts.sounds import Catalogue, own_folder
 from gateway.media.recording.segment_file import Headers, Payloads
 from gateway.media.recording.session import Surroundings
@@ -151,7 +152,8 @@ def make_worker(
     def datapath(observer: Observer) -> UserspaceDatapath:
         return UserspaceDatapath(loop, clock, pool, observer)
 
-    catalogue = Catalogue(own=own_folder(config.site.data_dir.absolute()))
+    data_dir = config.site.data_dir.absolute()
+    catalogue = Catalogue(own=own_folder(data_dir), plain=plain_folder(data_dir))
     journal = Journal(config.run_dir / f"worker-{index}.journal")
     return Worker(index, clock, datapath, Surroundings(clock, writer, payloads, vault), journal, catalogue)
 

@@ -119,6 +119,7 @@ class NgRequest:
     address_family: str | None = None
     codecs: CodecWish = CodecWish()
     file: str | None = field(default=None, repr=False)
+    repeat_times: int = 1
     unknown: tuple[str, ...] = ()
     """Keys that the protocol doesn't have."""
 
@@ -160,6 +161,7 @@ class NgRequest:
             address_family=_text(found.get("address-family")),
             codecs=_codec_wish(found.get("codec")),
             file=_text(found.get("file")),
+            repeat_times=_number(found.get("repeat-times"), 1),
             unknown=unknown,
         )
 
@@ -183,6 +185,13 @@ def _value(item: Value | str) -> Value:
 
 def _text(value: Value | None) -> str | None:
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else None
+
+
+def _number(value: Value | None, absent: int) -> int:
+    """An integer, also where it is written as text."""
+    if isinstance(value, bytes) and value.isdigit() and len(value) < 7:
+        return int(value)
+    return value if isinstance(value, int) else absent
 
 
 def _bytes(value: Value | None) -> bytes:

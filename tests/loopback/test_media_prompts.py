@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import time
+import wave
 from dataclasses import replace
 
 import numpy as np
@@ -87,6 +88,19 @@ async def test_a_sequence_is_heard_as_one_sound_without_a_gap(house):
     await house.caller.until(lambda: len(house.caller.payloads) > len(catalogue.sequence(sounds)) // 160)
     heard, whole = b"".join(house.caller.payloads[5:]), encode("PCMA", catalogue.sequence(sounds))
     assert heard.startswith(whole)
+
+
+async def test_a_proxy_s_sound_is_heard_as_it_lies_in_the_folder(house):
+    sound = (np.sin(np.arange(1600) * 0.3) * 8000).astype("<i2")
+    (house.data / "sounds").mkdir()
+    with wave.open(str(house.data / "sounds" / "busy.wav"), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(sound.tobytes())
+    await house.talk(b"", SILENT * 5)
+    house.gateway.order(play("sounds/busy", then=("sounds/busy",)))
+    assert (await house.gateway.report(PlayEnded)).complete
+    await house.caller.until(lambda: len(house.caller.payloads) >= 5 + 20)
+    assert b"".join(house.caller.payloads[5:25]) == encode("PCMA", np.concatenate((sound, sound)))
 
 
 async def test_a_sequence_with_a_sound_that_isn_t_there_is_told_without_saying_which(house, caplog):

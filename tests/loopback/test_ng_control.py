@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import time
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from gateway.config import Config
 from gateway.ingress.ng_control import NgControl
-from gateway.media.plane import Forward, Srtp, Withhold
+from gateway.media.plane import Forward, Play, Srtp, StopPlay, Withhold
 from gateway.ng import bencode
 from tests.peers.engine_bench import EngineBench, sdp
 
@@ -339,6 +340,45 @@ async def test_withholding_changes_nothing_of_what_the_recorder_may_do(proxy, be
     await bench.engine.finished()
     assert {order.kind for order in bench.worker.orders[before:]} == {"withhold"}
     assert live.call.leg.stage == "open"
+
+
+async def test_a_sound_of_the_folder_is_played_and_nothing_else_and_never_while_a_caller_is_asked(
+    proxy, bench, tmp_path
+):
+    def plays() -> list[tuple[str, str, str, int]]:
+        found = [order for order in bench.worker.orders if isinstance(order, Play | StopPlay)]
+        bench.worker.orders.clear()
+        return [
+            (order.kind, order.flow.split("/")[1], getattr(order, "sound", ""), len(getattr(order, "then", ())))
+            for order in found
+        ]
+
+    async def ask(command: str, **more: Any) -> dict[str, Any]:
+        return await proxy.ask(command=command, call_id="call-1", **more)
+
+    (tmp_path / "sounds").mkdir()
+    with wave.open(str(tmp_path / "sounds" / "busy.wav"), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(8000))
+    live = await bench.opened()
+    plays()
+    told = await ask("play-media", from_tag="uac", file="/usr/share/busy.wav", repeat_times="3")
+    assert told == {"result": "ok", "duration": 1500}
+    assert plays() == [("play", "caller", "sounds/busy", 2)]
+    await ask("stop-media", from_tag="uas")
+    await ask("stop-media", from_tag="uac")
+    assert plays() == [("stop_play", "caller", "", 0)]
+    assert live.call.leg.stage == "open"
+    for name in ("../fairtap", "..", "ask-en-2", "tone-start.wav", "", "busy\0"):
+        assert (await ask("play-media", from_tag="uac", file=name))["result"] == "error"
+    assert (await ask("play-media", from_tag="uac"))["result"] == "error"
+    bench.engine.hang_up("call-1")
+    await bench.lit()
+    plays()
+    assert (await ask("play-media", from_tag="uac", file="busy"))[
+        "error-reason"
+    ] == "Not while a party is asked or told"
+    assert plays() == []
 
 
 async def test_a_wish_that_comes_with_a_description_begins_nothing(proxy, bench):

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gateway.media.errors import SoundError
 from gateway.media.prompts.coding import coded
+from gateway.media.prompts.plain_sounds import PLAIN, read_plain
 from gateway.media.prompts.sound_file import Sound, read_sound
 from gateway.rtp.g711 import RATE, Samples, amplify, encode
 from gateway.rtp.payload_types import Codec, Law
@@ -41,6 +42,8 @@ class Catalogue:
 
     folder: Path = SHIPPED
     own: Path | None = None
+    plain: Path | None = None
+    """Sounds that a proxy may have played."""
     _index: dict[str, str] | None = None
     _read: dict[str, Sound] = field(default_factory=dict)
     _coded: dict[tuple[str, Codec, int, float], list[bytes]] = field(default_factory=dict)
@@ -72,7 +75,9 @@ class Catalogue:
                 yield sound
 
     def sound(self, sound: str, sha256: str = "") -> Sound:
-        """A shipped sound, or the house's own of this hash; raises SoundError."""
+        """A shipped sound, the house's own of this hash, or a plain one; raises SoundError."""
+        if sound.startswith(PLAIN) and self.plain is not None:
+            return read_plain(self.plain, sound)
         if not sha256 and sound not in self.index:
             raise SoundError("no such sound in the catalogue")
         wanted = self.index.get(sound, sha256)
