@@ -101,7 +101,7 @@ class Negotiation:
     """Codecs that the media plane can play sounds in."""
     hosts: dict[Side, str] = field(default_factory=dict)
     """Our media address towards each party."""
-    keys: Keyring = field(default_factory=Keyring, repr=False)
+    keys: Keyring = field(default_factory=Keyring, repr=False, compare=False)
     unreadable: bool = False
     """A worker could not decrypt what it should have."""
 
