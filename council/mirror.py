@@ -43,9 +43,10 @@ def from_folder(path: Path) -> Fetch:
     return lambda name: read_file(path / name, MAX_BUNDLE)
 
 
-def sync(fetch: Fetch, origin: str, key: VerifyKey, mirror: Path, evidence: Path) -> Synced:
+def sync(fetch: Fetch, origin: str, key: VerifyKey, mirror: Path, evidence: Path, *, ended: bool = False) -> Synced:
     """Bring the copy in `mirror` up to the newest checkpoint; `evidence` is a folder that doesn't exist yet.
 
+    Where a log `ended` with a restore, the site may have no more of it than the backup had: the copy stays then.
     Raises Unreachable where the log has no checkpoint that `key` signed, or a file of it is missing.
     """
     note = fetch("checkpoint")
@@ -60,6 +61,8 @@ def sync(fetch: Fetch, origin: str, key: VerifyKey, mirror: Path, evidence: Path
         new = open_checkpoint(note, origin, key)[0]
     except CryptoError as error:
         raise Unreachable(f"log `{origin}`: {error}") from None
+    if ended and old is not None and _begins(new, old, TileReader(LogFolder(mirror).read)):
+        return Synced(old, 0)
     incoming = mirror.with_name(f"{mirror.name}.{_INCOMING}")
     shutil.rmtree(incoming, ignore_errors=True)
     fetched = _fetch(fetch, new, mirror, incoming)
@@ -89,6 +92,14 @@ def _fetch(fetch: Fetch, new: Checkpoint, mirror: Path, incoming: Path) -> int:
         path.write_bytes(data)
         fetched += 1
     return fetched
+
+
+def _begins(new: Checkpoint, old: Checkpoint, kept: TileReader) -> bool:
+    """Whether the new tree is a beginning of the kept one."""
+    try:
+        return new.size <= old.size and new.root == tree_hash(new.size, lambda level, n: kept.node(level, n, old.size))
+    except TileError:
+        return False
 
 
 def _continues(new: Checkpoint, old: Checkpoint | None, mirror: Path, incoming: Path) -> bool:

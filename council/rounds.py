@@ -25,7 +25,7 @@ from crypto.jcs import canonical, parse_json
 from crypto.signed_note import MAX_NOTE, SignedNote
 from policy.epoch_statement import EPOCH, commit
 from policy.epochs import MAX_ROSTER, EpochState
-from policy.log_block import is_origin
+from policy.log_block import LogBlock, is_origin
 from policy.log_rules import span_of
 from policy.opening import print_openings
 from policy.retention import COUNCIL_LISTS
@@ -74,13 +74,15 @@ class Round:
     def _sync_logs(self) -> bool:
         folder = self.home.path / "mirror"
         known = {path.relative_to(folder).as_posix() for path in logs_in(folder)}
-        alike = [self._sync_log(one, one in known) for one in sorted({*(one.origin for one in self._epochs()), *known})]
+        origins = {*(one.origin for one in self._epochs()), *known}
+        alike = [self._sync_log(one, one in known) for one in sorted(origins, key=LogBlock.parse, reverse=True)]
         return all(alike)
 
     def sync_folder(self, source: Path) -> bool:
         """The logs in a folder, without a network."""
-        logs = [(log_origin(path), path) for path in logs_in(source)]
-        alike = [self._copy(mirror.from_folder(path), origin) for origin, path in logs if origin is not None]
+        logs = {origin: path for path in logs_in(source) if (origin := log_origin(path)) is not None}
+        newest_first = sorted(logs, key=LogBlock.parse, reverse=True)
+        alike = [self._copy(mirror.from_folder(logs[origin]), origin) for origin in newest_first]
         if not alike:
             raise Unreachable(f"no log of a site in `{source}`")
         return all(alike)
@@ -95,8 +97,10 @@ class Round:
     def _copy(self, fetch: mirror.Fetch, origin: str) -> bool:
         stamp = f"{self.now():%Y%m%dT%H%M%S}"
         evidence = self.home.path / "evidence" / f"{origin.replace('/', '_')}-{stamp}"
-        key = log_key(self.home.settings.log_key)
-        found = mirror.sync(fetch, origin, key, self.home.path / "mirror" / origin, evidence)
+        key, folder = log_key(self.home.settings.log_key), self.home.path / "mirror"
+        copies = [LogBlock.parse(path.relative_to(folder).as_posix()) for path in logs_in(folder)]
+        ended = any(one.follows(LogBlock.parse(origin)) for one in copies)
+        found = mirror.sync(fetch, origin, key, folder / origin, evidence, ended=ended)
         if found.evidence is not None:
             self.say(f"FORK: log {origin} contradicts what was seen before; both are kept in {found.evidence}")
         else:
@@ -108,7 +112,9 @@ class Round:
         acts = [canonical(one) for one in found] if isinstance(found, list) else []
         for number, act in enumerate(acts, 1):
             path = self.home.path / "acts" / f"{number:06}.json"
-            if read_file(path, len(act)) != act:
+            if (seen := read_file(path, len(act))) != act:
+                if seen is not None:  # a restored site has another one in its place: what was seen stays
+                    path.rename(path.with_name(f"{number:06}-{self.now():%Y%m%dT%H%M%S}.json"))
                 write_private(path, act)
         return acts
 
@@ -116,7 +122,9 @@ class Round:
         """What the site has of an epoch beside its log: roster, inventory, and openings while they are kept."""
         path = f"/v1/epochs/{one.name}"
         if one.state not in (EpochState.NONE, EpochState.PROMISED):
-            self._once("rosters", f"{one.name}.json", lambda: canonical(self.site.get_json(f"{path}/roster")))
+            again = LogBlock.parse(one.origin).restores  # an epoch that is committed to anew has another roster
+            told = f"{one.name}-r{again}.json" if again else f"{one.name}.json"
+            self._once("rosters", told, lambda: canonical(self.site.get_json(f"{path}/roster")))
         if one.inventory:
             told = f"{one.name}.inventory"
             self._once("inventories", told, lambda: canonical(self.site.get_json(f"{path}/inventory")))

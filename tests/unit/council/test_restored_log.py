@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from council import mirror
 from council.codes import Code
 from council.inspect import Sources, inspect
 from council.report import Report
@@ -101,3 +102,22 @@ def test_without_a_restore_a_missing_reveal_stays_a_finding(tmp_path, world):
     world.write(tmp_path, log=True, manifests=False)
     found = inspect(Sources(tmp_path / "log", key=KEYS["log"].verify_key, now=world.now + WEEK))
     assert Code.REVEAL_MISSING in [one.code for one in found.findings]
+
+
+def test_the_copy_of_a_log_that_a_restore_cut_short_stays_and_is_no_fork(tmp_path, world):
+    world.write(tmp_path, log=True, manifests=False)
+    site, copy, evidence = tmp_path / "site", tmp_path / "copy", tmp_path / "evidence"
+    leaves = [le.encode(entry) for entry in entries(world)]
+    put_log(tmp_path, ORIGIN, leaves, world.now)
+    whole = mirror.sync(mirror.from_folder(tmp_path / "logs" / ORIGIN), ORIGIN, KEYS["log"].verify_key, copy, evidence)
+    put_log(site, ORIGIN, leaves[:-40], world.now)
+    cut = mirror.from_folder(site / "logs" / ORIGIN)
+    kept = mirror.sync(cut, ORIGIN, KEYS["log"].verify_key, copy, evidence, ended=True)
+    assert (kept.checkpoint, kept.fetched, kept.evidence) == (whole.checkpoint, 0, None)
+    assert (copy / "checkpoint").read_bytes().split(b"\n")[1] == str(len(leaves)).encode()
+    # without a log in its place, or with another history, it is one
+    assert mirror.sync(cut, ORIGIN, KEYS["log"].verify_key, copy, tmp_path / "first").evidence is not None
+    put_log(tmp_path / "other", ORIGIN, [*leaves[1:60], leaves[0]], world.now)
+    other = mirror.from_folder(tmp_path / "other" / "logs" / ORIGIN)
+    found = mirror.sync(other, ORIGIN, KEYS["log"].verify_key, copy, tmp_path / "second", ended=True)
+    assert found.evidence is not None

@@ -57,6 +57,14 @@ def test_a_listener_that_is_taken_is_one_line_and_rc_2(tmp_path):
     assert "address already in use" in one_line(done.stderr.splitlines()[-1] + "\n")
 
 
+def test_nothing_serves_from_a_folder_whose_restore_isnt_finished(tmp_path):
+    assert gateway(tmp_path, "init").returncode == 0
+    (tmp_path / "var" / "restoring").write_text("0" * 64)
+    for command in ("serve", "init"):
+        done = gateway(tmp_path, command)
+        assert done.returncode == 2 and "run `fairtap restore` again" in one_line(done.stderr.splitlines()[-1] + "\n")
+
+
 def test_a_gateway_serves_until_it_is_told_to_end(tmp_path):
     """Also where the key of record codes is damaged: calls don't wait for it."""
     (tmp_path / "var" / "keys").mkdir(parents=True, mode=0o700)
