@@ -14,8 +14,12 @@ _LINES: Final = {
     "asterisk": (
         "pjsip.conf, in each endpoint (and registration) whose calls pass:",
         "outbound_proxy=sip:{place}\\;transport={transport}\\;lr",
-        "extensions.conf, before Dial() or Queue():",
-        "same => n,Set(PJSIP_HEADER(add,X-Fairtap-Queue)=YOUR-QUEUE)",
+        "direct_media=no",
+        "extensions.conf, a routine for the called channel, and the option that calls it in Dial() or Queue():",
+        "[fairtap-queue]",
+        "exten => s,1,Set(PJSIP_HEADER(add,X-Fairtap-Queue)=YOUR-QUEUE)",
+        " same => n,Return()",
+        "b(fairtap-queue^s^1)",
     ),
     "freeswitch": (
         "sip_profiles/external/YOUR-TRUNK.xml, in the <gateway>:",

@@ -122,6 +122,9 @@ async def test_every_recorded_request_is_answered_at_once_and_as_rtpengine_did(p
         for file, entry in entries:
             if entry["dir"] != "client->media" or not file.is_file():
                 continue
+            # cut in the middle, under a cookie of its own, it is refused as quickly
+            cookie, _, body = file.read_bytes().partition(b" ")
+            assert read(await proxy.raw(b"cut-" + cookie + b" " + body[: len(body) // 2]))["result"] == "error"
             reply = read(await proxy.raw(file.read_bytes()))
             theirs = expected(entries, entry["cookie"])
             asked += 1
