@@ -20,6 +20,7 @@ from api.errors import Problem
 from api.home import Home, initialised
 from api.passed_lines import sees_no_media
 from api.serve import split_listen
+from audio import libopus
 from gateway.control.protocol import PassedThrough, Status
 
 __all__ = ["Finding", "examine"]
@@ -44,7 +45,7 @@ class Finding:
 async def examine(home: Home) -> list[Finding]:
     """Every check that can be made from here, whether or not the gateway runs."""
     findings = [Finding("configuration", True, f"`{home.file}` can be used"), _folder(home), _disk(home), _files()]
-    findings.append(_internal(home))
+    findings += [_internal(home), _codecs()]
     status, running = await _gateway(home)
     findings.append(running)
     findings += _announcements(status or {})
@@ -89,6 +90,12 @@ def _internal(home: Home) -> Finding:
     count = len(home.config.sip.identity.internal)
     said = f"{count} entries; calls with them are never recorded" if count else "none named: only seats count as staff"
     return Finding("internal numbers", True, said)
+
+
+def _codecs() -> Finding:
+    if libopus.available():
+        return Finding("codecs", True, "G.711, G.722 and Opus: callers can be asked in each")
+    return Finding("codecs", True, "G.711 and G.722; for calls in Opus alone install libopus (Debian: `libopus0`)")
 
 
 async def _gateway(home: Home) -> tuple[dict[str, Any] | None, Finding]:

@@ -4,7 +4,6 @@
 """
 
 import ctypes
-import ctypes.util
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
@@ -14,8 +13,6 @@ from numpy.typing import NDArray
 
 Samples = NDArray[np.int16]
 
-FRAME_MS: Final = (10, 20, 40, 60)
-"""Lengths of a packet that an encoder makes here."""
 _VOIP: Final = 2048
 _LONGEST_MS: Final = 120
 _MOST_BYTES: Final = 1500
@@ -27,16 +24,13 @@ class OpusError(Exception):
 
 @lru_cache(1)
 def _library() -> ctypes.CDLL | None:
-    for name in ("libopus.so.0", ctypes.util.find_library("opus")):
-        try:
-            library = ctypes.CDLL(name) if name else None
-        except OSError:
-            continue
-        if library is not None:
-            for made in (library.opus_encoder_create, library.opus_decoder_create):
-                made.restype = ctypes.c_void_p
-            return library
-    return None
+    try:
+        library = ctypes.CDLL("libopus.so.0")
+        for made in (library.opus_encoder_create, library.opus_decoder_create):
+            made.restype = ctypes.c_void_p
+    except (OSError, AttributeError):
+        return None
+    return library
 
 
 def available() -> bool:
@@ -53,7 +47,7 @@ class Encoder:
         )
 
     def encode(self, samples: Samples) -> bytes:
-        """One packet of samples that last one of `FRAME_MS`."""
+        """One packet of samples that last 10, 20, 40 or 60 ms."""
         taken = np.ascontiguousarray(samples, np.int16)
         packet = ctypes.create_string_buffer(_MOST_BYTES)
         pcm = ctypes.c_void_p(taken.ctypes.data)

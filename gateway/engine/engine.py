@@ -98,6 +98,7 @@ class Engine:
         self.idle = asyncio.Event()
         """Set while there is no call."""
         self.idle.set()
+        self._plays = playable()
         self.reports = MediaReports(self, clock=clock, custody=custody, workers=workers)
         self.wishing = Wishing(self, clock=clock, site=site, ledger=ledger)
         self._durable = DurableWork(
@@ -420,7 +421,7 @@ class Engine:
         except WorkerAway:
             worker = None
             self.counters["calls_unanchored"] += 1
-        media = Negotiation(ref, nat_networks=self._networks, plays=playable(), hosts=self._hosts)
+        media = Negotiation(ref, nat_networks=self._networks, plays=self._plays, hosts=self._hosts)
         since = self.clock.wallclock()
         made = partial(self._make_leg, ref)
         return self._hold(Call(ref, new, media, worker, since, made, needs_lease=self._needs_lease))

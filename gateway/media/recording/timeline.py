@@ -287,7 +287,7 @@ class Timeline:
     def _write_row(self, position: int, size: int, audio: NDArray[np.uint8]) -> None:
         samples = audio.ravel()
         if position + len(samples) - self._base > len(self._audio):
-            self._emit(position + len(samples) - 2 * WINDOW)
+            self._emit(position - WINDOW)
         if not self._append(position, samples):
             self._scatter(position + _ramp(len(audio), size), size, samples)
 

@@ -67,9 +67,14 @@ disturbances = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(
-    disturbances, st.integers(0, 65535), st.integers(0, 2**32 - 1), st.sampled_from([80, 160, 480]), st.floats(0, 0.03)
+    disturbances,
+    st.integers(0, 65535),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([80, 160, 480]),
+    st.floats(0, 0.03),
+    st.sampled_from([0.25, 1.0, 2.5]),
 )
-def test_the_quick_way_stores_what_the_thorough_one_stores(disturbed, seq, timestamp, ptime, jitter):
+def test_the_quick_way_stores_what_the_thorough_one_stores(disturbed, seq, timestamp, ptime, jitter, every):
     dice = np.random.default_rng(seq)
     packets = []
     for index, (at, packet) in enumerate(talk(300, seq=seq, timestamp=timestamp, ptime=ptime)):
@@ -89,7 +94,7 @@ def test_the_quick_way_stores_what_the_thorough_one_stores(disturbed, seq, times
         if "twice" in kinds:
             packets.append((arrival + 0.05, bytes(changed)))
     stop = 300 * ptime / 8000 + 0.2
-    assert stored(intake(), packets, stop) == stored(intake(ThoroughIntake), packets, stop)
+    assert stored(intake(), packets, stop, every) == stored(intake(ThoroughIntake), packets, stop, every)
 
 
 def test_nearly_all_packets_take_the_quick_way():
@@ -99,6 +104,21 @@ def test_nearly_all_packets_take_the_quick_way():
     assert len(watched.ways) == 60
     assert audio == b"".join(bytes([index % 200]) * 160 for index in range(3000))
     assert gaps == ()
+
+
+def test_a_stall_of_our_own_loses_nothing():
+    quick, pieces, waiting = intake(), [], list(talk(500))
+    for now in (1.0, 2.0, 3.0, 6.5, 8.0, 10.0):
+        while waiting and waiting[0][0] <= now:
+            arrival, packet = waiting.pop(0)
+            quick.tap(arrival, memoryview(packet))
+        quick.drain(now)
+        assert quick.timeline is not None
+        pieces += quick.timeline.take(now)
+    assert quick.timeline is not None
+    pieces += quick.timeline.finish(10.0)
+    assert pieces == [piece for piece in pieces if isinstance(piece, bytes)]
+    assert b"".join(pieces) == b"".join(bytes([index % 200]) * 160 for index in range(500))
 
 
 def test_a_row_is_one_type_of_one_stream_without_a_break():
