@@ -351,6 +351,14 @@ def _count_campaign(connection: Connection, campaign: str) -> None:
         connection.execute(insert(campaigns).values(id=campaign, hits=1))
 
 
+def end_untold(connection: Connection) -> None:
+    """Legs without `out` end as they were admitted: the log that would say so takes nothing any more."""
+    open_ones = update(legs).where(legs.c.o.is_(None))
+    calls = open_ones.where(legs.c.kind == EntryKind.CALL.value)
+    connection.execute(calls.values(o=func.coalesce(legs.c.admission, Out.NO.value)))
+    connection.execute(open_ones.where(legs.c.kind == EntryKind.WISH.value).values(o=Out.WISH.value))
+
+
 def _row(connection: Connection, entry: int) -> Row[Any]:
     row = connection.execute(select(legs).where(legs.c.id == entry, legs.c.kind != EntryKind.X.value)).one_or_none()
     if row is None:

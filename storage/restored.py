@@ -13,6 +13,7 @@ from typing import Final
 from sqlalchemy import Connection, delete, select, update
 
 from storage import consents
+from storage.legs import end_untold
 from storage.log.blocks import begin_anew
 from storage.tables import agents, releases, seats
 
@@ -36,6 +37,7 @@ def settle(connection: Connection, renewals: Sequence[Renewal], at: datetime) ->
     """All of it, in the caller's transaction; the origins of the fresh logs."""
     for agent in connection.execute(select(agents.c.id)).scalars().all():
         consents.end_all(connection, agent, at, LEAP)
+    end_untold(connection)
     connection.execute(delete(seats))
     connection.execute(update(releases).where(releases.c.revoked_at.is_(None)).values(revoked_at=at))
     connection.execute(update(agents).values(seat_seq=agents.c.seat_seq + LEAP))

@@ -128,6 +128,7 @@ async def test_it_is_settled_as_an_older_state(site, fresh_url):
     standing = await Consents(folder.database).standing(agent.id)
     assert {one.answer for one in standing.values()} == {ConsentState.UNSET}
     assert (await folder.epochs.get(EPOCH)).state is EpochState.DARK
+    assert await folder.legs.without_out() == []  # or nothing would ever be closed after them
     assert await folder.epochs.restored() and await folder.epochs.newest_cosignature() is None
     opened = await folder.database.read(wal.open_logs)
     assert FRESH in opened and ORIGIN not in opened
