@@ -6,7 +6,7 @@ from typing import Final
 
 from gateway.call.core import Call
 
-__all__ = ["HINDRANCES", "CallFacts", "facts_of"]
+__all__ = ["HINDRANCES", "CallFacts", "facts_of", "facts_unwished"]
 
 HINDRANCES: Final = {
     "unanchored": "its media didn't pass here: no ports, or no worker",
@@ -18,6 +18,7 @@ HINDRANCES: Final = {
     "no_lease": "nobody said who is on it (`fairtap link`)",
     "no_extension": "nobody said whose extension it is",
     "no_queue": "nobody said its queue; that matters where the agreement names queues",
+    "no_wish": "its proxy never said `start recording`, so it can't be told from one that nobody answered",
     "internal": "both ends are the house's own",
 }
 """Each with what to tell an admin."""
@@ -37,6 +38,12 @@ def facts_of(call: Call, *, internal: bool) -> CallFacts:
     """Of a call that was answered; whether a lease names anybody comes later (`no_lease`)."""
     media = call.negotiation
     return CallFacts(media.spoken(), media.srtp_seen, tuple(_hindrances(call, internal=internal)))
+
+
+def facts_unwished(call: Call) -> CallFacts:
+    """Of a call that a proxy never wished to have recorded, and in which both spoke."""
+    media = call.negotiation
+    return CallFacts(media.spoken(), media.srtp_seen, ("no_wish",))
 
 
 def _hindrances(call: Call, *, internal: bool) -> Iterator[str]:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from gateway.call.model import DialogTag, NewCall, Private, SdpMessage, SipCallId
 from gateway.clock import Clock
 from gateway.config import Config, Peer
+from gateway.engine.call_facts import facts_unwished
 from gateway.engine.engine import Engine
 from gateway.engine.live_call import LiveCall
 from gateway.ingress.ng_media import NgMedia
@@ -33,6 +34,8 @@ NOT_FOUND = "Call-ID not found or tags didn't match"
 NEVER = frozenset({"subscribe request", "subscribe answer", "unsubscribe", "publish", "start forwarding"})
 """Silent live listening: in no build."""
 KNOWN_ELSEWHERE = frozenset({"play DTMF", "stop forwarding"})
+SPOKEN = 50
+"""Packets: a second of speech."""
 NOT_HERE = "not supported: a relay that presses no keys of its own"
 
 
@@ -84,12 +87,12 @@ class NgCalls:
             if request.command in NEVER:
                 raise NgError("not supported: nobody listens in on a call")
             raise NgError(NOT_HERE if request.command in KNOWN_ELSEWHERE else message.UNRECOGNIZED)
-        self._note(request)
+        self._note(request, host)
         return await command(request, host)
 
-    def _note(self, request: NgRequest) -> None:
+    def _note(self, request: NgRequest, host: str) -> None:
         """For the ladder: before a `delete` takes the call away; a first offer makes it and is noted by itself."""
-        live = self._engine.calls.get(SipCallId(request.call_id))
+        live = self._mine(SipCallId(request.call_id), host)
         if live is not None and request.from_tag:
             answering = request.command == "answer"
             by = self._party(live, request.to_tag if answering else request.from_tag)
@@ -147,18 +150,26 @@ class NgCalls:
             if "fatal" in request.flags:
                 raise NgError(NOT_FOUND)
             return {"warning": NOT_FOUND, "result": "ok"}
-        call_id, dialog, answered = live.call.new.call_id, self._dialog(request), live.call.answered_dialog
+        call_id = live.call.new.call_id
         known = self._known_calls.of(call_id)
-        if request.to_tag:
-            if answered not in (None, dialog):
-                return {"result": "ok"}  # a branch that lost
-        elif request.via_branch and known.lost_branch(request.via_branch, answered):
+        if self._is_lost_branch(live, known, request):
             return {"result": "ok"}
         self._engine.ending(call_id)
         counts = await self._engine.reports.counts(live)
+        if live.call.answered_dialog is None and counts and min(count.received for count in counts.values()) >= SPOKEN:
+            live.facts = facts_unwished(live.call)
         self._engine.hang_up(call_id)
         self._known_calls.forget(call_id)
         return {**self._report(live, known, counts), "result": "ok"}
+
+    def _is_lost_branch(self, live: LiveCall, known: ProxyCall, request: NgRequest) -> bool:
+        """Whether a `delete` is of one branch of a forked call, and the call goes on with another."""
+        answered = live.call.answered_dialog
+        if request.via_branch and (answered is None or not request.to_tag):
+            return known.lost_branch(request.via_branch, answered)
+        # where nobody wished for a recording, the branch whose media flows stands for the one that was answered
+        current = answered or live.call.negotiation.chosen
+        return bool(request.to_tag) and current not in (None, self._dialog(request))
 
     def _refuse_unsupported(self, request: NgRequest) -> None:
         try:

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.config import Config
 from gateway.ingress.ng_control import NgControl
-from gateway.media.plane import Forward, Play, Srtp, StopPlay, Withhold
+from gateway.media.plane import Counted, FlowCount, FlowId, Forward, Play, Query, Srtp, StopPlay, Withhold
 from gateway.ng import bencode
 from tests.peers.engine_bench import EngineBench, sdp
 
@@ -297,6 +297,33 @@ async def test_a_branch_that_lost_is_known_by_its_via(proxy, bench):
     await proxy.ask(command="delete", call_id="call-1", from_tag="A", via_branch="z9.0")
     assert "call-1" in bench.engine.calls
     await proxy.ask(command="delete", call_id="call-1", from_tag="A", via_branch="z9.1")
+    assert bench.engine.calls == {}
+
+
+async def test_a_call_that_nobody_wished_to_have_recorded_is_counted_as_one_in_which_both_spoke(proxy, bench):
+    await offered(proxy)
+    await answered(proxy)
+    (ref,) = bench.engine.by_ref
+    spoken = FlowCount(60, 60, 0, 0, 0, 0)
+    counted = bench.worker.expect(Query)
+    deleting = asyncio.create_task(proxy.ask(command="delete", call_id="call-1", from_tag="A"))
+    await counted.wait()
+    flows = {FlowId(f"{ref}/{side}/0"): spoken for side in ("caller", "agent")}
+    bench.engine.reports.take(0, Counted(ref, flows))
+    await deleting
+    total = bench.engine.pass_through.told(7, bench.clock.wallclock())["total"]
+    assert (total["answered"], total["codec PCMA"], total["hindered no_wish"], total["recordable"]) == (1, 1, 1, 0)
+
+
+async def test_without_a_wish_the_branch_whose_media_flows_is_the_call(proxy, bench):
+    await offered(proxy)
+    for tag in ("F1", "F2"):
+        body = sdp("127.15.1.12", 5000)
+        await proxy.ask(command="answer", call_id="call-1", from_tag="A", to_tag=tag, sdp=body)
+    await proxy.ask(command="delete", call_id="call-1", from_tag="A", to_tag="F1")
+    await proxy.ask(command="delete", call_id="call-1", from_tag="A", to_tag="never-spoke")
+    assert "call-1" in bench.engine.calls
+    await proxy.ask(command="delete", call_id="call-1", from_tag="F2", to_tag="A")
     assert bench.engine.calls == {}
 
 
