@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from api.control_client import ask_once
+from api.doctor_log import log_fault
 from api.doctor_peers import NextHop, answers, next_hops
 from api.errors import Problem
 from api.home import Home, initialised
@@ -45,7 +46,7 @@ class Finding:
 async def examine(home: Home) -> list[Finding]:
     """Every check that can be made from here, whether or not the gateway runs."""
     findings = [Finding("configuration", True, f"`{home.file}` can be used"), _folder(home), _disk(home), _files()]
-    findings += [_internal(home), _codecs()]
+    findings += [_internal(home), _codecs(), await asyncio.to_thread(_log, home)]
     status, running = await _gateway(home)
     findings.append(running)
     findings += _announcements(status or {})
@@ -96,6 +97,15 @@ def _codecs() -> Finding:
     if libopus.available():
         return Finding("codecs", True, "G.711, G.722 and Opus: callers can be asked in each")
     return Finding("codecs", True, "G.711 and G.722; for calls in Opus alone install libopus (Debian: `libopus0`)")
+
+
+def _log(home: Home) -> Finding:
+    entries, fault = log_fault(home.data_dir)
+    if fault is not None:
+        return Finding(
+            "log", False, f"{fault}: put the log's files back from a backup; tell the council before it asks"
+        )
+    return Finding("log", True, f"{entries} entries hash to their checkpoints")
 
 
 async def _gateway(home: Home) -> tuple[dict[str, Any] | None, Finding]:
