@@ -90,7 +90,8 @@ class FrameLine(Timeline):
             self._out.append(packet)
             self._newest = packet
             self._base += span
-        if not self._waiting and until - self._base >= HOLE:
+        # a hole that may be concealed waits for the packet behind it
+        if until - self._base >= (2 * HOLE if self._waiting else HOLE):
             self._fill(until)
         self._marks = [mark for mark in self._marks if mark[1] > self._base]
 

@@ -6,9 +6,13 @@ import io
 import av
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.media.recording.container import container
+from gateway.media.recording.frame_line import FRAMINGS, HOLE, FrameLine
 from gateway.media.recording.intake import Intake
+from gateway.media.recording.timeline import Batch
 from gateway.rtp import opus
 from gateway.rtp.packet import build
 
@@ -150,6 +154,35 @@ def test_packets_of_any_length_follow_each_other(frame_ms):
     swapped = [*packets[:20], (packets[20][0] + 0.1, packets[20][1]), *packets[21:]]
     pieces, _ = pieces_of(swapped, 3.01, {PT: "OPUS"})
     assert [piece for piece in pieces if isinstance(piece, bytes)] == payloads
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0, 3),
+            st.integers(0, 65535),
+            st.one_of(st.integers(0, 2**32 - 1), st.integers(0, 200_000)),
+            st.binary(max_size=40),
+            st.integers(1, 3),
+        ),
+        max_size=40,
+    ),
+    st.floats(0.01, 4),
+    st.sampled_from(["OPUS", "G729"]),
+)
+def test_whatever_arrives_the_length_is_the_time_that_passed(rows, stop, codec):
+    line, span = FrameLine(0.0, codec), FRAMINGS[codec].span
+    pieces = []
+    for arrival, seq, timestamp, payload, ssrc in sorted(rows):
+        if arrival <= stop and span(payload):
+            line.place(Batch(ssrc, np.array([arrival]), np.array([seq]), np.array([timestamp]), [payload]))
+            pieces += line.take(arrival)
+    pieces += line.finish(stop)
+    length = sum(span(piece) if isinstance(piece, bytes) else piece * FRAMINGS[codec].unit for piece in pieces)
+    assert length == line.samples
+    assert stop * 8000 - 2 * HOLE <= length <= stop * 8000 + 960
+    assert all(0 <= gap.start_ms < gap.end_ms <= stop * 1000 + 120 for gap in line.gaps)
 
 
 def test_every_duration_of_rfc_6716_is_known_and_nonsense_is_none():
