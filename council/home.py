@@ -107,7 +107,7 @@ class Home:
             self.path / "mirror",
             acts=there("acts"),
             roster=there("rosters"),
-            openings=there("openings"),
+            openings=there("openings") if self.settings.identity is not None else None,
             inventories=there("inventories"),
             manifests=there("manifests"),
             seen=there("seen"),

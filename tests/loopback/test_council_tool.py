@@ -153,6 +153,14 @@ def test_another_councils_opening_files_open_nothing(opener, tmp_path, site, cap
     assert {(one["code"], one["place"]) for one in found} == {("CDR.opening", epoch) for epoch in EPOCHS[:2]}
 
 
+def test_without_an_identity_call_records_are_not_compared_and_it_says_so(opener, site, capsys):
+    home = Home.open(opener.home)
+    Home(home.path, replace(home.settings, identity=None)).save()
+    assert opener("cdr", site.folder / "cdr.csv", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert "openings" in told["missing"] and told["calls"]["rows"] == 0
+
+
 def test_cosign_keeps_and_hands_over_a_cosignature_that_verifies(council, site):
     council("sync")
     assert council("cosign") == 0
