@@ -148,9 +148,9 @@ class ReleaseCommands:
         coach, wallclock = await self._coach(command.coach), self._engine.clock.wallclock()
         shown = []
         for kept in await self._releases.of_coach(coach.id, wallclock):
-            recording = await self._recordings.get(kept.recording)
+            recording = await self._there(kept.recording)
             sides = [part for part in kept.parts if self._hears(coach, recording, kept, part.side, part.seg)]
-            if sides:
+            if recording is not None and sides:
                 shown.append(self._as_shown(kept, recording, sides))
         return {"releases": shown}
 
@@ -159,8 +159,8 @@ class ReleaseCommands:
         found = [
             one for one in await self._releases.of_coach(coach.id, wallclock) if one.recording == command.recording
         ]
-        recording = await self._recordings.get(command.recording) if found else None
-        heard = [one for one in found if recording and self._hears(coach, recording, one, command.side, command.seg)]
+        recording = await self._there(command.recording) if found else None
+        heard = [one for one in found if self._hears(coach, recording, one, command.side, command.seg)]
         if recording is None or not heard:
             raise Refused("not_released", NOT_RELEASED, 403)
         kept = heard[0]
@@ -178,10 +178,10 @@ class ReleaseCommands:
         self._engine.custody.changed(recording.agent, recording.id)
         return {"release": kept.id}
 
-    def _hears(self, coach: Coach, recording: Recording, kept: StoredRelease, side: str, seg: int) -> bool:
+    def _hears(self, coach: Coach, recording: Recording | None, kept: StoredRelease, side: str, seg: int) -> bool:
         """Whether a side is there, and its agent's own signed word gives it to this coach's key of now."""
-        line = self._engine.site.agents.get(recording.agent)
-        if line is None or not _sealed(recording, side, seg):
+        line = self._engine.site.agents.get(recording.agent) if recording is not None else None
+        if line is None or recording is None or not _sealed(recording, side, seg):
             return False
         said = proven_release(line, kept, side, seg)
         return said is not None and coach.key is not None and said.recipient == coach.key.recipient
@@ -201,11 +201,14 @@ class ReleaseCommands:
 
     # --- parts --------------------------------------------------------------------------------------------------------
 
-    async def _own(self, recording: str, agent: str) -> Recording:
+    async def _there(self, recording: str) -> Recording | None:
         try:
-            found = await self._recordings.get(recording)
+            return await self._recordings.get(recording)
         except RecordingUnknown:
-            found = None
+            return None
+
+    async def _own(self, recording: str, agent: str) -> Recording:
+        found = await self._there(recording)
         if found is None or found.agent != agent or found.state in GOING:
             raise Refused("recording_unknown", "no such recording of yours", 404)
         return found
