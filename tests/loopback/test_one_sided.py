@@ -14,8 +14,9 @@ from demo.g711 import RATE, encode
 from demo.speech import speech
 from demo.talk import THINK_S
 from gateway.media.prompts.sounds import Catalogue
+from tests.peers import short_question
 from tests.peers.kept import Kept
-from tests.peers.running_site import PROMPT, RunningSite, Talk, until
+from tests.peers.running_site import RunningSite, Talk, until
 from tests.peers.system_calls import SystemCall, SystemCalls
 
 pytestmark = pytest.mark.timeout(120)
@@ -28,13 +29,13 @@ _IN_FILE = re.compile(r'[<"](/[^<>"]+)[>"]')
 
 def one_sided(document: str) -> str:
     """The demo's agreement in a country that allows it, with the question that says so."""
-    sounds = Catalogue().sounds
+    usual, this = short_question.QUESTION, Catalogue().sound(QUESTION)
     changes = {
         "jurisdiction: DE": "jurisdiction: NL",
         "mode: all_party": "mode: per_leg",
         "on_refusal: record_nothing": "on_refusal: agent_side",
-        f"id: {PROMPT}": f"id: {QUESTION}",
-        sounds[PROMPT].sha256: sounds[QUESTION].sha256,
+        f"id: {usual.words.id}": f"id: {QUESTION}",
+        usual.sha256: this.sha256,
     }
     for old, new in changes.items():
         assert document.count(old) == 1, old

@@ -20,16 +20,17 @@ from gateway.rtp.g711 import RATE
 from policy.record_code import code_of, parse_code, print_code
 from policy.terms import Lane, Purpose
 from tests.peers.running_site import RunningSite, Talk, until
+from tests.peers.short_question import QUESTION
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
-PROMPTS = {Lane.CUSTOMER_REQUEST: "ask-dispute-en-2", Lane.AGENT_REQUEST: "ask-en-2"}
+ASKED = {Lane.CUSTOMER_REQUEST: Catalogue().sound("ask-dispute-en-2"), Lane.AGENT_REQUEST: QUESTION}
 KEYS = 'consent_key: "1", refuse_key: "9", withdraw_code: "*9"'
 
 
 def asked_for(document: str) -> str:
     """The demo's agreement with both lanes that can be asked for, and 1 % in place of its rates."""
-    sound = Catalogue().sounds[PROMPTS[Lane.CUSTOMER_REQUEST]]
-    prompt = f'  prompts: [{{id: {PROMPTS[Lane.CUSTOMER_REQUEST]}, language: en, sha256: "{sound.sha256}", {KEYS}}}, {{'
+    sound = ASKED[Lane.CUSTOMER_REQUEST]
+    prompt = f'  prompts: [{{id: {sound.words.id}, language: en, sha256: "{sound.sha256}", {KEYS}}}, {{'
     wish = "  customer_request: {purpose: dispute, per_agent: {P1W: 2}}\n  agent_request: {purpose: coaching}\n"
     grounds = '  dispute: {legal_basis: "Art. 6(1)(a)", necessity: "a record", milder_means: ["a letter"]}\n'
     for old, new in (
@@ -64,13 +65,13 @@ async def requested(site: RunningSite, lane: Lane, key: str) -> Talk:
     answer = await desk.client.request_record(talk.ref, lane)
     assert answer["lane"] == lane.value
     async with asyncio.timeout(30):
-        await talk.caller.hears(Catalogue().samples(PROMPTS[lane])[-RATE:])
+        await talk.caller.hears(ASKED[lane].samples[-RATE:])
         await asyncio.sleep(THINK_S)
         talk.caller.press(key, ms=120)
     return talk
 
 
-@pytest.mark.parametrize("lane", PROMPTS)
+@pytest.mark.parametrize("lane", ASKED)
 async def test_what_both_want_is_recorded_and_its_agent_opens_it(site, lane):
     desk = site.desks[0]
     talk = await requested(site, lane, "1")

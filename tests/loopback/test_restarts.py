@@ -109,6 +109,12 @@ def supervisor(child: int) -> int:
     return int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1])
 
 
+async def chunks_written(site: RunningSite, talks: list[Talk]) -> bool:
+    """Whether a whole chunk of either side of each is on disk."""
+    kept = [Kept(site.data, await id_of(talk)) for talk in talks]
+    return all(sum(path.stat().st_size > CHUNK for path in one.files) == 2 for one in kept)
+
+
 async def count_recordings(site: RunningSite) -> int:
     return sum([len(await desk.client.recordings()) for desk in site.desks])
 
@@ -182,7 +188,7 @@ async def test_a_killed_media_worker_is_back_within_two_seconds_and_records_no_m
         recorded = await recorded_calls(site, 1)
         plain = await site.call(site.desks[0])
         talks = [*recorded, plain]
-        await asyncio.sleep(CHUNK / 8000 + 2.5)  # one chunk and what waits before it is written
+        await until(partial(chunks_written, site, recorded), CHUNK / 8000 + 10)
         meter = await stack.enter_async_context(RtpMeter())
         await meter.take(lines(talks))
         await asyncio.sleep(1)

@@ -69,7 +69,7 @@ async def test_what_was_said_before_the_tap_opened_is_nowhere(tmp_path, program)
             acknowledged = time.time()
             await desk.client.acknowledge(light)
             await site.tapped(desk, talk.ref)
-            await asyncio.sleep(4)
+            await asyncio.sleep(2)
             await talk.hang_up()
             await site.outcome(desk, talk.ref)
         watching.cancel()
@@ -79,14 +79,14 @@ async def test_what_was_said_before_the_tap_opened_is_nowhere(tmp_path, program)
 
     assert all(acknowledged - 0.001 <= at < acknowledged + 1 for at in opened)
     for side in (left, right):
-        assert len(side) > 3.5 * RATE
-        inside = side[RATE // 10 : 3 * RATE]
+        assert len(side) > 1.5 * RATE
+        inside = side[RATE // 10 : RATE]
         assert tone_db(inside, AFTER_HZ) > -10
         assert tone_db(inside, BEFORE_HZ) < -50
         # and not for the shortest while: in no 20 ms, least of all in the first
         frames = side[: len(side) // 160 * 160].reshape(-1, 160)
         loud = [frame for frame in frames if min(map(level_db, frame.reshape(4, 40))) > -20]
-        assert len(loud) > 150
+        assert len(loud) > 60
         assert max(tone_db(frame, BEFORE_HZ) - tone_db(frame, AFTER_HZ) for frame in loud) < -20
     check_order(calls.seen(), acknowledged, site)
 

@@ -26,9 +26,9 @@ from demo.g711 import RATE
 from demo.tones import tone
 from gateway.clock import SystemClock
 from gateway.config import load_config
-from gateway.media.prompts.sounds import Catalogue
 from tests.peers.kept import moment
-from tests.peers.running_site import CONNECT_S, MOST_TRIES, PROMPT, RunningSite, Talk
+from tests.peers.running_site import CONNECT_S, MOST_TRIES, RunningSite, Talk
+from tests.peers.short_question import QUESTION
 
 pytestmark = pytest.mark.timeout(120)
 BEFORE_HZ, AFTER_HZ = 600, 1000
@@ -61,7 +61,7 @@ class Machines:
     async def agreed(self, call_id: str) -> None:
         now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         body = {
-            "purpose": "coaching", "answer": "yes", "prompt_sha256": Catalogue().sounds[PROMPT].sha256,
+            "purpose": "coaching", "answer": "yes", "prompt_sha256": QUESTION.sha256,
             "prompt_end": now, "answered_at": now,
         }  # fmt: skip
         answer = await self.say(self.ivr, call_id, "consent", body)

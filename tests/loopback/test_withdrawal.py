@@ -42,7 +42,6 @@ async def test_a_withdrawal_stops_at_once_and_destroys_everything(tmp_path):
     ways = ((by_agent, "WITHDRAWN_BY_AGENT"), (by_code, "WITHDRAWN_BY_CALLER"), (by_caller_refused, "CALLER_REFUSED"))
     async with RunningSite(tmp_path, desks=len(ways)) as site:
         talks = await asyncio.gather(*(site.recorded_call(desk) for desk in site.desks))
-        await asyncio.sleep(1.5)
         for talk, (stop, reason) in zip(talks, ways, strict=True):
             await withdraw(site, talk, stop, reason)
 
@@ -50,7 +49,11 @@ async def test_a_withdrawal_stops_at_once_and_destroys_everything(tmp_path):
 async def withdraw(site, talk, stop, reason):
     desk = talk.desk
     kept = Kept(site.data, next(one["id"] for one in await desk.client.recordings() if one["call"] == talk.ref))
-    assert {path.name for path in kept.files} >= {"agent-1.header", "caller-1.header"}
+
+    async def begun() -> bool:
+        return {path.name for path in kept.files} >= {"agent-1.header", "caller-1.header"}
+
+    await until(begun)
     off = asyncio.create_task(watch_light(desk, talk.ref))
     at = await stop(talk)
     assert await asyncio.wait_for(off, GONE_S) - at < STOP_S

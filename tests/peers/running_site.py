@@ -33,10 +33,10 @@ from demo.staff import Office
 from demo.talk import THINK_S
 from gateway.clock import SystemClock
 from gateway.control.protocol import MAX_LINE, Answer, Command, Request, Status, decode, encode
-from gateway.media.prompts.sounds import Catalogue
+from tests.peers import short_question
 from tests.peers.council_desk import CouncilDesk
+from tests.peers.short_question import QUESTION
 
-PROMPT = "ask-en-2"
 SMALLEST_GROUP = 8
 """The demo's agreement draws in no smaller group."""
 CALLER_PORT = 5070
@@ -103,7 +103,7 @@ class RunningSite:
         """The desks' enrolment codes, all of them spent."""
         self.passwords: list[str] = []
         """The desks', who sign in by the names of their keys."""
-        self.prompt_end: Samples = Catalogue().samples(PROMPT)[-RATE:]
+        self.prompt_end: Samples = QUESTION.samples[-RATE:]
         """The last second of the question: once a caller heard it, a key is an answer."""
         self._wanted = desks
         self._more = f"[media]\nworkers = {workers}\n{settings}\n"
@@ -312,6 +312,7 @@ class RunningSite:
         written = written.replace("[sip.caller_side]\n", "[sip.caller_side]\nprobe_s = 0\n")
         file.write_text(written + self._more)
         await self.house.init(parties)
+        short_question.put(self.data)
         self._prepare()
         await self._stack.enter_async_context(self.house)
         http = await self._stack.enter_async_context(httpx.AsyncClient(base_url=self.at.base_url, timeout=20))
@@ -320,7 +321,7 @@ class RunningSite:
             Phone((self.at.pbx, CALLER_PORT), user="caller", transport=self._transport)
         )
         await self.office.sign_in_council()
-        await self.office.activate(Catalogue().sound(PROMPT), self._agreed)
+        await self.office.activate(QUESTION, self._agreed)
         await self._seat_agents()
         self.council = CouncilDesk(self.office, parties["council"].keys.signing, self._clock)
         await self.council.open_epochs(EPOCHS_AHEAD)
