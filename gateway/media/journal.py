@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gateway.journal import WriteBehind
 from gateway.media.datapath.base import Latched
-from gateway.media.plane import Address, CallRef, FlowId, Forward
+from gateway.media.plane import Address, CallRef, FlowId, Forward, Withhold
 
 _SUFFIX: Final = ".json"
 _MAX_BYTES: Final = 64 * 1024
@@ -31,6 +31,8 @@ class FlowEntry:
     local: Address
     forward: Forward | None
     latched: Latched
+    withheld: Withhold | None = None
+    """So that keys which nobody was to hear aren't heard after a restart."""
 
 
 _FLOWS: Final = TypeAdapter(tuple[FlowEntry, ...])

@@ -80,6 +80,7 @@ class Call:
         self.latched: Final[dict[FlowId, Latched]] = {}
         self.passages: Final[dict[FlowId, Passage]] = {}
         """By the flow whose packets take them."""
+        self.withheld: Final[dict[FlowId, Withhold]] = {}
         self.journal_due: asyncio.TimerHandle | None = None
 
 
@@ -212,6 +213,7 @@ class Worker:
             call.forwards.update(before.forwards)
             call.latched.update(before.latched)
             call.passages.update(before.passages)
+            call.withheld.update(before.withheld)
         for flow in ports:
             self._silence.setdefault(flow, Silence(self._clock.now()))
         self._write_journal(order.call)
@@ -289,6 +291,8 @@ class Worker:
         if not order.nothing or order.flow in call.passages:
             self._passage(order.flow).withhold(order)
             self._settle_passage(call, order.flow)
+            call.withheld[order.flow] = order
+            self._write_journal(call_of(order.flow))
 
     def _discard(self, order: Discard) -> None:
         for key in [key for key in self._unsettled if key[0] == order.recording]:
@@ -404,7 +408,13 @@ class Worker:
         call.journal_due = None
         states = map(self._datapath.state, call.flows)
         entries = tuple(
-            FlowEntry(state.flow, state.local, call.forwards.get(state.flow), call.latched.get(state.flow, Latched()))
+            FlowEntry(
+                state.flow,
+                state.local,
+                call.forwards.get(state.flow),
+                call.latched.get(state.flow, Latched()),
+                call.withheld.get(state.flow),
+            )
             for state in states
         )
         self._journal.write(ref, entries)
@@ -437,3 +447,6 @@ class Worker:
             self._silence[entry.flow] = Silence(self._clock.now())
             call.latched[entry.flow] = entry.latched
             self._datapath.relatch(entry.flow, entry.latched)
+        for entry in entries:
+            if entry.withheld is not None and entry.forward is not None:
+                self._withhold(entry.withheld)

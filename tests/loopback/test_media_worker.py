@@ -27,6 +27,7 @@ from gateway.media.plane import (
     SegmentFailed,
     SegmentOpened,
     Settled,
+    Withhold,
 )
 from gateway.media.worker_process import socket_path
 from gateway.rtp.g711 import decode
@@ -356,8 +357,10 @@ async def process(tmp_path):
     made.close()
 
 
-async def test_a_killed_worker_comes_back_on_the_same_ports_and_doesn_t_record(process):
+async def test_a_killed_worker_comes_back_on_the_same_ports_withholds_what_it_withheld_and_doesn_t_record(process):
     await process.record()
+    process.gateway.order(Withhold(CALLER, keys="blocked", events=(101,)))
+    await process.obeyed()
     await process.talk(noise(1, 10), noise(2, 10))
     await process.gateway.report(SegmentOpened, side="caller")
     await process.agent.hears(10)
@@ -371,10 +374,13 @@ async def test_a_killed_worker_comes_back_on_the_same_ports_and_doesn_t_record(p
         assert process.clock.now() < killed_at + 2.0
     hello = await process.connect()
     assert {state.flow: state.local for state in hello.calls[CALL]} == process.ports
-    process.gateway.order(Query(CALL))
+    process.caller.say(process.ports[CALLER], bytes(4), payload_type=101)
     await process.talk(noise(7, 5), noise(8, 5))
+    process.gateway.order(Query(CALL))
     counted = await process.gateway.report(Counted)
     assert counted.flows[CALLER].tapped == 0
+    await process.agent.until(lambda: process.agent.payloads[-1] == noise(7, 5)[-160:])
+    assert 101 not in {packet[1] & 0x7F for packet in process.agent.heard}
     # what was begun stays as whole chunks under `.part`, for the gateway to end
     key = SegmentKey(RECORDING, 1, "caller")
     assert process.blobs.size(key, Kind.PART) == 16
