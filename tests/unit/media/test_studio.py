@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.call.asking import ANSWER_S, ASK_MAX_S
 from gateway.media.errors import SoundError
 from gateway.media.prompts.sounds import Catalogue
 from gateway.media.prompts.studio import LONGEST_S, prepared
@@ -58,6 +59,11 @@ def test_a_usual_recording_becomes_the_same_words_at_8_khz_and_one_loudness(chan
     found = np.correlate(around, piece, "valid")
     there = around[found.argmax() : found.argmax() + len(piece)]
     assert found.max() / np.linalg.norm(piece) / np.linalg.norm(there) > 0.9
+
+
+def test_a_question_leaves_room_for_the_answer():
+    assert LONGEST_S == ASK_MAX_S - ANSWER_S
+    assert all(len(one.samples) / RATE <= LONGEST_S for one in Catalogue().sounds.values() if one.words.kind == "ask")
 
 
 def test_silence_at_both_ends_is_cut_off():
