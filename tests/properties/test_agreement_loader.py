@@ -15,6 +15,7 @@ from policy.consent import parse_receipt
 from policy.errors import PeriodError, StatementError
 from policy.period import parse_period
 from policy.profiles import PROFILES, Profile, tightened
+from policy.release import parse_release
 from policy.statements import parse_consent, parse_enrolment, parse_seat
 from tests.unit.policy.green import EXAMPLE, edited, example, plain_example
 
@@ -139,7 +140,7 @@ def test_the_tree_holds_the_document() -> None:
     assert tree.plain() == plain_example()
 
 
-@pytest.mark.parametrize("parse", [parse_consent, parse_seat, parse_enrolment, parse_receipt])
+@pytest.mark.parametrize("parse", [parse_consent, parse_seat, parse_enrolment, parse_receipt, parse_release])
 @given(data=st.binary(max_size=200) | values.map(lambda value: json.dumps(value).encode()))
 def test_statements_raise_one_error(parse: Callable[[bytes], object], data: bytes) -> None:
     with pytest.raises(StatementError):
