@@ -22,6 +22,7 @@ from api.home import Home, initialised
 from api.passed_lines import sees_no_media
 from api.serve import split_listen
 from audio import libopus
+from gateway.config import Listener
 from gateway.control.protocol import PassedThrough, Status
 
 __all__ = ["Finding", "examine"]
@@ -181,6 +182,7 @@ def _ports(home: Home) -> Iterator[Finding]:
     wanted = [("api", "tcp", *split_listen(config.api.listen))]
     for name, side in (("caller side", config.sip.caller_side), ("agent side", config.sip.agent_side)):
         wanted += [(name, one.transport, one.host, one.port) for one in side.listeners]
+    wanted += [("ng port", one.transport, one.host, one.port) for one in map(Listener.parse, config.ng.listen)]
     for name, transport, host, port in wanted:
         kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

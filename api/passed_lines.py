@@ -15,7 +15,7 @@ def passed_lines(total: Mapping[str, int], hindrances: Mapping[str, str]) -> lis
     """One line for each thing that is worth knowing."""
     answered = total.get("answered", 0)
     could = total.get("recordable", 0)
-    lines = [f"{total.get('calls', 0)} calls, {answered} answered, {could} could have been recorded"]
+    lines = [f"calls: {total.get('calls', 0)}, answered: {answered}, could have been recorded: {could}"]
     spoken = {name.removeprefix("codec "): count for name, count in total.items() if name.startswith("codec ")}
     if spoken:
         codecs = sorted(((count, name) for name, count in spoken.items()), reverse=True)
@@ -31,6 +31,8 @@ def passed_lines(total: Mapping[str, int], hindrances: Mapping[str, str]) -> lis
             lines.append(f"{said}: {total[f'silent {who}']}")
     if sees_no_media(total):
         lines.append(f"no media at all: {total['silent both']}: it flows past Fairtap, see `fairtap doctor`")
+    if total.get("no queue"):
+        lines.append(f"no queue named: {total['no queue']}; that matters where the agreement names queues")
     found = ((why, total.get(f"hindered {name}")) for name, why in hindrances.items())
     return lines + [f"not recordable, {why}: {count}" for why, count in found if count]
 

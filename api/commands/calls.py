@@ -75,7 +75,7 @@ def testcall(
 
 
 def _day(counts: dict[str, int | str]) -> str:
-    return f"{counts['day']}: {counts.get('calls', 0)} calls, {counts.get('answered', 0)} answered"
+    return f"{counts['day']}  calls: {counts.get('calls', 0)}, answered: {counts.get('answered', 0)}"
 
 
 def _said(value: object) -> str:

@@ -17,7 +17,6 @@ HINDRANCES: Final = {
     "codec": "no codec in common that can be kept",
     "no_lease": "nobody said who is on it (`fairtap link`)",
     "no_extension": "nobody said whose extension it is",
-    "no_queue": "nobody said its queue; that matters where the agreement names queues",
     "no_wish": "its proxy never said `start recording`, so it can't be told from one that nobody answered",
     "internal": "both ends are the house's own",
 }
@@ -30,6 +29,8 @@ class CallFacts:
 
     codec: str | None
     srtp: bool
+    queue: bool
+    """Somebody said its queue: needed only where the agreement names queues."""
     hindrances: tuple[str, ...]
     """Keys of `HINDRANCES`."""
 
@@ -37,13 +38,14 @@ class CallFacts:
 def facts_of(call: Call, *, internal: bool) -> CallFacts:
     """Of a call that was answered; whether a lease names anybody comes later (`no_lease`)."""
     media = call.negotiation
-    return CallFacts(media.spoken(), media.srtp_seen, tuple(_hindrances(call, internal=internal)))
+    hindrances = tuple(_hindrances(call, internal=internal))
+    return CallFacts(media.spoken(), media.srtp_seen, call.new.queue is not None, hindrances)
 
 
 def facts_unwished(call: Call) -> CallFacts:
     """Of a call that a proxy never wished to have recorded, and in which both spoke."""
     media = call.negotiation
-    return CallFacts(media.spoken(), media.srtp_seen, ("no_wish",))
+    return CallFacts(media.spoken(), media.srtp_seen, call.new.queue is not None, ("no_wish",))
 
 
 def _hindrances(call: Call, *, internal: bool) -> Iterator[str]:
@@ -59,7 +61,5 @@ def _hindrances(call: Call, *, internal: bool) -> Iterator[str]:
         yield {0: "no_line", 1: "codec"}.get(media.active_lines(), "several_lines")
     if not call.needs_lease and call.new.extension is None:
         yield "no_extension"
-    if call.new.queue is None:
-        yield "no_queue"
     if internal:
         yield "internal"

@@ -45,6 +45,7 @@ class PassThrough:
             return
         counts["answered"] += 1
         counts["srtp"] += facts.srtp
+        counts["no queue"] += not facts.queue
         if facts.codec is not None:
             counts[f"codec {facts.codec}"] += 1
         hindrances = facts.hindrances

@@ -109,13 +109,13 @@ def test_a_file_that_is_none_counts_as_none(tmp_path, content):
 def test_in_words():
     total = {
         "calls": 9, "answered": 8, "recordable": 5, "codec PCMA": 6, "codec OPUS": 2, "srtp": 1, "legs heard": 10,
-        "legs lossy": 1, "silent agent": 1, "silent both": 5, "hindered codec": 2, "hindered no_queue": 1,
+        "legs lossy": 1, "silent agent": 1, "silent both": 5, "hindered codec": 2, "no queue": 1,
     }  # fmt: skip
     assert passed_lines(total, HINDRANCES) == [
-        "9 calls, 8 answered, 5 could have been recorded", "codecs: PCMA 6, OPUS 2", "SRTP: 1",
+        "calls: 9, answered: 8, could have been recorded: 5", "codecs: PCMA 6, OPUS 2", "SRTP: 1",
         "of 10 legs that told, 1 lost more than 1 %, 0 had more than 30 ms of jitter", "nothing came from the agent: 1",
         "no media at all: 5: it flows past Fairtap, see `fairtap doctor`",
+        "no queue named: 1; that matters where the agreement names queues",
         "not recordable, no codec in common that can be kept: 2",
-        "not recordable, nobody said its queue; that matters where the agreement names queues: 1",
     ]  # fmt: skip
     assert not sees_no_media({"answered": 4, "silent both": 4})
