@@ -102,6 +102,19 @@ class Call:
         if self.leg is not None:
             self.leg.party_changed = True
 
+    def taken_over(self, new: NewCall, now: float) -> "Call":
+        """The same call, after a transfer that a PBX hides: another agent's leg may begin in it.
+
+        What the caller said is the call's and holds on. The agent's side may sound from elsewhere: that is explained.
+        """
+        call = Call(
+            self.ref, new, self.negotiation, self.worker, self.since, self.make_leg, self.adopted, self.needs_lease
+        )
+        call.lease, call.answered_dialog, call.said = self.lease, self.answered_dialog, self.said
+        call.record_aware, call._confirmed = self.record_aware, self._confirmed
+        call._described_at = {**self._described_at, Side.AGENT: now}
+        return call
+
     def end_leg(self, now: float, wallclock: datetime) -> list[Effect]:
         """A BYE passed: the leg is over at once, the ports stay for what is still on the wire."""
         return self.leg.leave(now, wallclock) if self.leg is not None else []

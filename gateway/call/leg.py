@@ -51,6 +51,8 @@ class Leg:
     unbound: bool = False
     """The PBX said that another extension is on this leg than the one that was claimed."""
     left: bool = False
+    number: int = 1
+    """Of the call's legs: a transfer that a PBX hides begins another."""
     per_call: dict[Purpose, PerCallAnswer] = field(default_factory=dict)
     decision: Decision | None = None
     """The newest evaluation."""
@@ -81,6 +83,8 @@ class Leg:
 
     def _new_way(self, wish: Wish | None) -> Way:
         turn = f"-{len(self.earlier) + 1}" if self.earlier else ""
+        if self.number > 1:
+            turn = f"-leg{self.number}{turn}"  # what was played for the one before ends for that one
         lane = wish.lane if wish is not None else None
         return Way(self.call, self.said, self.indicator, self._reminder, self.new_recording, wish, turn, lane=lane)
 
@@ -106,6 +110,11 @@ class Leg:
         """The caller told the agent no: for every purpose, and whatever was recorded goes."""
         self._withdrawn_by_caller = self._refused_aloud = True
         self.said.refuse(Purpose, "agent_key")
+
+    def follow_withdrawal(self, later: "Leg") -> None:
+        """The caller withdrew in a later leg of the call: that is for the whole call."""
+        self._withdrawn_by_caller = self._withdrawn_by_caller or later._withdrawn_by_caller
+        self._refused_aloud = self._refused_aloud or later._refused_aloud
 
     def leaked(self, recording: RecordingId) -> None:
         """The caller may be heard on the agent's side of this recording, which is being destroyed."""
@@ -312,6 +321,12 @@ class Leg:
         if self.indicator.shown is not None or self.left:
             return []
         return [Publish(self.indicator.show(LightState.OFF, now, wallclock))]
+
+    def hand_over(self, now: float, wallclock: datetime) -> list[Effect]:
+        """Another agent has the call: this one's pages forget it. What was recorded stays with the leg to its end."""
+        if self.indicator.shown is None or self.left:
+            return []
+        return [Publish(self.indicator.show(LightState.OFF, now, wallclock, connected=False))]
 
     def receipt_written(self, purpose: Purpose, asked: Asked, now: float) -> list[Effect]:
         """The yes is proven: tell the caller and the agent that recording is about to start."""

@@ -213,7 +213,7 @@ class Commands:
         return {}
 
     async def _stop(self, command: p.StopRecording) -> Answer:
-        live, leg = self._leg_of(command.call, command.agent)
+        live, leg = self._leg_of(command.call, command.agent, transferred=True)
         leg.withdraw(Side.AGENT)
         self._engine.reconsider(live)
         return {"state": leg.stage.value}
@@ -333,8 +333,8 @@ class Commands:
         live = self._engine.by_ref.get(CallRef(command.call))
         if live is not None:
             return self._explain_live(live, command.agent)
-        past = self._engine.memory.get(command.call)
-        if past is None or (command.agent is not None and past.agent != command.agent):
+        past = self._engine.memory.get(command.call, command.agent)
+        if past is None:
             raise Refused("call_unknown", "no such call, or it ended more than a day ago", 404)
         answer: Answer = {"call": past.call, "running": False}
         if command.agent is None:
@@ -347,9 +347,10 @@ class Commands:
         }
 
     def _explain_live(self, live: LiveCall, agent: str | None) -> Answer:
-        leg, answer = live.call.leg, {"call": live.call.ref, "running": True}
-        if agent is not None and (leg is None or leg.agent != agent):
+        own = next((one for one in live.legs() if one.agent == agent), None) if agent is not None else live
+        if own is None or (agent is not None and own.call.leg is None):
             raise Refused("call_unknown", "no such call of yours", 404)
+        live, leg, answer = own, own.call.leg, {"call": own.call.ref, "running": True}
         reasons = list(self._engine.reasons(live))
         if agent is None or leg is None:
             return answer | _for_others(reasons)
@@ -404,8 +405,11 @@ class Commands:
     def _signed(self, agent: str, statement: p.Signed, namespace: str) -> bytes:
         return signed_by_agent(self._engine.site, agent, statement, namespace)
 
-    def _leg_of(self, call: str, agent: str) -> tuple[LiveCall, Leg]:
+    def _leg_of(self, call: str, agent: str, *, transferred: bool = False) -> tuple[LiveCall, Leg]:
+        """`transferred`: also one whose agent has it no more, while the call runs on."""
         live = self._engine.by_ref.get(CallRef(call))
+        if live is not None and transferred:
+            live = next((one for one in live.legs() if one.agent == agent), None)
         leg = live.call.leg if live is not None else None
         if live is None or leg is None or leg.agent != agent:
             raise Refused("call_unknown", "no such running call of yours", 404)

@@ -197,8 +197,8 @@ class Engine:
     def ending(self, call_id: SipCallId) -> None:
         """A BYE is on its way: what comes after it is no longer the call's."""
         live = self.calls.get(call_id)
-        if live is not None:
-            self.apply(live, live.call.end_leg(self.clock.now(), self.clock.wallclock()))
+        for leg in live.legs() if live is not None else ():
+            self.apply(leg, leg.call.end_leg(self.clock.now(), self.clock.wallclock()))
 
     def abandon_unanswered(self, call_id: SipCallId) -> None:
         """The initial INVITE ended without a 2xx."""
@@ -218,6 +218,17 @@ class Engine:
         """Whether this is the branch that was answered first."""
         live = self.calls.get(call_id)
         return live is not None and dialog is not None and live.call.answered_dialog == dialog
+
+    def take_over(self, live: LiveCall, new: NewCall) -> LiveCall:
+        """A PBX put another agent on the call: the leg before is closed already, and stays until the call ends."""
+        now, call = self.clock.now(), live.call
+        if call.leg is not None:
+            self.apply(live, call.leg.hand_over(now, self.clock.wallclock()))
+        follower = LiveCall(call.taken_over(new, now), began_at=live.began_at, before=[*live.before, live])
+        follower.lasts_until, follower.facts = live.lasts_until, live.facts
+        follower.consents = dict(live.consents)
+        self.calls[new.call_id] = self.by_ref[call.ref] = follower
+        return follower
 
     def awaits_answer(self, call_id: SipCallId, dialog: DialogTag | None, party: Side) -> bool:
         """Whether this party was offered something that it hasn't answered."""
@@ -241,6 +252,11 @@ class Engine:
         self._journal.erase(call.ref)
         if call.worker is not None:
             self.workers.note_load(call.worker, -1)
+        for earlier in live.before:
+            earlier.over = True
+            self.apply(earlier, earlier.call.end_leg(self.clock.now(), self.clock.wallclock()))
+            if earlier.agent is not None:
+                self.lights.forget(earlier.agent, call.ref)
         self.apply(live, call.hang_up(self.clock.now(), self.clock.wallclock()))
         if live.agent is not None:
             self.lights.forget(live.agent, call.ref)
@@ -276,7 +292,13 @@ class Engine:
     def reconsider(self, live: LiveCall) -> None:
         """Let a call decide anew with what is known now."""
         leg = live.call.leg
-        if leg is None or leg.resting or live.over:
+        if leg is None or live.over:
+            return
+        for earlier in live.before:
+            if earlier.call.leg is not None:
+                earlier.call.leg.follow_withdrawal(leg)
+            self.reconsider(earlier)
+        if leg.resting:
             return
         now, wallclock = self.clock.now(), self.clock.wallclock()
 
@@ -436,7 +458,9 @@ class Engine:
         return live
 
     def _make_leg(self, ref: CallRef, agent: str, said: CallerWord) -> Leg:
-        return Leg(ref, agent, self.lights.indicator(agent, ref), self._ids.recording, said)
+        live = self.by_ref.get(ref)
+        number = 1 if live is None else len(live.before) + 1
+        return Leg(ref, agent, self.lights.indicator(agent, ref), self._ids.recording, said, number=number)
 
     async def _describe(self, live: LiveCall, message: SdpMessage) -> bytes:
         call = live.call

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from gateway.call.effects import Effect, WriteReceipt
 from gateway.call.leg import Leg
-from gateway.call.model import Asked, Lease, Private, SipCallId
+from gateway.call.model import Asked, Lease, NewCall, Private, SipCallId
 from gateway.clock import Clock
 from gateway.engine.errors import Refused
 from gateway.engine.live_call import LiveCall
@@ -44,6 +44,10 @@ class Calls(Protocol):
     def reconsider(self, live: LiveCall) -> None:
         """Let a call decide anew."""
 
+    def take_over(self, live: LiveCall, new: NewCall) -> LiveCall:
+        """Another agent has the call."""
+        ...
+
     def step(self, live: LiveCall, step: Callable[[], list[Effect]]) -> None:
         """Take one step of the core and apply its effects."""
 
@@ -68,17 +72,35 @@ class Hearsay:
     def lease(self, live: LiveCall, extension: str | None, ttl_s: float, queue: str | None = None) -> None:
         """For so long this extension is on the call; None: nobody is. Said again and again, or the leg stops."""
         call, now = live.call, self._calls.clock.now()
-        before, told = call.lease, Private(extension) if extension else None
+        told = Private(extension) if extension else None
         call.lease = Lease(told, now + min(ttl_s, LONGEST_LEASE_S)) if told is not None else None
         live.named = live.named or told is not None
         if call.leg is None and call.needs_lease and told is not None:
             call.new = replace(call.new, extension=told, queue=queue or call.new.queue)
             self.seat(live)
-        elif call.leg is not None and call.needs_lease and before is not None and told != before.extension:
-            call.leg.party_changed = True
+        elif call.leg is not None and call.needs_lease:
+            live = self._moved(live, told, queue)
         elif call.leg is not None and told is not None and told != call.new.extension:
             call.leg.unbound = True
         self._calls.reconsider(live)
+
+    def _moved(self, live: LiveCall, told: Private | None, queue: str | None) -> LiveCall:
+        """Where the PBX put somebody else on: the leg before ends, for good; the next agent's own may begin.
+
+        Each agent has one leg in a call: whoever comes back isn't drawn a second time.
+        """
+        call = live.call
+        if told == call.new.extension or call.leg is None:
+            return live
+        call.leg.party_changed = True
+        self._calls.reconsider(live)  # closes the tap first
+        new = replace(call.new, extension=told, queue=queue or call.new.queue, also_said=())
+        agent = self._calls.site.claimant(new) if told is not None else None
+        if agent is None or call.answered_dialog is None or agent in {leg.agent for leg in live.legs()}:
+            return live
+        follower = self._calls.take_over(live, new)
+        self.seat(follower)
+        return follower
 
     def seat(self, live: LiveCall) -> None:
         """Where the PBX says who is on an answered call: the leg of the agent who claims that seat begins."""

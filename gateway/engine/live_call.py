@@ -1,7 +1,7 @@
 """One call as the engine holds it: the core's `Call`, its entry, its durable work in order, its unsettled segments."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 
 import structlog
@@ -66,11 +66,18 @@ class LiveCall:
     """The PBX said, once at least, who is on it."""
     facts: CallFacts | None = None
     """What an admin's figures are made of; None until its first answer is confirmed."""
+    before: list["LiveCall"] = field(default_factory=list)
+    """Earlier legs of the same call, whose agents a PBX transferred away: they leave with it."""
     interrupted: bool = False
     over: bool = False
     leaving: LeaveLeg | None = None
     _work: asyncio.Queue[Callable[[], Awaitable[None]]] = field(default_factory=asyncio.Queue)
     _task: asyncio.Task[None] | None = None
+
+    def legs(self) -> Iterator["LiveCall"]:
+        """This one and those before it."""
+        yield self
+        yield from reversed(self.before)
 
     def do(self, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         """Queue durable work of this call; it runs in the order given, in the task that is returned."""

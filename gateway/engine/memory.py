@@ -26,21 +26,23 @@ class Remembered:
 
 
 class Memory:
-    """By call reference, oldest first."""
+    """By call reference and agent, oldest first."""
 
     def __init__(self) -> None:
-        self._legs: OrderedDict[str, Remembered] = OrderedDict()
+        self._legs: OrderedDict[tuple[str, str | None], Remembered] = OrderedDict()
 
     def add(self, leg: Remembered) -> None:
         """Remember a leg; what is older than a day goes."""
-        self._legs[leg.call] = leg
-        self._legs.move_to_end(leg.call)
+        self._legs[leg.call, leg.agent] = leg
+        self._legs.move_to_end((leg.call, leg.agent))
         while self._legs and (len(self._legs) > MOST or self._oldest().ended_at < leg.ended_at - KEPT_S):
             self._legs.popitem(last=False)
 
-    def get(self, call: str) -> Remembered | None:
-        """What became of a call's leg."""
-        return self._legs.get(call)
+    def get(self, call: str, agent: str | None = None) -> Remembered | None:
+        """What became of an agent's leg of a call; without an agent, of its last one."""
+        if agent is not None:
+            return self._legs.get((call, agent))
+        return next((leg for leg in reversed(self._legs.values()) if leg.call == call), None)
 
     def _oldest(self) -> Remembered:
         return next(iter(self._legs.values()))
