@@ -11,6 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select
 
+from crypto.errors import CryptoError
+from crypto.jcs import canonical, parse
 from policy.log_entry import Erase as LogErase
 from policy.log_entry import Hold as LogHold
 from policy.log_entry import Unhold
@@ -136,6 +138,9 @@ class Erasures:
             tell(connection, LogHold, new.recording, by=new.by, until=int(new.until.timestamp()))
 
         await self._database.write(work)
+        times = {"set_at": new.set_at.isoformat(), "until": new.until.isoformat()}
+        told = canonical({"by": new.by, "reason": new.reason.strip(), **times})
+        await asyncio.to_thread(self._recordings.sealer.vault.note_hold, new.recording, new.by, told)
 
     async def lift(self, recording: str, by: str) -> bool:
         """End one's own hold; False: there was none."""
@@ -147,13 +152,45 @@ class Erasures:
                 tell(connection, Unhold, recording, by=by)
             return found
 
-        return await self._database.write(work)
+        lifted = await self._database.write(work)
+        await asyncio.to_thread(self._recordings.sealer.vault.drop_hold, recording, by)
+        return lifted
+
+    async def hold_again(self, at: datetime) -> int:
+        """Holds that the vault has noted and an older index lacks; how many that still stand at `at`."""
+        count = 0
+        for recording, data in await asyncio.to_thread(self._recordings.sealer.vault.held):
+            noted = _noted(recording, data)
+            if noted is None or noted.until <= at or noted in await self.holds(recording, noted.set_at):
+                continue
+            row = {"recording": recording, "by": noted.by, "reason": noted.reason}
+
+            def work(connection: Connection, noted: Hold = noted, row: dict[str, str] = row) -> int:
+                known = select(recordings.c.id).where(recordings.c.id == noted.recording)
+                if connection.execute(known).first() is None:
+                    return 0
+                connection.execute(delete(holds).where(holds.c.recording == noted.recording, holds.c.by == noted.by))
+                return connection.execute(insert(holds).values(**row, set_at=noted.set_at, until=noted.until)).rowcount
+
+            count += await self._database.write(work)
+        return count
 
     async def holds(self, recording: str, at: datetime) -> list[Hold]:
         """The holds that stand."""
         query = select(holds).where(holds.c.recording == recording, holds.c.until > at).order_by(holds.c.set_at)
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         return [Hold(row.recording, row.by, row.reason, row.set_at, row.until) for row in rows]
+
+
+def _noted(recording: str, data: bytes) -> Hold | None:
+    try:
+        told = parse(data)
+        if not isinstance(told, dict):
+            return None
+        times = [datetime.fromisoformat(str(told[name])) for name in ("set_at", "until")]
+        return Hold(recording, str(told["by"]), str(told["reason"]), *times)
+    except (CryptoError, KeyError, ValueError):
+        return None  # a torn or foreign file holds nothing
 
 
 def _of(recording: str, side: str) -> tuple[Any, Any]:

@@ -35,6 +35,8 @@ class Replayed:
     """Sides that were erased after the index was kept."""
     asked: int
     """Requests to erase that came after it."""
+    held: int
+    """Holds that came after it."""
     unreadable: int
     """Sides and segments that the vault would open, but whose payload isn't there."""
     orphans: int
@@ -57,10 +59,11 @@ async def replay(recordings: Recordings, at: datetime) -> Replayed:
     for one in await _standing(recordings):
         await _side_by_side(recordings, one, counted)
     counted["asked"] = await _ask_again(recordings)
+    held = await Erasures(recordings).hold_again(at)
     await asyncio.to_thread(recordings.sealer.vault.erase_releases)  # all have ended, those without a row too
     orphans, _ = await orphaned(recordings)
     kept = len([one for one in await _standing(recordings) if any(part.state == "sealed" for part in one.segments)])
-    return Replayed(kept, counted["erased"], counted["asked"], counted["unreadable"], len(orphans))
+    return Replayed(kept, counted["erased"], counted["asked"], held, counted["unreadable"], len(orphans))
 
 
 async def orphaned(recordings: Recordings) -> tuple[list[str], list[str]]:

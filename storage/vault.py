@@ -30,6 +30,8 @@ class Secret(StrEnum):
 ASKED: Final = ".erase"
 """A note that a side is to be erased: it lies here because a backup would forget it."""
 
+HOLD: Final = ".hold"
+"""A note of a hold: without it, an older index would let retention destroy what somebody holds."""
 ORPHAN: Final = "orphan"
 """A note since when a recording has no row."""
 
@@ -113,6 +115,22 @@ class LocalVault:
         """Take the note away; harmless when repeated."""
         durable.erase_with_temp(self._asked(recording, side), overwrite=False)
         durable.drop_empty(self.root / folder_of(recording))
+
+    def note_hold(self, recording: str, by: str, data: bytes) -> None:
+        """Note a hold, over an earlier one of the same hand. Raises StorageUnavailable."""
+        durable.put(self.root / folder_of(recording) / (by + HOLD), data, self._base, replace=True)
+
+    def held(self) -> list[tuple[str, bytes]]:
+        """Every hold that was noted: recording, and what was noted."""
+        found = []
+        for recording in recordings_under(self.root):
+            paths = files_of(self.root / folder_of(recording))
+            found += [(recording, durable.read(path)) for path in paths if path.suffix == HOLD]
+        return found
+
+    def drop_hold(self, recording: str, by: str) -> None:
+        """The hold was lifted; harmless when repeated."""
+        durable.erase_with_temp(self.root / folder_of(recording) / (by + HOLD), overwrite=False)
 
     def noticed(self, recording: str, at: datetime) -> datetime:
         """When a recording was first seen to have no row: now, where it wasn't before. Raises StorageUnavailable."""

@@ -121,7 +121,10 @@ def migrate(
 def _told(done: dict[str, Any], erased: str) -> list[str]:
     found = done["recordings"] or {}
     lines = [f"set aside: {path}" for path in done["set_aside"]]
-    lines += [f"{found.get('kept', 0)} recordings open; {erased}; {found.get('asked', 0)} requests to erase came back"]
+    lines += [
+        f"{found.get('kept', 0)} recordings open; {erased}; {found.get('asked', 0)} requests to erase"
+        f" and {found.get('held', 0)} holds came back"
+    ]
     if found.get("unreadable"):
         lines.append(f"{found['unreadable']} recorded sides have no payload here any more")
     if found.get("orphans"):
@@ -129,7 +132,7 @@ def _told(done: dict[str, Any], erased: str) -> list[str]:
     lines += [f"the log goes on as {origin}" for origin in done["logs"]]
     lines += [
         "nothing is recorded until the council has cosigned the new log, nothing is drawn before the next epoch",
-        f"hand in again what came after {done['made']}: acts, agents, holds, protected numbers",
+        f"hand in again what came after {done['made']}: acts, agents, protected numbers",
         "every agent says yes anew; every token but this one is gone",
     ]
     token = done["admin_token"]

@@ -30,7 +30,7 @@ from storage.backup import contents
 from storage.backup.databases import sqlite_file
 from storage.blobs import Kind
 from storage.consents import Consents
-from storage.erasures import Erasures
+from storage.erasures import Erasures, Hold
 from storage.errors import (
     BackupBroken,
     BackupRefused,
@@ -95,12 +95,15 @@ async def test_a_site_comes_back_without_what_was_erased_and_asked_for_since(sit
     later = AT + ERASE_SIDE_AFTER
     assert (await erase_due(folder.recordings, Consents(folder.database), later)).sides == ((SECOND, "agent"),)
     await erasures.request(FIRST, "caller", later)
+    for by in ("dpo", "agent"):
+        await erasures.hold(Hold(FIRST, by, "a claim is under way", later, later + timedelta(days=30)))
+    assert await erasures.lift(FIRST, "agent")
     await site.record(folder, LATER)
     await folder.database.close()
     site.lose()
     site.url = fresh_url()
     result = await site.put_back()
-    assert result.recordings == {"kept": 2, "erased": 1, "asked": 1, "unreadable": 0, "orphans": 1}
+    assert result.recordings == {"kept": 2, "erased": 1, "asked": 1, "held": 1, "unreadable": 0, "orphans": 1}
     folder = await site.open()
     opening = [(one, side) for one in (FIRST, SECOND, LATER) for side in ("agent", "caller")]
     assert [pair for pair in opening if site.opens(folder, *pair)] == [
@@ -113,6 +116,8 @@ async def test_a_site_comes_back_without_what_was_erased_and_asked_for_since(sit
     assert folder.sealer.blobs.size(SegmentKey(SECOND, 1, "agent"), Kind.PAYLOAD) is None  # not even copied
     asked = await Erasures(folder.recordings).pending(FIRST, AT)
     assert [(one.side, one.requested_at) for one in asked] == [("caller", later)]
+    [held] = await Erasures(folder.recordings).holds(FIRST, later)
+    assert (held.by, held.reason, held.until) == ("dpo", "a claim is under way", later + timedelta(days=30))
     assert not restoring_mark(site.data).exists() and not (site.data / "run" / "restore.db").exists()
     await folder.database.close()
 
