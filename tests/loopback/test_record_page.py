@@ -3,6 +3,7 @@
 Screenshots go to the folder that FAIRTAP_SCREENSHOTS names, else nowhere.
 """
 
+import base64
 import copy
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +14,9 @@ import pytest
 from api.roles import Role
 from gateway.control.protocol import EraseByCode, FetchTogether, FindRecord, ReadCode, Refusal
 from gateway.events import RecordCode
+from gateway.media.prompts.sound_file import Sound, pack
+from gateway.media.prompts.sounds import Catalogue
+from gateway.rtp.g711 import RATE
 from policy.record_code import code_of, print_code
 from tests.peers.api_server import RunningApi, running_api
 from tests.peers.chromium import SMALL_TARGETS, browser_page, needs, picture
@@ -98,6 +102,18 @@ async def test_the_page_is_narrow_speaks_the_language_and_has_large_targets(
         await picture(page, f"record-{language}")
 
 
+LENGTH_OF = """audio => new Promise((done, failed) => {
+    audio.onloadedmetadata = () => done(audio.duration); audio.onerror = failed; audio.preload = "auto"; audio.load()
+})"""
+
+
+def shown(asked: Sound) -> dict[str, Any]:
+    """A question as a gateway lists it."""
+    words = {name: getattr(asked.words, name) for name in ("id", "language", "purpose", "text", "one_sided")}
+    keys = {"consent_key": asked.words.yes, "refuse_key": asked.words.no, "withdraw_code": "*9"}
+    return {**words, **keys, "sha256": asked.sha256, "seconds": 8.7, "own": False, "named": True}
+
+
 async def test_council_and_officer_find_the_files_that_they_open_together(api: RunningApi) -> None:
     for side in ("agent", "caller"):
         api.site.objects[(REC, side, 1, "quorum")] = b"wrapped"
@@ -105,7 +121,14 @@ async def test_council_and_officer_find_the_files_that_they_open_together(api: R
         session = await api.services.accounts.open_session(Role.COUNCIL, None)
         await page.context.add_cookies([{"name": "fairtap_session", "value": session.secret, "url": api.url}])
         api.site.add("Ada", recipient="age1x", enrolments=2)
+        asked = Catalogue().sound("ask-de-2")
+        api.gateway.answers["list_announcements"] = {"announcements": [shown(asked)], "faults": []}
+        api.gateway.answers["fetch_announcement"] = {"wav": base64.b64encode(pack(asked.words, asked.samples)).decode()}
         await page.goto(f"{api.url}/council")
+        assert asked.words.text in await page.inner_text("section[aria-labelledby=announcements]")
+        assert abs(await page.eval_on_selector("audio", LENGTH_OF) - len(asked.samples) / RATE) < 0.05, (
+            "it can be heard"
+        )
         await page.wait_for_selector("#agents:has-text('2 times')")
         await page.fill("#ivr-name", "front")
         await page.click("#ivr-form button")
