@@ -48,11 +48,11 @@ class Wire:
                     return message, hop
 
     async def response(self, status: int) -> Response:
-        """The next response with this status; what comes before it is forgotten."""
+        """The next response with this status, or with any (0); what comes before it is forgotten."""
         async with asyncio.timeout(WAIT_S):
             while True:
                 message, _ = await self._came.get()
-                if isinstance(message, Response) and message.status == status:
+                if isinstance(message, Response) and status in (0, message.status):
                     return message
 
     def ask(self, method: str, uri: str, to: str, headers: Headers = (), body: bytes = b"") -> Request:
