@@ -312,7 +312,9 @@ class Way:
             if decision.sides != self._sides:  # a no that came while both were recorded: nothing of it may stay
                 yield from self.close(at, (Reason.CALLER_REFUSED,))
                 return
-            if at.line is not None and (self.switched or at.line.codecs != self._codecs):
+            # what a new description leaves out needs nothing new
+            more = at.line is not None and not at.line.codecs.items() <= self._codecs.items()
+            if self.switched or more:
                 yield from self._change_codec(at)
                 return
             yield from self.reminder.advance(at.line, at.now)

@@ -38,6 +38,14 @@ def test_a_re_invite_to_another_codec_goes_on_in_a_new_segment_through_all_gates
     assert bench.step() == []
 
 
+def test_a_re_invite_that_only_leaves_codecs_out_changes_nothing():
+    bench = LegBench().opened()
+    bench.line = replace(LINE, codecs={8: "PCMA"})
+    assert bench.step() == []
+    bench.line = LINE
+    assert bench.step() == []
+
+
 def test_a_party_that_switches_by_itself_goes_on_in_a_new_segment():
     bench = LegBench().opened()
     recording = bench.records[0].recording
