@@ -135,6 +135,22 @@ def test_lines_that_move_come_or_go_take_both(edits, field):
     assert who_may(found, example().council_powers) == frozenset()
 
 
+@pytest.mark.parametrize(
+    ("edits", "order"),
+    [
+        ({"lanes__sample__rates": RATES[1:]}, "lanes.sample.rates.order"),
+        ({"lanes__campaigns": []}, "lanes.campaigns.order"),
+        ({"consent__prompts": [{**PROMPTS[0], "id": "a"}, *PROMPTS]}, "consent.prompts.order"),
+        ({"access": [ACCESS[0], *ACCESS[2:]]}, "access.order"),
+    ],
+)
+def test_lines_that_come_or_go_leave_the_order_of_the_others(edits, order):
+    """So a line without which nothing more is recorded or seen is narrower, and not another document."""
+    found = compare(example(), agreement(**edits))
+    assert found.changes and order not in {change.field for change in found.changes}
+    assert order in leaves(example())
+
+
 def test_an_older_version_is_no_narrowing():
     found = compare(agreement(version=3), agreement(version=2, lanes__sample__rates__1__percent="2"))
     assert who_may(found, example().council_powers) == frozenset()
