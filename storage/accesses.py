@@ -1,6 +1,6 @@
 """Who but its owner fetched something of a recording: written before it is handed out, shown to the agent.
 
-Nobody fetches more than a few recordings in an hour: there is no way to carry off many (R-081's bulk export).
+Nobody fetches more than a few recordings in an hour: there is no way to carry off many at once.
 """
 
 from dataclasses import asdict, dataclass

@@ -201,7 +201,7 @@ async def test_a_header_is_for_the_coach_alone(room):
 @pytest.mark.parametrize("role", ["agent", "quorum"])
 @pytest.mark.parametrize("purpose", list(Purpose))
 async def test_only_a_coach_s_line_lets_a_coach_hear(room, role, purpose):
-    """R-060: the agreement's other lines name the purpose, and help nothing."""
+    """The agreement's other lines name the purpose, and help nothing."""
     agreements = room.bench.site.agreements
     room.bench.site.agreements = tuple(
         dataclasses.replace(one, access=tuple(line for line in one.access if line.role == role)) for one in agreements

@@ -59,7 +59,7 @@ ROLES = ("agent", "coach", "quorum")
 
 @pytest.mark.parametrize(("role", "named", "purpose"), product(ROLES, Purpose, Purpose))
 def test_only_the_role_and_purpose_that_a_line_names(role: str, named: Purpose, purpose: Purpose) -> None:
-    """R-060, every pair: what no coach's line names is nobody's."""
+    """Every pair: what no coach's line names is nobody's."""
     line = next(line for line in example().access if line.role == role)
     terms = replace(example(), access=(replace(line, purposes=(named,)),))
     right = role == "coach" and named is purpose
