@@ -12,22 +12,11 @@ from api.bundles import unbase64
 from api.deps import Parts, need
 from api.errors import Problem
 from api.reads import CoachRow
+from api.release_schemas import CoachCode, CoachKeyOut, CoachList, CoachMe, CoachOut, NewCoach
 from api.repeats import keeps_secret
 from api.roles import Principal, Role
 from api.routes.session import give
-from api.schemas import (
-    CoachCode,
-    CoachKeyOut,
-    CoachList,
-    CoachMe,
-    CoachOut,
-    Enrolment,
-    HexId,
-    NewCoach,
-    ProvenOut,
-    SessionInfo,
-    SignedStatement,
-)
+from api.schemas import Enrolment, HexId, ProvenOut, SessionInfo, SignedStatement
 from gateway.control.protocol import AddCoach, DisableCoach, EnrolCoach, Signed
 from policy.key_words import key_words
 

@@ -16,23 +16,9 @@ from fastapi.responses import Response, StreamingResponse
 from api.deps import Parts, need
 from api.errors import Problem
 from api.reads import ObjectKind, RecordingRow
+from api.release_schemas import NewRelease, ReleasedOut, ReleasedPage, ReleaseList, ReleaseMade
 from api.roles import Principal, Role
-from api.schemas import (
-    AccessList,
-    Done,
-    HexId,
-    Hold,
-    NewRelease,
-    PurposeName,
-    RecordingOut,
-    RecordingPage,
-    ReleasedOut,
-    ReleasedPage,
-    ReleaseList,
-    ReleaseMade,
-    Side,
-    SideErased,
-)
+from api.schemas import AccessList, Done, HexId, Hold, PurposeName, RecordingOut, RecordingPage, Side, SideErased
 from gateway.control.protocol import (
     EraseOwnSide,
     FetchReleased,
