@@ -13,6 +13,9 @@ from council.inspect import Sources, inspect
 from council.report import Report
 from council.report_words import LIMITS, WORDS
 from council.words import LANGUAGES, SENTENCES, say
+from crypto.draw import ROLES
+from crypto.tree_walk import Fault
+from policy.decision import Reason
 from tests.peers.log_world import KEYS, Host
 
 AT = datetime(2026, 4, 20, 9, 30, tzinfo=UTC)
@@ -48,6 +51,12 @@ def test_every_finding_has_its_sentence(language):
         assert fields(sentence) == fields(SENTENCES["en"][code]), code
         values = dict.fromkeys(fields(sentence), "x")
         assert say(Finding(code, "entry 1", values), language)
+
+
+def test_every_fault_of_a_tree_and_every_share_and_limit_has_its_code():
+    names = {fault.name for fault in Fault} | {f"SHARE_{role.upper()}" for role in ROLES}
+    names |= {reason.name for reason in (Reason.CEILING, Reason.AGENT_CAP, Reason.CAMPAIGN_FULL)}
+    assert names <= set(Code.__members__)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
