@@ -82,8 +82,9 @@ async def record(house, caller, agent):
     house.stop()
     for side in ("caller", "agent"):
         await house.sealed(side)
-    assert caller[half:] in house.opened("caller")
-    assert agent[half:] in house.opened("agent")
+    # the order to stop may cut the last packet
+    assert caller[half:-160] in house.opened("caller")
+    assert agent[half:-160] in house.opened("agent")
     assert caller[:160] not in house.opened("caller")
 
 
