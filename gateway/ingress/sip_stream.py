@@ -44,6 +44,10 @@ class StreamOwner(Protocol):
         """For how many seconds nothing more is read after so many messages."""
         ...
 
+    def stream_slow(self, source: Hop) -> None:
+        """It is being closed, for nothing whole came for too long."""
+        ...
+
     def stream_malformed(self, error: SipSyntaxError, source: Hop) -> None:
         """Bytes that aren't one; an answer goes out before the connection closes."""
         ...
@@ -156,5 +160,5 @@ class StreamConnection(asyncio.Protocol):
             self._slow = asyncio.get_running_loop().call_later(self._owner.message_timeout_s, self._too_slow)
 
     def _too_slow(self) -> None:
-        self._owner.counters["stream_slow"] += 1
+        self._owner.stream_slow(self.hop)
         self.close()

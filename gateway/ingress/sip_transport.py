@@ -173,7 +173,7 @@ class SipTransport:
     def _take_datagram(self, data: bytes, source: Hop) -> None:
         peer = self._is_peer(source)
         if not peer and data[:4].upper() != b"SIP/":
-            self.counters["no_peer"] += 1
+            self._refused("no_peer", source)
             return
         if not self.limits.takes(data, source):
             return
@@ -183,7 +183,7 @@ class SipTransport:
             if peer:
                 self._hand_on(error, source)
             else:
-                self.counters["no_peer"] += 1
+                self._refused("no_peer", source)
             return
         if not isinstance(message, Keepalive):
             self._hand_on(message, source)
@@ -212,11 +212,11 @@ class SipTransport:
         """Keep peers' connections, and those we opened, up to the limit."""
         side = connection.hop.side
         if connection.accepted and not self._is_peer(connection.hop):
-            self.counters["no_peer"] += 1
+            self._refused("no_peer", connection.hop)
             return False
         there = [other.hop.host for other in self._connections.values() if other.hop.side is side]
         if len(there) >= MAX_CONNECTIONS or there.count(connection.hop.host) >= MAX_OF_SOURCE:
-            self.counters["too_many_connections"] += 1
+            self._refused("too_many_connections", connection.hop)
             return False
         self._connections[connection.hop.connection] = connection
         return True
@@ -242,6 +242,10 @@ class SipTransport:
     def stream_pause(self, messages: int, source: Hop) -> float:
         """For how many seconds a stream isn't read after so many messages."""
         return self.limits.pause(messages, source)
+
+    def stream_slow(self, source: Hop) -> None:
+        """Nothing whole came of it for too long."""
+        self._refused("stream_slow", source)
 
     def stream_malformed(self, error: SipSyntaxError, source: Hop) -> None:
         """The answer, if there is one, is sent on the same connection."""
@@ -321,6 +325,10 @@ class SipTransport:
 
     # --- both --------------------------------------------------------------------------------------------------------
 
+    def _refused(self, what: str, source: Hop) -> None:
+        self.counters[what] += 1
+        self.limits.tell(what, source)
+
     def _is_peer(self, source: Hop) -> bool:
         """A stream's source port is a passing one, so only the network counts there."""
         reliable = source.transport.reliable
@@ -332,9 +340,10 @@ class SipTransport:
         if self._receiver is None:
             return
         if isinstance(item, SipSyntaxError):
+            self.limits.tell("malformed", source)
             self._receiver.malformed(item, source)
         elif isinstance(item, Request) and not self._is_peer_or_ours(source):
-            self.counters["no_peer"] += 1
+            self._refused("no_peer", source)
         else:
             self._receiver.received(item, source)
 

@@ -93,12 +93,16 @@ class SourceLimits:
             bucket.left -= count
         return max(0.0, missing / rate)
 
-    def _refused(self, what: str, source: Hop) -> None:
-        self.counters[what] += 1
+    def tell(self, what: str, source: Hop) -> None:
+        """One line of log for what somebody did, now and then; counted it is where it happens."""
         now, key = self._clock.now(), (what, source.side.value)
         if now - self._told.get(key, -TELL_S) >= TELL_S:
             self._told[key] = now
-            log.warning("a source sends more than its limit", side=source.side.value, what=what)
+            log.warning("what a source sends is refused", side=source.side.value, what=what)
+
+    def _refused(self, what: str, source: Hop) -> None:
+        self.counters[what] += 1
+        self.tell(what, source)
 
 
 def is_emergency_uri(uri: str) -> bool:
