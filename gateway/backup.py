@@ -251,18 +251,30 @@ def _unfinished(part: Path) -> Iterator[Path]:
     """The folder that becomes the backup; what a killed run left of it goes first, and so does what failed."""
     with declared("make the backup's folder"):
         if part.exists():
-            if not (part / UNFINISHED).is_file():
+            left = {path.name for path in part.iterdir()}
+            if left and not left & {UNFINISHED, contents.LIST}:
                 raise BackupRefused(f"`{part}` is in the way, and isn't what an earlier backup left")
+            (part / UNFINISHED).touch(mode=durable.FILE_MODE)
             with _held(part / UNFINISHED):
-                shutil.rmtree(part)
+                _sweep(part)
         part.mkdir(mode=durable.FOLDER_MODE)
         (part / UNFINISHED).touch(mode=durable.FILE_MODE)
     try:
         with _held(part / UNFINISHED):
             yield part
     except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            _sweep(part)
         raise
+
+
+def _sweep(part: Path) -> None:
+    """Remove what isn't a backup yet; the mark goes last, so that whoever is killed in here may try again."""
+    for path in part.iterdir():
+        if path.name != UNFINISHED:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (part / UNFINISHED).unlink(missing_ok=True)
+    part.rmdir()
 
 
 @contextlib.contextmanager

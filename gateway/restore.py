@@ -43,7 +43,8 @@ from storage.vault import LocalVault, Secret
 __all__ = ["Asked", "Restored", "restore"]
 
 API_DATABASE: Final = "api.db"
-SURVIVORS: Final = frozenset({"vault", "log", "run", "restoring", "lost+found"})
+SCRATCH: Final = ".restoring"
+SURVIVORS: Final = frozenset({"vault", "log", "run", "restoring", "restoring.tmp", "lost+found"})
 """What a data folder may hold that is restored into."""
 SPARE: Final = 64 << 20
 """Bytes that stay free."""
@@ -141,12 +142,13 @@ class _Restoring:
                 return result
             # INVARIANT: from here on the scratch database is there until it is in its place (`_loaded`)
             durable.put(mark, f"{self.listed.digest}\n".encode(), self.data_dir, replace=True)
-            result.set_aside = self._set_aside()
+            result.set_aside = self._set_aside() if self.asked.replace or begun is not None else []
             self._bring_files(vault)
             await self._settle(database, vault, result)
         finally:
             await database.close()
-            if self.asked.dry_run:
+            if not mark.exists():  # a dry run, or refused
+                _drop_side_files(self._scratch)
                 durable.erase(self._scratch, overwrite=False)
         await self._place()
         durable.erase(mark, overwrite=False)
@@ -154,8 +156,9 @@ class _Restoring:
 
     @property
     def _scratch(self) -> Path:
-        """Where the database is made ready."""
-        return self.data_dir / "run" / "restore.db"
+        """Where the database is made ready: beside its place, so that one rename brings it there."""
+        path = sqlite_path(self.config.database_url)
+        return self.data_dir / SCRATCH if path is None else path.with_name(path.name + SCRATCH)
 
     # --- looked at before anything is written ---
 
@@ -177,7 +180,8 @@ class _Restoring:
             )
         if self.asked.replace:
             return
-        there = sorted(path.name for path in self.data_dir.iterdir() if path.name not in SURVIVORS)
+        names = (path.name for path in self.data_dir.iterdir() if not path.name.startswith(self._scratch.name))
+        there = sorted(name for name in names if name not in SURVIVORS)
         path = sqlite_path(self.config.database_url)
         found = there[:1] or ([str(path)] if path is not None and path.exists() else [])
         if found:
@@ -194,7 +198,7 @@ class _Restoring:
             )
 
     def _check_room(self) -> None:
-        need = sum(self._size(name) for name in self.files if not self._there(name)) + SPARE
+        need = sum(self._size(name) for name in self.files if not (self.data_dir / name).is_file()) + SPARE
         with declared("look at the disk"):
             free = shutil.disk_usage(self.data_dir).free
         if free < need:
@@ -212,7 +216,6 @@ class _Restoring:
     # --- files ---
 
     def _bring_database(self) -> None:
-        durable.make_folder(self._scratch.parent, self.data_dir)
         _drop_side_files(self._scratch)
         self._bring(contents.DATABASE, self._scratch)
 
@@ -228,8 +231,7 @@ class _Restoring:
         """Databases that are in the way, each beside itself under a name that says since when."""
         path, done = sqlite_path(self.config.database_url), list[str]()
         stamp = self.at.strftime("%Y%m%dT%H%M%SZ")
-        found = [one for one in (path, self.data_dir / API_DATABASE) if one is not None and self.asked.replace]
-        for one in found:
+        for one in (one for one in (path, self.data_dir / API_DATABASE) if one is not None):
             for ending in ("", "-wal", "-shm"):
                 old = one.with_name(one.name + ending)
                 if old.exists():

@@ -118,7 +118,7 @@ async def test_a_site_comes_back_without_what_was_erased_and_asked_for_since(sit
     assert [(one.side, one.requested_at) for one in asked] == [("caller", later)]
     [held] = await Erasures(folder.recordings).holds(FIRST, later)
     assert (held.by, held.reason, held.until) == ("dpo", "a claim is under way", later + timedelta(days=30))
-    assert not restoring_mark(site.data).exists() and not (site.data / "run" / "restore.db").exists()
+    assert not restoring_mark(site.data).exists() and not list(site.root.rglob("*.restoring*"))
     await folder.database.close()
 
 
@@ -338,6 +338,15 @@ async def test_a_folder_that_holds_something_needs_to_be_told(backed_up):
     await folder.database.close()
 
 
+async def test_a_restore_that_died_at_once_still_sets_aside_what_was_there(backed_up):
+    (backed_up.data / "restoring").write_text(f"{contents.read(backed_up.root / 'backup')[0].digest}\n")
+    (backed_up.root / "site.db.restoring").write_bytes(b"")
+    assert [Path(path).suffix[:8] for path in (await backed_up.put_back()).set_aside] == [".before-"]
+    folder = await backed_up.open()
+    assert await folder.epochs.restored() and backed_up.opens(folder, FIRST, "agent")
+    await folder.database.close()
+
+
 async def test_a_server_that_isnt_empty_is_refused(site):
     if site.url.startswith("sqlite"):
         pytest.skip("a file is set aside instead")
@@ -396,7 +405,7 @@ async def test_a_dry_run_writes_nothing(backed_up):
     backed_up.lose()
     result = await backed_up.put_back(dry_run=True)
     assert (result.sealed_segments, result.without_header, result.recordings) == (4, 0, None)
-    assert nothing_written(backed_up) and not (backed_up.data / "run" / "restore.db").exists()
+    assert nothing_written(backed_up) and not list(backed_up.root.rglob("*.restoring*"))
 
 
 # --- disks that fill ---
