@@ -162,13 +162,14 @@ async def test_a_language_that_the_agreement_names_no_whole_question_in_gives_wa
 async def test_what_cannot_be_played_is_told_but_for_an_ivr_s_own_question(bench):
     three(bench)
     bench.enact(consent__caller__channels=["dtmf", "agent_key"])
-    assert bench.site.unplayable() == ["there is no announcement `ask-de-2`"]
+    names = [one.id for one in example().consent.prompts]
+    assert bench.site.unplayable() == [f"there is no announcement `{name}`" for name in names]
     bench.enact(consent__caller__channels=["dtmf", "ivr:front"])
     assert bench.site.unplayable() == []
 
 
 async def test_an_ivr_that_plays_one_of_ours_can_bring_a_yes_to_its_purpose_alone(bench):
-    (named,) = bench.site.agreements[0].consent.prompts
+    named, *_ = bench.site.agreements[0].consent.prompts
     live = await bench.answered()
     at = bench.clock.wallclock()
     said = Spoken(named.sha256, at, at)
@@ -180,7 +181,7 @@ async def test_an_ivr_that_plays_one_of_ours_can_bring_a_yes_to_its_purpose_alon
 
 
 async def test_an_ivr_s_yes_is_none_where_the_notice_after_it_would_name_other_keys_for_stopping(bench):
-    (named,) = bench.site.agreements[0].consent.prompts
+    named, *_ = bench.site.agreements[0].consent.prompts
     live, at = await bench.answered(), bench.clock.wallclock()
     for notices in ({}, {named.language: "*1"}):
         bench.site.announcements.notices = notices
@@ -209,6 +210,6 @@ async def test_a_file_that_is_altered_while_the_gateway_runs_is_told_once_and_as
     assert said == bench.site.unplayable() == ["sound `ask-own-1`: not a sound as Fairtap writes them"]
 
 
-def test_the_example_agreement_names_a_question_that_is_shipped(folders):
-    there = looked(folders)
-    assert [there.asks_for(one) for one in example().consent.prompts] == [Purpose.COACHING]
+def test_the_example_agreement_names_a_shipped_question_for_each_of_its_purposes(folders):
+    there, document = looked(folders), example()
+    assert {there.asks_for(one) for one in document.consent.prompts} == set(document.purposes)

@@ -98,7 +98,7 @@ async def test_a_yes_that_proves_nothing_is_refused_and_nothing_is_recorded(benc
 
 
 async def test_a_yes_to_one_purpose_is_none_to_another(bench):
-    (ours,) = plain_example()["consent"]["prompts"]
+    ours, *_ = plain_example()["consent"]["prompts"]
     bench.enact(consent__prompts=[ours, {**ours, "id": "ask-front", "sha256": "d" * 64}])
     bench.say_yes()
     live = await offered(bench)

@@ -170,7 +170,7 @@ async def bench(folder, monkeypatch) -> Bench:
 
 
 async def test_a_receipt_says_how_and_when_and_is_signed_by_the_gateway(bench):
-    (prompt,) = example().consent.prompts
+    prompt, *_ = example().consent.prompts
     at, keep = datetime(2026, 3, 4, 9, 30, tzinfo=UTC), datetime(2029, 3, 4, tzinfo=UTC)
     effect = WriteReceipt(
         CALL, Purpose.COACHING, "yes", Asked("dtmf", "de", prompt), prompt_end=1000.0, answered_at=1002.5

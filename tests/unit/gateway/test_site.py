@@ -383,7 +383,7 @@ async def test_without_a_list_everybody_may_be_protected(house):
 async def test_only_a_prompt_that_is_really_there_is_played(house):
     await house.enact()
     agent = await house.hire("200")
-    (prompt,) = load(DEMO).consent.prompts
+    prompt, *_ = load(DEMO).consent.prompts
     assert house.site.gather(agent, call(), 1, 1000.0, house.at).prompts == {Purpose.COACHING: prompt}
     house.site.announcements = askable([replace(prompt, sha256="0" * 64)])
     assert house.site.gather(agent, call(), 1, 1000.0, house.at).prompts == {}
@@ -415,7 +415,7 @@ async def test_a_leg_goes_by_the_agreements_that_are_about_it(house):
 async def test_a_question_that_one_of_them_does_not_name_is_not_asked(house):
     agent = await house.hire("200", key=Identity.generate())
     enact_both(house, FIRST, OF_ALL)
-    (prompt,) = FIRST.consent.prompts
+    prompt, *_ = FIRST.consent.prompts
     assert house.site.gather(agent, call(), 1, house.clock.now(), house.at).prompts == {Purpose.COACHING: prompt}
     consent = replace(OF_ALL.consent, prompts=(replace(prompt, sha256="1" * 64),))
     enact_both(house, FIRST, replace(OF_ALL, consent=consent))
