@@ -7,24 +7,27 @@ from pathlib import Path
 
 import pytest
 
+from policy.log_entry import Day, encode
 from storage.blobs import Kind, LocalBlobs
 from storage.database import Database
 from storage.errors import StorageUnavailable
 from storage.names import SegmentKey
 from storage.roster import NewAgent, Roster
 from storage.vault import LocalVault, Secret
-from tests.peers.stored import AT
+from tests.peers.log_house import LogHouse
+from tests.peers.stored import AT, EPOCH, ORIGIN, open_folder
 
 REC = "cd" * 16
 CHUNK = bytes(65552)
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    """A tmpfs of 1 MiB."""
+def small_disk(tmp_path, request):
+    """A tmpfs of 1 MiB, or of the size that a test names."""
+    size = getattr(request, "param", "1m")
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder], capture_output=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder], capture_output=True)
     if mounted.returncode:
         pytest.skip("mounting a small tmpfs needs root")
     try:
@@ -92,6 +95,34 @@ def test_read_only_disk(small_disk):
     ):
         with pytest.raises(StorageUnavailable, match="read-only file system"):
             attempt()
+
+
+@pytest.mark.parametrize("small_disk", ["12m"], indirect=True)
+async def test_a_log_on_a_full_and_on_a_read_only_disk_loses_nothing_acknowledged(small_disk):
+    folder = await open_folder(small_disk)
+    house = LogHouse(folder)
+    acknowledged = [await house.append(Day(EPOCH, i)) for i in range(200)]
+    assert (await house.publisher.publish(ORIGIN)).size == 200
+    acknowledged += [await house.append(Day(EPOCH, i)) for i in range(200, 220)]
+    fill(small_disk)
+    refused = 0
+    for i in range(220, 400):
+        try:
+            acknowledged.append(await house.append(Day(EPOCH, i)))
+        except StorageUnavailable:
+            refused += 1
+    with pytest.raises(StorageUnavailable):
+        await house.publisher.publish(ORIGIN)
+    assert refused and house.whole() == [encode(Day(EPOCH, i)) for i in range(200)]
+    os.unlink(small_disk / "ballast")
+    acknowledged.append(await house.append(Day(EPOCH, len(acknowledged))))
+    assert acknowledged == list(range(len(acknowledged)))  # dense: what was refused has no place
+    assert (await house.publisher.publish(ORIGIN)).size == len(acknowledged) == len(house.whole())
+    await folder.database.close()
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)  # noqa: ASYNC221 - nothing else runs here
+    with pytest.raises(StorageUnavailable):
+        house.files.commit(ORIGIN, b"longer")
+    assert len(house.whole()) == len(acknowledged)
 
 
 LIMITED = """
