@@ -186,8 +186,8 @@ async def test_the_other_key_is_a_no_and_nothing_is_recorded(site, tmp_path):
 
 async def asked(site, desk, caller):
     """A drawn call of this caller's to the desk, once the question was heard out."""
-    await desk.be_ready()
     for _ in range(MOST_TRIES):
+        await desk.be_ready()  # each time: the light of a call that wasn't drawn is off, too
         caller.tell("dial", uri=site.target(desk), headers=site.headers(desk))
         agent = await asyncio.wait_for(desk.phone.incoming.get(), 5)
         agent.answer()
