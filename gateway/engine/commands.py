@@ -32,7 +32,7 @@ from gateway.events import Snapshot
 from gateway.media.plane import CallRef
 from policy.acts import Suspend, parse_act
 from policy.chain import Posted, take
-from policy.decision import ConsentState, Purpose, Reason, fold
+from policy.decision import ConsentState, Purpose
 from policy.errors import ActError, PolicyError, StaleAct
 from policy.messages import say
 from policy.statements import (
@@ -333,12 +333,16 @@ class Commands:
         live = self._engine.by_ref.get(CallRef(command.call))
         if live is not None:
             return self._explain_live(live, command.agent)
+        unknown = Refused("call_unknown", "no such call, or it ended more than a day ago", 404)
+        answer: Answer = {"call": command.call, "running": False}
+        if command.agent is None:
+            told = self._engine.memory.told_of(command.call)
+            if told is None:
+                raise unknown
+            return answer | _for_others(told)
         past = self._engine.memory.get(command.call, command.agent)
         if past is None:
-            raise Refused("call_unknown", "no such call, or it ended more than a day ago", 404)
-        answer: Answer = {"call": past.call, "running": False}
-        if command.agent is None:
-            return answer | _for_others(past.reasons)
+            raise unknown
         return answer | {
             "outcome": past.told_as,
             "reasons": list(past.reasons),
@@ -347,13 +351,14 @@ class Commands:
         }
 
     def _explain_live(self, live: LiveCall, agent: str | None) -> Answer:
-        own = next((one for one in live.legs() if one.agent == agent), None) if agent is not None else live
-        if own is None or (agent is not None and own.call.leg is None):
+        answer: Answer = {"call": live.call.ref, "running": True}
+        if agent is None:
+            return answer | _for_others(self._engine.told_of(live))
+        own = next((one for one in live.legs() if one.agent == agent), None)
+        leg = own.call.leg if own is not None else None
+        if own is None or leg is None:
             raise Refused("call_unknown", "no such call of yours", 404)
-        live, leg, answer = own, own.call.leg, {"call": own.call.ref, "running": True}
-        reasons = list(self._engine.reasons(live))
-        if agent is None or leg is None:
-            return answer | _for_others(reasons)
+        reasons = list(self._engine.reasons(own))
         lit = leg.stage in (Stage.OPEN, Stage.PAUSED)
         drawn = leg.entry.drawn if leg.entry is not None else None
         return answer | {"outcome": "recording" if lit else "not_recorded", "reasons": reasons, "drawn": drawn}
@@ -432,10 +437,9 @@ def _date(text: str | None) -> date | None:
         raise Refused("date_invalid", "onboarding_from is not a date such as 2026-03-01", 422) from None
 
 
-def _for_others(reasons: list[str] | tuple[str, ...]) -> Answer:
+def _for_others(reasons: tuple[str, ...]) -> Answer:
     """What everybody but the agent is told: the same of a leg that is recorded as of one that isn't."""
-    folded = fold(Reason(reason) for reason in reasons) or (Reason.NOT_SELECTED_OR_NOT_PERMITTED,)
-    return {"reasons": [reason.value for reason in folded], "note": FOR_OTHERS}
+    return {"reasons": list(reasons), "note": FOR_OTHERS}
 
 
 def _code(error: Exception) -> str:

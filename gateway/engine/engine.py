@@ -55,7 +55,7 @@ from gateway.media import plane
 from gateway.media.plane import CallRef
 from gateway.media.prompts.coding import playable
 from gateway.sdp.errors import SdpError
-from policy.decision import Reason, Side
+from policy.decision import Reason, Side, fold
 from storage.legs import XKind
 
 __all__ = ["Engine"]
@@ -246,6 +246,7 @@ class Engine:
         call = live.call
         if live.facts is None and call.answered_dialog is not None:
             live.facts = facts_of(call, internal=self.site.is_internal(call.new.outside))
+        self.memory.call_over(call.ref, self.clock.now(), self.told_of(live))
         self.pass_through.over(live, live.facts, self.clock.wallclock())
         self.reports.forget(call.ref)
         self.by_ref.pop(call.ref, None)
@@ -332,7 +333,7 @@ class Engine:
         self.reconsider_all()
 
     def reasons(self, live: LiveCall) -> tuple[str, ...]:
-        """Why a call's leg isn't recorded, in full: for its agent's eyes, folded for everybody else's."""
+        """Why a call's leg isn't recorded, in full: for its agent's eyes alone."""
         leg = live.call.leg
         if leg is not None:
             return tuple(reason.value for reason in leg.told_reasons())
@@ -340,6 +341,18 @@ class Engine:
         unleased = live.call.needs_lease and live.call.lease is None
         nobody = Reason.PARTY_UNKNOWN if unleased else Reason.LEG_UNBOUND
         return tuple(reason.value for reason in site) or (nobody.value,)
+
+    def told_of(self, live: LiveCall) -> tuple[str, ...]:
+        """What everybody may know of why a call isn't recorded: the site's state and its media's, never from a leg.
+
+        A leg that was asked, or recorded, keeps the reason that ended it; beside a site's state that would show.
+        """
+        media, found = live.call.negotiation, self.site.reasons(self.clock.wallclock())
+        if live.call.answered_dialog is not None and media.encrypted:
+            found.append(Reason.MEDIA_ENCRYPTED)
+        elif live.call.answered_dialog is not None and media.line() is None:
+            found.append(Reason.MEDIA_UNSUPPORTED)
+        return tuple(reason.value for reason in fold(found) or (Reason.NOT_SELECTED_OR_NOT_PERMITTED,))
 
     def gather(self, live: LiveCall, leg: Leg, now: float, wallclock: datetime) -> Circumstances:
         """What a decision of this leg needs to know now."""

@@ -1,4 +1,8 @@
-"""What became of legs that are over, for their agents' `explain`: 24 hours, in memory only, never on disk."""
+"""What became of legs that are over, for their agents' `explain`, and of calls, for everybody else's.
+
+24 hours, in memory only, never on disk. What others are told of a call is kept apart, and from the moment it is over:
+a leg is remembered only once its recording is settled.
+"""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -30,6 +34,7 @@ class Memory:
 
     def __init__(self) -> None:
         self._legs: OrderedDict[tuple[str, str | None], Remembered] = OrderedDict()
+        self._calls: OrderedDict[str, tuple[float, tuple[str, ...]]] = OrderedDict()
 
     def add(self, leg: Remembered) -> None:
         """Remember a leg; what is older than a day goes."""
@@ -43,6 +48,17 @@ class Memory:
         if agent is not None:
             return self._legs.get((call, agent))
         return next((leg for leg in reversed(self._legs.values()) if leg.call == call), None)
+
+    def call_over(self, call: str, ended_at: float, reasons: tuple[str, ...]) -> None:
+        """Remember a call by what everybody may know of it: reasons that depend on no leg."""
+        self._calls[call] = (ended_at, reasons)
+        while len(self._calls) > MOST or next(iter(self._calls.values()))[0] < ended_at - KEPT_S:
+            self._calls.popitem(last=False)
+
+    def told_of(self, call: str) -> tuple[str, ...] | None:
+        """Those reasons; None: no such call, or it ended more than a day ago."""
+        found = self._calls.get(call)
+        return found[1] if found is not None else None
 
     def _oldest(self) -> Remembered:
         return next(iter(self._legs.values()))

@@ -12,8 +12,10 @@ from gateway.control import protocol as p
 from gateway.engine.commands import Commands
 from gateway.engine.epoch_commands import EpochCommands
 from gateway.engine.errors import Refused
-from policy.decision import Purpose, Side
+from policy.decision import Purpose, Reason, Side
+from policy.state import State
 from policy.statements import CALL_CONSENT_NAMESPACE, CALLER_CONSENT_NAMESPACE, CallConsent, CallerConsent
+from tests.peers.engine_bench import PAGE
 
 
 @pytest.fixture
@@ -45,6 +47,39 @@ async def test_others_cannot_tell_a_recorded_leg_from_any_other(bench, commands,
     running, past = await told_to_others(bench, commands, how)
     assert running["reasons"] == past["reasons"] == ["NOT_SELECTED_OR_NOT_PERMITTED"]
     assert set(running) == set(past) == {"running", "reasons", "note"}
+
+
+async def silent_caller(bench, call_id: str):
+    """A call whose caller was asked and said nothing."""
+    bench.engine.lights.open_page(bench.agent, PAGE)
+    live = await bench.answered(call_id)
+    bench.clock.advance(60)
+    bench.engine.reconsider(live)
+    await bench.engine.finished()
+    assert live.call.leg.told_reasons() == (Reason.CALLER_UNSET,)
+    return live
+
+
+async def test_a_suspension_shows_nobody_who_was_recorded_asked_or_vetoing(bench, commands):
+    """What ended a leg stays its own: while suspended, after resuming, and when it is over, all are told alike."""
+    silent = await silent_caller(bench, "call-2")
+    recorded = await bench.opened()
+    bench.ledger.drawn = False
+    other = await bench.answered("call-3")
+    calls, term = (recorded, silent, other), bench.site.state.terms
+    told = []
+    for state in (State((), terms=term, suspended_by=frozenset({"council"})), State((), terms=term)):
+        bench.site.enact(state)
+        bench.engine.reconsider_all()
+        told.append([(await commands.command(p.Explain(live.call.ref)))["reasons"] for live in calls])
+    assert recorded.call.leg.told_reasons() == (Reason.SUSPENDED,)
+    for live in calls:
+        bench.engine.hang_up(live.call.new.call_id)
+    # at once: only a leg that was recorded waits for its file
+    told.append([(await commands.command(p.Explain(live.call.ref)))["reasons"] for live in calls])
+    await bench.engine.finished()
+    told.append([(await commands.command(p.Explain(live.call.ref)))["reasons"] for live in calls])
+    assert told == [[["SUSPENDED"]] * 3, *([[["NOT_SELECTED_OR_NOT_PERMITTED"]] * 3] * 3)]
 
 
 async def test_the_status_for_admins_has_no_figure_of_answers_or_lights(bench, commands):
