@@ -164,7 +164,7 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
     await engine.ledger.note_leftovers()
     await site.load()
     await steps.load()
-    written = (await decisions.newest(), site.book.cosigned_at)
+    written = (await decisions.newest(), site.book.cosigned_at, site.state.changed_at)
     site.watch.last_entry = max((at for at in written if at is not None), default=None)
     control = ControlServer(config.run_dir / "control.sock", Commands(engine, EpochCommands(steps, epochs)), bus)
     jobs = Jobs(engine, consents, config.run_dir, steps, logs, config.log.publish_s)

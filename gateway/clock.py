@@ -53,6 +53,10 @@ class ClockWatch:
     _offsets: deque[tuple[float, float]] = field(default_factory=deque)
     _distrusted_until: float = float("-inf")
 
+    def written(self, at: datetime) -> None:
+        """Something durable has this time; what is written later under an earlier clock takes nothing of it back."""
+        self.last_entry = max(self.last_entry or at, at)
+
     def observe(self, now: float, wallclock: datetime) -> bool:
         """Note one reading; True when the wall clock can be trusted at `now`."""
         offset = wallclock.timestamp() - now

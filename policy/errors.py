@@ -37,6 +37,7 @@ class ActFault(StrEnum):
     SIGNATURE = "signature"
     STALE = "stale"
     CLOCK_BACK = "clock_back"
+    CLOCK_UNTRUSTED = "clock_untrusted"
     UNKNOWN_AGREEMENT = "unknown_agreement"
     DOCUMENT_MISSING = "document_missing"
     DOCUMENT_DIFFERS = "document_differs"

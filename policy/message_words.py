@@ -66,6 +66,12 @@ ACTS: Final[Mapping[str, Mapping[str, str]]] = {
         "The server's clock is earlier than the last act. Nothing is accepted until it is right.",
         "Serverens klokke går etter: den viser en tid før den forrige beslutningen. Ingenting godtas før den stemmer.",
     ),
+    A.CLOCK_UNTRUSTED: _three(
+        "Die Uhr des Servers ist gesprungen oder geht nach. Bis sie eine Minute lang richtig ging, wird nur eine "
+        "Aussetzung angenommen.",
+        "The server's clock has jumped or is behind. Until it has been right for a minute, only a suspension is accepted.",
+        "Serverens klokke har hoppet eller går etter. Til den har gått riktig i ett minutt, godtas bare en stans.",
+    ),
     A.UNKNOWN_AGREEMENT: _three(
         "Eine Vereinbarung „{agreement}“ ist hier nicht in Kraft und nicht vorgemerkt.",
         "No agreement `{agreement}` is in force or signed ahead here.",

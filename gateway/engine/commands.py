@@ -7,7 +7,7 @@ withdrawal needs none. What an asker may not know is folded before it leaves (ag
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -30,10 +30,10 @@ from gateway.engine.release_commands import ReleaseCommands
 from gateway.engine.signed import own_statement, signed_by_agent
 from gateway.events import Snapshot
 from gateway.media.plane import CallRef
-from policy.acts import Suspend, parse_act
+from policy.acts import ActType, Suspend, parse_act
 from policy.chain import Posted, take
 from policy.decision import ConsentState, Purpose
-from policy.errors import ActError, PolicyError, StaleAct
+from policy.errors import ActError, ActFault, PolicyError, StaleAct
 from policy.messages import say
 from policy.statements import (
     CALL_CONSENT_NAMESPACE,
@@ -302,8 +302,8 @@ class Commands:
         """One act at a time: judged, durable, and only then in effect."""
         site = self._engine.site
         async with self._acting:
-            posted = Posted(act, signatures, self._engine.clock.wallclock(), document, session)
             try:
+                posted = Posted(act, signatures, self._instant(act), document, session)
                 state = await asyncio.to_thread(take, site.state, posted)
             except ActError as error:
                 status = 409 if isinstance(error, StaleAct) else 422
@@ -311,6 +311,8 @@ class Commands:
             if not site.draw_ready and any(term.agreement.demo for term in state.terms):
                 raise Refused("demo_off_loopback", "an agreement marked `demo` is for loopback listeners only", 409)
             await site.acts.append(posted)
+            # a clock that is set back behind an act would refuse the next one: nothing is recorded meanwhile
+            site.watch.written(posted.at)
             site.enact(state)
         self._engine.reconsider_all()
         found = site.agreement
@@ -321,6 +323,15 @@ class Commands:
             "version": found.version if found else None,
             "digest": found.digest if found else None,
         }
+
+    def _instant(self, act: bytes) -> datetime:
+        """When an act is taken. A suspension never waits for the clock, nor any act for one that was set in passing."""
+        clock, site = self._engine.clock, self._engine.site
+        wallclock, last = clock.wallclock(), site.state.changed_at or datetime.min.replace(tzinfo=UTC)
+        trusted = site.watch.observe(clock.now(), wallclock)
+        if not trusted and parse_act(act).type is not ActType.SUSPEND:
+            raise StaleAct(ActFault.CLOCK_UNTRUSTED)
+        return max(wallclock, last)
 
     async def _running_calls(self, command: p.RunningCalls) -> Answer:
         calls = [

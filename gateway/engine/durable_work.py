@@ -99,7 +99,7 @@ class DurableWork:
             return
         if live.entered is None:
             return
-        self._site.watch.last_entry = wallclock
+        self._site.watch.written(wallclock)
         live.call.entered(live.entered.result)
         self._deciding.reconsider(live)
 

@@ -122,7 +122,7 @@ class EpochSteps:
             return cosigned
         self._book.unconfirmed = False
         self._book.cosigned_at = max(self._book.cosigned_at or cosigned.at, cosigned.at)
-        self._site.watch.last_entry = max(self._site.watch.last_entry or cosigned.at, cosigned.at)
+        self._site.watch.written(cosigned.at)
         return cosigned
 
     def horizon(self) -> tuple[Epoch, ...]:

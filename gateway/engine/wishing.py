@@ -133,7 +133,7 @@ class Wishing:
         )
         if wished is None:
             return None
-        self._site.watch.last_entry = wallclock
+        self._site.watch.written(wallclock)
         live.wishes[wished.entry.entry] = wished
         return wished.entry.entry
 

@@ -114,3 +114,11 @@ def test_the_system_clock_is_monotonic_and_aware():
     assert second >= first
     assert clock.wallclock().tzinfo is UTC
     assert abs((clock.wallclock() - datetime.now(UTC)).total_seconds()) < 60
+
+
+def test_what_is_written_under_an_earlier_clock_brings_no_trust_back():
+    watch, clock = ClockWatch(), ManualClock()
+    watch.written(clock.wallclock())
+    clock.step(-3600.0)
+    watch.written(clock.wallclock())
+    assert not any(steady(watch, clock, 120))

@@ -1,0 +1,92 @@
+"""Acts and a clock that is set: a suspension is always taken, and nothing is recorded while others would be refused."""
+
+import pytest
+
+from crypto.sshsig import sign
+from gateway.call.stage import Stage
+from gateway.control import protocol as p
+from gateway.engine.commands import Commands
+from gateway.engine.epoch_commands import EpochCommands
+from gateway.engine.errors import Refused
+from policy.acts import ACT_NAMESPACE, Body, NewAgreement, Rates
+from policy.agreement.load import load
+from policy.decision import Reason
+from policy.state import State
+from storage.acts import Anchor
+from tests.unit.policy.green import edited
+from tests.unit.policy.parties import BOTH, ID, anchors, key
+
+DEMO = edited({"demo": "yes", "lanes/campaigns": []})
+HOUR_S = 3600.0
+
+
+class Parties:
+    """Employer and council at a gateway in which their agreement is in force."""
+
+    def __init__(self, bench) -> None:
+        self.bench, self.site = bench, bench.site
+        self.commands = Commands(bench.engine, EpochCommands(bench.epochs, bench.folder.epochs))
+
+    async def agree(self) -> None:
+        keys = [Anchor(one.role, one.key, one.recipient) for one in anchors()]
+        await self.site.acts.set_anchors(keys, self.bench.clock.wallclock())
+        self.site.enact(State(anchors()))
+        await self.post(NewAgreement(load(DEMO).digest), BOTH, DEMO)
+        self.bench.say_yes()
+
+    async def post(self, body: Body, by, document: bytes | None = None):
+        act = self.site.state.draft(ID, body)
+        signatures = {role: sign(key(role), ACT_NAMESPACE, act) for role in by}
+        return await self.commands.command(p.PostAct(act.decode(), signatures, document and document.decode(), "en"))
+
+    async def lower(self, percent: int):
+        return await self.post(Rates({"sample/team-a/regular": percent * 10_000}), ("council",))
+
+    async def suspend(self):
+        return await self.commands.command(p.SuspendRecording(ID, "council"))
+
+    def pass_time(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.bench.clock.advance(1)
+            self.bench.engine.beat()
+
+
+@pytest.fixture
+async def parties(bench):
+    made = Parties(bench)
+    await made.agree()
+    return made
+
+
+async def test_a_clock_set_back_behind_an_act_lets_nobody_record_and_a_party_suspend(bench, parties):
+    bench.clock.step(HOUR_S)
+    parties.pass_time(61)  # long enough ahead to be believed
+    await parties.lower(2)
+    bench.clock.step(-HOUR_S)
+    live = await bench.answered()  # its entry is durable, at the earlier time
+    parties.pass_time(120)
+    assert live.call.leg.entry is not None and bench.stage(live) is Stage.IDLE
+    assert Reason.CLOCK_UNTRUSTED in bench.site.reasons(bench.clock.wallclock())
+    with pytest.raises(Refused) as refused:
+        await parties.lower(1)
+    assert "clock" in str(refused.value.refusal.message)
+    assert (await parties.suspend())["suspended_by"] == ["council"]
+    await bench.site.load()
+    assert bench.site.state.suspended_by == {"council"} and not bench.site.unreadable
+
+
+async def test_while_the_clock_is_jumping_only_a_suspension_is_taken(bench, parties):
+    live = await bench.opened()
+    bench.clock.step(HOUR_S)
+    with pytest.raises(Refused) as refused:
+        await parties.lower(2)
+    assert refused.value.refusal.code == "stale_act"
+    await parties.suspend()
+    assert bench.stage(live) is Stage.CLOSED
+
+
+async def test_a_clock_that_is_set_by_a_second_delays_no_act(bench, parties):
+    await parties.lower(2)
+    bench.clock.step(-1.5)
+    await parties.lower(1)
+    assert bench.site.state.seq == 3
