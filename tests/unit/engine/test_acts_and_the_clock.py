@@ -37,7 +37,8 @@ class Parties:
     async def post(self, body: Body, by, document: bytes | None = None):
         act = self.site.state.draft(ID, body)
         signatures = {role: sign(key(role), ACT_NAMESPACE, act) for role in by}
-        return await self.commands.command(p.PostAct(act.decode(), signatures, document and document.decode(), "en"))
+        carried = None if document is None else document.decode()
+        return await self.commands.command(p.PostAct(act.decode(), signatures, carried, "en"))
 
     async def lower(self, percent: int):
         return await self.post(Rates({"sample/team-a/regular": percent * 10_000}), ("council",))
