@@ -69,7 +69,7 @@ ACTS: Final[Mapping[str, Mapping[str, str]]] = {
     A.CLOCK_UNTRUSTED: _three(
         "Die Uhr des Servers ist gesprungen oder geht nach. Bis sie eine Minute lang richtig ging, wird nur eine "
         "Aussetzung angenommen.",
-        "The server's clock has jumped or is behind. Until it has been right for a minute, only a suspension is accepted.",
+        "The server's clock has jumped or is behind. Until it has been right for a minute, only a suspension is taken.",
         "Serverens klokke har hoppet eller går etter. Til den har gått riktig i ett minutt, godtas bare en stans.",
     ),
     A.UNKNOWN_AGREEMENT: _three(
