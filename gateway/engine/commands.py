@@ -35,6 +35,7 @@ from policy.chain import Posted, take
 from policy.decision import ConsentState, Purpose
 from policy.errors import ActError, ActFault, PolicyError, StaleAct
 from policy.messages import say
+from policy.state import State
 from policy.statements import (
     CALL_CONSENT_NAMESPACE,
     CALLER_CONSENT_NAMESPACE,
@@ -310,7 +311,7 @@ class Commands:
                 raise Refused(_code(error), say(error, language), status) from None
             if not site.draw_ready and any(term.agreement.demo for term in state.terms):
                 raise Refused("demo_off_loopback", "an agreement marked `demo` is for loopback listeners only", 409)
-            await site.acts.append(posted)
+            await self._keep(posted, state)
             # a clock that is set back behind an act would refuse the next one: nothing is recorded meanwhile
             site.watch.written(posted.at)
             site.enact(state)
@@ -323,6 +324,23 @@ class Commands:
             "version": found.version if found else None,
             "digest": found.digest if found else None,
         }
+
+    async def _keep(self, posted: Posted, state: State) -> None:
+        """Make an act durable. A suspension stops everything before: no stop waits for a disk.
+
+        Where the disk refuses it, the suspension isn't in force; what it stopped stays stopped.
+        """
+        site, before = self._engine.site, self._engine.site.state
+        halts = state.suspended_by > before.suspended_by
+        if halts:
+            site.enact(state)
+            self._engine.reconsider_all()
+        try:
+            await site.acts.append(posted)
+        except BaseException:
+            if halts:
+                site.enact(before)
+            raise
 
     def _instant(self, act: bytes) -> datetime:
         """When an act is taken. A suspension never waits for the clock, nor any act for one that was set in passing."""

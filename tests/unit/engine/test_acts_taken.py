@@ -1,4 +1,6 @@
-"""Acts and a clock that is set: a suspension is always taken, and nothing is recorded while others would be refused."""
+"""Acts, a clock that is set and a slow disk: a suspension waits for neither; other acts do, and recording too."""
+
+import asyncio
 
 import pytest
 
@@ -8,6 +10,7 @@ from gateway.control import protocol as p
 from gateway.engine.commands import Commands
 from gateway.engine.epoch_commands import EpochCommands
 from gateway.engine.errors import Refused
+from gateway.media.plane import Stop
 from policy.acts import ACT_NAMESPACE, Body, NewAgreement, Rates
 from policy.agreement.load import load
 from policy.decision import Reason
@@ -91,3 +94,30 @@ async def test_a_clock_that_is_set_by_a_second_delays_no_act(bench, parties):
     bench.clock.step(-1.5)
     await parties.lower(1)
     assert bench.site.state.seq == 3
+
+
+async def test_a_suspension_stops_what_is_recorded_before_the_disk_has_it(bench, parties, monkeypatch):
+    live, slow, append = await bench.opened(), asyncio.Event(), bench.site.acts.append
+
+    async def late(posted) -> None:
+        await slow.wait()
+        await append(posted)
+
+    monkeypatch.setattr(bench.site.acts, "append", late)
+    stopped = bench.worker.expect(Stop)
+    asked = asyncio.create_task(parties.suspend())
+    async with asyncio.timeout(5):
+        await stopped.wait()
+    assert bench.stage(live) is Stage.CLOSED and not asked.done()
+    slow.set()
+    assert (await asked)["suspended_by"] == ["council"]
+
+
+async def test_a_suspension_that_the_disk_refuses_is_none_and_what_it_stopped_stays_stopped(bench, parties):
+    live, mend = await bench.opened(), bench.break_database()
+    with pytest.raises(Refused) as refused:
+        await parties.suspend()
+    assert refused.value.refusal.status == 503
+    assert bench.stage(live) is Stage.CLOSED and not bench.site.state.suspended_by
+    mend()
+    assert (await parties.suspend())["seq"] == 2
