@@ -9,6 +9,8 @@ from crypto.signed_note import MAX_NOTE
 from crypto.tile_reader import TileReader
 from crypto.tlog_tiles import MAX_BUNDLE, Tile
 
+INCOMING: Final = ".incoming"
+"""Ends the name of a folder beside a copy: what `sync` is fetching, or was when it was broken off."""
 _DEPTH: Final = 3
 """`<site>/fairtap/<block>`."""
 
@@ -37,7 +39,7 @@ def logs_in(path: Path) -> list[Path]:
     for depth in range(1, _DEPTH + 1):
         for name in ("checkpoint", "tile"):
             found |= {one.parent for one in path.glob("*/" * depth + name)}
-    return sorted(found)
+    return sorted(one for one in found if not one.name.endswith(INCOMING))
 
 
 def read_file(path: Path, limit: int) -> bytes | None:

@@ -10,10 +10,9 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from council.errors import Unreachable, WrongUse
-from council.folder import LogFolder, read_file
+from council.folder import INCOMING, LogFolder, read_file
 from crypto.checkpoint import Checkpoint, open_checkpoint
 from crypto.errors import CryptoError, TileError
 from crypto.merkle import tree_hash
@@ -24,7 +23,6 @@ from crypto.tlog_tiles import MAX_BUNDLE, tiles_of
 
 Fetch = Callable[[str], bytes | None]
 """What lies at a path of the log (`checkpoint`, `tile/…`), from wherever."""
-_INCOMING: Final = "incoming"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ def sync(fetch: Fetch, origin: str, key: VerifyKey, mirror: Path, evidence: Path
         raise Unreachable(f"log `{origin}`: {error}") from None
     if ended and old is not None and _begins(new, old, TileReader(LogFolder(mirror).read)):
         return Synced(old, 0)
-    incoming = mirror.with_name(f"{mirror.name}.{_INCOMING}")
+    incoming = mirror.with_name(mirror.name + INCOMING)
     shutil.rmtree(incoming, ignore_errors=True)
     fetched = _fetch(fetch, new, mirror, incoming)
     if not _continues(new, old, mirror, incoming):

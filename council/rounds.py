@@ -124,7 +124,7 @@ class Round:
         if one.state not in (EpochState.NONE, EpochState.PROMISED):
             again = LogBlock.parse(one.origin).restores  # an epoch that is committed to anew has another roster
             told = f"{one.name}-r{again}.json" if again else f"{one.name}.json"
-            self._once("rosters", told, lambda: canonical(self.site.get_json(f"{path}/roster")))
+            self._once("rosters", told, lambda: canonical(self.site.get_json(f"{path}/roster", MAX_ROSTER)))
         if one.inventory:
             told = f"{one.name}.inventory"
             self._once("inventories", told, lambda: canonical(self.site.get_json(f"{path}/inventory")))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import http.client
 import json
 import ssl
 import urllib.error
@@ -63,9 +64,9 @@ class SiteClient:
         """What lies at a path; None where there is nothing. Raises Unreachable."""
         return self._ask("GET", path, None)
 
-    def get_json(self, path: str) -> dict[str, Any]:
-        """A JSON object. Raises Unreachable, also where there is nothing."""
-        return _object(self.get(path), path)
+    def get_json(self, path: str, limit: int = MAX_ANSWER) -> dict[str, Any]:
+        """A JSON object of at most `limit` bytes. Raises Unreachable, also where there is nothing."""
+        return _object(self.get(path), path, limit)
 
     def openings(self, path: str) -> Iterator[bytes]:
         """Every opening of an epoch, page by page, as it is sealed. Raises Unreachable."""
@@ -91,14 +92,17 @@ class SiteClient:
         try:
             with self._http.open(request, timeout=TIMEOUT_S) as answer:
                 data: bytes = answer.read(MAX_ANSWER + 1)
+                cut = len(data) <= MAX_ANSWER and bool(answer.length)  # what was announced and never came
         except urllib.error.HTTPError as error:
             if error.code == 404 and method == "GET":
                 return None
             raise Unreachable(f"{method} {path}: {_said(error)}") from None
         except (OSError, ValueError) as error:
             raise Unreachable(f"{self._url} doesn't answer: {getattr(error, 'reason', error)}") from None
-        if len(data) > MAX_ANSWER:
-            raise Unreachable(f"{method} {path}: the answer is too long")
+        except http.client.HTTPException:
+            raise Unreachable(f"{method} {path}: what came is cut short, or no http") from None
+        if len(data) > MAX_ANSWER or cut:
+            raise Unreachable(f"{method} {path}: the answer is {'cut short' if cut else 'too long'}")
         return data
 
 
@@ -117,10 +121,11 @@ def _said(error: urllib.error.HTTPError) -> str:
     return "".join(char for char in f"{error.code} {detail or error.reason}"[:300] if char.isprintable())
 
 
-def _object(data: bytes | None, path: str) -> dict[str, Any]:
+def _object(data: bytes | None, path: str, limit: int = MAX_ANSWER) -> dict[str, Any]:
+    """Strict, so that whatever is kept of it prints as canonical JSON."""
     try:
-        found = json.loads(data or b"{}")
-    except ValueError:
+        found = parse_json(data or b"{}", limit=limit)
+    except CryptoError:
         found = None
     if data is None or not isinstance(found, dict):
         raise Unreachable(f"the site has no `{path}`, or not as a json object")

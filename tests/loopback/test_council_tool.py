@@ -16,6 +16,7 @@ from crypto.cosignature import cosigner, find_cosignature
 from crypto.draw import epoch_commitment
 from crypto.merkle import leaf_hash, root_of
 from crypto.signed_note import SignedNote, VerifierKey
+from crypto.tlog_tiles import tiles_of
 from crypto.x25519 import Identity
 from policy import log_entry as le
 from policy.epoch_statement import CouncilCommitment
@@ -315,6 +316,57 @@ def test_wrong_use_is_one_line_and_code_two(tmp_path, site, capsys, arguments, s
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+GARBLED = {
+    "a number that isn't whole": ("/acts", b"HTTP/1.0 200 OK\r\n\r\n" + b'{"acts":[1.5]}'),
+    "half a character": ("/acts", b"HTTP/1.0 200 OK\r\n\r\n" + b'{"acts":["\\ud800"]}'),
+    "a deep nest": ("/epochs", b"HTTP/1.0 200 OK\r\n\r\n" + b'{"epochs":' + b"[" * 99_999),
+    "no http": ("/acts", b"GARBAGE\r\n\r\n"),
+    "a line without an end": ("/acts", b"HTTP/1.0 200 OK\r\nX: " + b"a" * 70_000),
+    "a cut chunk": ("/acts", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nabc"),
+    "a roster beyond all sizes": ("/roster", b"HTTP/1.0 200 OK\r\n\r\n" + b'{"x":"%s"}' % (b"a" * (17 << 20))),
+}
+
+
+@pytest.mark.parametrize("what", GARBLED)
+def test_what_a_site_garbles_is_one_line_and_watch_goes_on(council, site, capsys, what):
+    end, data = GARBLED[what]
+    site.garbled = {end: data}
+    assert council("sync") == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert council("watch", "--every", 0, "--rounds", 1, "--ahead", 0) == 0
+    assert "trying again" in capsys.readouterr().err
+    site.garbled = {}
+    assert council("sync") == 0
+    assert council("verify") == 0
+
+
+def test_a_transfer_that_is_cut_short_is_no_fork(council, site, capsys):
+    """A tile of which half came would contradict every history."""
+    tile = next(path for path in (site.folder / "log/tile/0").rglob("*") if path.is_file())
+    half = tile.read_bytes()[: tile.stat().st_size // 2]
+    name = tile.relative_to(site.folder / "log").as_posix()
+    site.garbled = {name: b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % tile.stat().st_size + half}
+    assert council("sync") == 2
+    assert "cut short" in capsys.readouterr().err
+    assert not (council.home / "evidence").exists()
+    site.garbled = {}
+    assert council("sync") == 0
+
+
+def test_a_copy_that_was_broken_off_is_no_log_and_is_begun_again(council, site, capsys):
+    """The site goes away between two files: what came so far lies beside the copy."""
+    *_, last = tiles_of(len(site.world.leaves))
+    data = (site.folder / "log" / last.path).read_bytes()
+    (site.folder / "log" / last.path).unlink()
+    assert council("sync") == 2
+    assert "lacks" in capsys.readouterr().err
+    assert council("verify") == 2
+    assert "no log in" in capsys.readouterr().err
+    (site.folder / "log" / last.path).write_bytes(data)
+    assert council("sync") == 0
+    assert council("verify") == 0
 
 
 def test_a_strangers_key_is_refused_by_the_site(council, site, tmp_path, capsys):

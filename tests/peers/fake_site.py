@@ -32,6 +32,8 @@ class FakeSite(ThreadingHTTPServer):
         self.handed: list[tuple[str, str, Any]] = []
         self.meanwhile: Callable[[], object] = lambda: None
         """What happens whenever the checkpoint is fetched."""
+        self.garbled: dict[str, bytes] = {}
+        """End of a path → bytes that are sent in place of its whole answer; then the connection ends."""
 
     @property
     def url(self) -> str:
@@ -62,7 +64,10 @@ class _Answers(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         site = self.server
-        if self.path == "/v1/session/challenge":
+        garbled = next((data for end, data in site.garbled.items() if self.path.endswith(end)), None)
+        if garbled is not None:
+            self.wfile.write(garbled)
+        elif self.path == "/v1/session/challenge":
             self._json({"challenge": "c1", "site": "hamburg"})
         elif "council" not in self.headers.get("Cookie", ""):
             self._json({"detail": "sign in first"}, 401)
