@@ -19,7 +19,7 @@ from api.commands.saying import AsJson, finish, read_bytes, tell
 from api.errors import ApiError, CommandError
 from api.listen import read_identities
 from api.own_draws import Checked, OwnLeg, check_draws
-from api.schemas import OwnDrawPage
+from api.schemas.draws import OwnDrawPage
 from crypto.errors import CryptoError
 from crypto.ssh_key import VerifyKey
 from policy.percent import percent_text

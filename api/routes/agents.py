@@ -11,7 +11,8 @@ from api.errors import Problem
 from api.reads import AgentRow
 from api.repeats import keeps_secret
 from api.roles import Principal, Role
-from api.schemas import AgentLine, AgentPage, Code, Done, HexId, NewAgents
+from api.schemas.agents import AgentLine, AgentPage, Code, NewAgents
+from api.schemas.bodies import Done, HexId
 from gateway.control.protocol import AddAgents, DisableAgent, NewAgent
 
 router = APIRouter(prefix="/agents", tags=["agents"])

@@ -15,18 +15,18 @@ from api.deps import Parts, need
 from api.dry_run import DryRun, legs_of_month, run_dry
 from api.errors import Problem
 from api.roles import Principal, Role
-from api.schemas import (
+from api.schemas.agreements import (
     ActDraft,
     ActFiles,
     ActList,
     AgreementOut,
     CheckResult,
     Document,
-    Done,
     DryRunAsked,
     SignedAct,
     SignedRates,
 )
+from api.schemas.bodies import Done
 from gateway.control.protocol import DraftAct, PostAct, SuspendRecording
 from policy.acts import parse_act
 from policy.agreement.load import AgreementRefused, load

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path
 from fastapi.responses import Response
 
 from api.deps import Parts, need
-from api.schemas import AnnouncementsOut
+from api.schemas.announcements import AnnouncementsOut
 from gateway.control.protocol import FetchAnnouncement, ListAnnouncements
 
 router = APIRouter(prefix="/announcements", tags=["agreement"], dependencies=[Depends(need("agreements:read"))])

@@ -8,7 +8,9 @@ from fastapi import APIRouter, Depends
 
 from api.deps import Parts, need
 from api.roles import Principal, Role
-from api.schemas import CallerAnswer, CallName, CallRef, Done, OnCall, RunningCall, RunningCallList
+from api.schemas.agreements import RunningCall, RunningCallList
+from api.schemas.bodies import CallName, CallRef, Done
+from api.schemas.machines import CallerAnswer, OnCall
 from gateway.control.protocol import AgentOnCall, CallerAnswered, Explain, PauseCall, RunningCalls
 
 router = APIRouter(prefix="/calls", tags=["calls"])

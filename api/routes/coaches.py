@@ -12,11 +12,14 @@ from api.bundles import unbase64
 from api.deps import Parts, need
 from api.errors import Problem
 from api.reads import CoachRow
-from api.release_schemas import CoachCode, CoachKeyOut, CoachList, CoachMe, CoachOut, NewCoach
 from api.repeats import keeps_secret
 from api.roles import Principal, Role
 from api.routes.session import give
-from api.schemas import Enrolment, HexId, ProvenOut, SessionInfo, SignedStatement
+from api.schemas.agents import Enrolment
+from api.schemas.bodies import HexId, SignedStatement
+from api.schemas.draws import ProvenOut
+from api.schemas.releases import CoachCode, CoachKeyOut, CoachList, CoachMe, CoachOut, NewCoach
+from api.schemas.sign_in import SessionInfo
 from gateway.control.protocol import AddCoach, DisableCoach, EnrolCoach, Signed
 from policy.key_words import key_words
 

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Query
 
 from api.deps import Parts, need
-from api.schemas import StatisticsOut
+from api.schemas.statistics import StatisticsOut
 from policy.month import Month
 
 router = APIRouter(tags=["council"])

@@ -9,16 +9,8 @@ from fastapi import APIRouter, Depends, Query
 
 from api.deps import Parts, need
 from api.errors import Problem
-from api.schemas import (
-    Cosignature,
-    Done,
-    EpochCommitment,
-    EpochName,
-    EpochShare,
-    Inventory,
-    SealedOpening,
-    SealedOpenings,
-)
+from api.schemas.agreements import Cosignature, EpochCommitment, EpochShare, Inventory, SealedOpening, SealedOpenings
+from api.schemas.bodies import Done, EpochName
 from gateway.control.protocol import CommitEpoch, CosignLog, EpochRoster, Epochs, ShareEpoch
 
 router = APIRouter(tags=["council"])

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request
 
 from api.deps import Parts, need
 from api.repeats import keeps_secret
-from api.schemas import IvrCredential, NewIvr
+from api.schemas.machines import IvrCredential, NewIvr
 
 router = APIRouter(prefix="/ivrs", tags=["calls"])
 

@@ -19,28 +19,20 @@ from api.reads import DrawRow
 from api.repeats import keeps_secret
 from api.roles import Principal, Role
 from api.routes.session import give
-from api.schemas import (
+from api.schemas.agents import (
     Ack,
     Blackout,
     CallerYes,
-    CallRef,
     ConsentAnswer,
-    Done,
-    DrawnEpochOut,
     Enrolment,
     InCallAnswer,
     Me,
-    OwnDraw,
-    OwnDrawPage,
-    OwnEntry,
-    OwnEntryPage,
-    ProvenOut,
-    PurposeName,
     RecordRequest,
     SeatClaim,
-    SessionInfo,
-    SignedStatement,
 )
+from api.schemas.bodies import CallRef, Done, PurposeName, SignedStatement
+from api.schemas.draws import DrawnEpochOut, OwnDraw, OwnDrawPage, OwnEntry, OwnEntryPage, ProvenOut
+from api.schemas.sign_in import SessionInfo
 from gateway.control.protocol import (
     Acknowledge,
     CallerAgreed,

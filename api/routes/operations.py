@@ -14,7 +14,7 @@ from prometheus_client.utils import floatToGoString
 
 from api.deps import Parts, need
 from api.errors import Problem
-from api.schemas import Done
+from api.schemas.bodies import Done
 from gateway.control.protocol import Status
 
 router = APIRouter(tags=["operations"])

@@ -15,7 +15,7 @@ from api.errors import Problem
 from api.reads import MonthStatistics
 from api.roles import COACHES, Principal, Role
 from api.routes.council import MONTH, parse_month
-from api.schemas import AnnouncementsOut
+from api.schemas.announcements import AnnouncementsOut
 from gateway.control.protocol import ListAnnouncements
 from policy.month import Month, newest_told
 

@@ -16,9 +16,10 @@ from fastapi.responses import Response, StreamingResponse
 from api.deps import Parts, need
 from api.errors import Problem
 from api.reads import ObjectKind, RecordingRow
-from api.release_schemas import NewRelease, ReleasedOut, ReleasedPage, ReleaseList, ReleaseMade
 from api.roles import Principal, Role
-from api.schemas import AccessList, Done, HexId, Hold, PurposeName, RecordingOut, RecordingPage, Side, SideErased
+from api.schemas.bodies import Done, HexId, PurposeName, Side
+from api.schemas.recordings import AccessList, Hold, RecordingOut, RecordingPage, SideErased
+from api.schemas.releases import NewRelease, ReleasedOut, ReleasedPage, ReleaseList, ReleaseMade
 from gateway.control.protocol import (
     EraseOwnSide,
     FetchReleased,

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Request
 from api.deps import Parts, client_address
 from api.errors import Problem
 from api.repeats import keeps_secret
-from api.schemas import RecordAsked, RecordFound, SideErased
+from api.schemas.recordings import RecordAsked, RecordFound, SideErased
 from gateway.control.protocol import EraseByCode, FindRecord
 from policy.record_code import parse_code
 

@@ -11,7 +11,7 @@ from api.deps import COOKIE, Parts, Who, check_origin, client_address, optional_
 from api.errors import Problem
 from api.repeats import keeps_secret
 from api.roles import Principal, Role
-from api.schemas import Challenge, CodeSignIn, KeySignIn, PasswordSignIn, SessionInfo
+from api.schemas.sign_in import Challenge, CodeSignIn, KeySignIn, PasswordSignIn, SessionInfo
 from crypto.errors import CryptoError
 from crypto.jcs import canonical
 from crypto.ssh_key import VerifyKey

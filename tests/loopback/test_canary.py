@@ -36,7 +36,7 @@ from tests.peers.canary_calls import DISCARDED, KEPT, MAIN_DESKS, Calls, CanaryS
 from tests.peers.log_check import personal
 from tests.peers.log_house import every_leaf
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 CALLS = int(os.environ.get("FAIRTAP_CANARY_CALLS", "100"))
 """How many calls go through; they are more only while a kind that needs a drawn call hasn't happened."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from api.schemas import Body, Name, ProvenOut, Side, SignedStatement
+from api.schemas.bodies import Body, Name, Side, SignedStatement
+from api.schemas.draws import ProvenOut
 
 __all__ = [
     "CoachCode",

@@ -1,0 +1,76 @@
+"""What the log says of an agent's own legs."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+
+from pydantic import BaseModel
+
+from api.reads import DrawnEpoch, DrawRow, OwnDraws, Proven
+from api.schemas.agreements import _proven
+
+
+class OwnEntry(BaseModel):
+    """An entry of the log about the agent: its leaf, what opens its commitment, a tlog-proof once it is published."""
+
+    id: int
+    origin: str
+    index: int
+    kind: str
+    told: dict[str, str | int | None]
+    salt: str
+    entry: str
+    proof: str | None
+
+
+class OwnEntryPage(BaseModel):
+    """Entries, oldest first, and where they go on."""
+
+    items: list[OwnEntry]
+    next: int | None
+
+
+class ProvenOut(BaseModel):
+    """A leaf of the log, with a tlog-proof once it is published."""
+
+    origin: str
+    index: int
+    entry: str
+    proof: str | None
+
+
+class OwnDraw(BaseModel):
+    """An entry of one of the agent's legs; what opens it, an age file for the agent in base64."""
+
+    id: int
+    kind: str
+    sealed: str
+    entry: ProvenOut
+
+    def told(self) -> DrawRow:
+        """As it is checked. Raises ValueError for what isn't base64."""
+        return DrawRow(self.id, self.kind, b64decode(self.sealed, validate=True), Proven(**self.entry.model_dump()))
+
+
+class DrawnEpochOut(BaseModel):
+    """What the legs of an epoch were drawn from: commitments, shares once they are revealed, rates (ppm) by rule."""
+
+    name: str
+    ecommit: ProvenOut | None
+    reveal: ProvenOut | None
+    rates: dict[str, list[int]]
+
+
+class OwnDrawPage(BaseModel):
+    """Entries of legs, oldest first, the epochs they are of, and where they go on."""
+
+    items: list[OwnDraw]
+    epochs: list[DrawnEpochOut]
+    next: int | None
+
+    def told(self) -> OwnDraws:
+        """As they are checked. Raises ValueError for what isn't base64."""
+        return OwnDraws(
+            [one.told() for one in self.items],
+            [DrawnEpoch(one.name, _proven(one.ecommit), _proven(one.reveal), one.rates) for one in self.epochs],
+        )
