@@ -240,6 +240,13 @@ def _at_most(period: Period, most: Period, field: str) -> Found:
         yield FaultCode.PERIOD_TOO_LONG, field, f"{period} is over the maximum of {most}"
 
 
+def _first_evaluation(agreement: Agreement) -> Found:
+    validity = agreement.validity
+    if validity.evaluation.next_due > MAX_EVALUATION.after(_local(validity.start, agreement)).date():
+        message = f"{validity.evaluation.next_due} is more than {MAX_EVALUATION} after validity.start"
+        yield FaultCode.PERIOD_TOO_LONG, "validity.evaluation.next_due", message
+
+
 def _dpia(agreement: Agreement) -> Found:
     if profile_of(agreement.jurisdiction).needs_dpia and not agreement.legal.dpia_ref:
         yield (
@@ -308,6 +315,7 @@ RULES: Final[dict[Rule, tuple[str, ...]]] = {
     _light: ("indicator.ack_max_age_ms",),
     _retention_periods: ("retention", "purposes"),
     _other_periods: ("pause.max", "validity.evaluation.every", "access"),
+    _first_evaluation: ("validity",),
     _dpia: ("jurisdiction", "legal.dpia_ref"),
     _lane_purposes: ("lanes", "access", "purposes"),
     _caps: ("lanes.sample.caps", "draw.epoch"),

@@ -96,6 +96,8 @@ REFUSED = [
     ({"access/1/ttl": "P15D"}, F.PERIOD_TOO_LONG, "access[1].ttl"),
     ({"pause/max": "PT601S"}, F.PERIOD_TOO_LONG, "pause.max"),
     ({"validity/evaluation/every": "P7M"}, F.PERIOD_TOO_LONG, "validity.evaluation.every"),
+    ({"validity/evaluation/next_due": "2026-09-02"}, F.PERIOD_TOO_LONG, "validity.evaluation.next_due"),
+    ({"validity/evaluation/next_due": "9999-12-31"}, F.PERIOD_TOO_LONG, "validity.evaluation.next_due"),
     # 11
     ({"purposes/coaching/legal_basis": DELETED}, F.PURPOSE_WITHOUT_GROUNDS, "purposes.coaching.legal_basis"),
     ({"purposes/coaching/necessity": " "}, F.PURPOSE_WITHOUT_GROUNDS, "purposes.coaching.necessity"),
@@ -217,6 +219,7 @@ ACCEPTED = [
     {"jurisdiction": "NL", "consent/mode": "per_leg"},
     {"indicator/ack_max_age_ms": 5000, "indicator/beep_every": "PT30S"},
     {"pause/max": "PT600S", "access/1/ttl": "P2W", "validity/evaluation/every": "P6M"},
+    {"validity/evaluation/next_due": "2026-09-01"},
     {"draw/epoch": "P1D", "lanes/sample/caps/per_agent": {"P1D": 2}},
     {"demo": "yes", "draw/epoch": "PT1M", "lanes/sample/caps": DELETED},
     {"council_powers": DELETED},
