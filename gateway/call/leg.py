@@ -23,7 +23,7 @@ from gateway.call.wish import MOST_ASKINGS, Part, Wish, goes_first, leavings
 from gateway.events import LightState
 from gateway.media.plane import CallRef, CodeHeard, DigitHeard, End, PlayEnded, RecordingId
 from policy.consent import nothing_said
-from policy.decision import ConsentState, Decision, Facts, PerCallAnswer, Purpose, Reason, Side
+from policy.decision import CallerAnswer, ConsentState, Decision, Facts, PerCallAnswer, Purpose, Reason, Side
 from policy.evaluate import evaluate, evaluate_lane
 from policy.intersection import Terms
 from policy.terms import Lane
@@ -201,13 +201,22 @@ class Leg:
             wish_caps_ok=wished is not None,
             agent_per_call=nothing_said() | self.per_call,
             seat_bound=gathered.seat_bound if not self.unbound else False,
-            caller=dict(self.said.answers),
+            caller={purpose: self._proven(purpose, answer) for purpose, answer in self.said.answers.items()},
             withdrawn_by_agent=self._withdrawn_by_agent,
             withdrawn_by_caller=self._withdrawn_by_caller,
             caller_notice_played=self.way.notice_played,
             ack_age_ms=self.indicator.age_ms(now) if self.indicator.state in SHOWN else None,
             paused=self.paused_by_call or self.way.held(self._line),
         )
+
+    def _proven(self, purpose: Purpose, answer: CallerAnswer) -> CallerAnswer:
+        """A yes proves nothing any more once an agreement about the leg doesn't name the question that it answered."""
+        asked = self.said.proven.get(purpose)
+        if asked is None or asked.prompt is None or self._terms is None:
+            return answer
+        words = asked.prompt.sha256
+        named = all(any(one.sha256 == words for one in each.consent.prompts) for each in self._terms.agreements)
+        return answer if named or answer.answer is not ConsentState.YES else replace(answer, receipt=False)
 
     @property
     def _recordable(self) -> bool:

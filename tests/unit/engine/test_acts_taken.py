@@ -121,3 +121,20 @@ async def test_a_suspension_that_the_disk_refuses_is_none_and_what_it_stopped_st
     assert bench.stage(live) is Stage.CLOSED and not bench.site.state.suspended_by
     mend()
     assert (await parties.suspend())["seq"] == 2
+
+
+async def test_a_yes_to_a_question_that_the_successor_doesnt_name_is_proof_no_more(bench):
+    live = await bench.opened()
+    bench.enact(version=2, demo="yes", consent__prompts__0__sha256="f" * 64)
+    bench.say_yes()
+    bench.engine.reconsider_all()
+    assert bench.stage(live) is Stage.CLOSED
+    assert live.call.leg.told_reasons() == (Reason.CONSENT_UNPROVEN,)
+
+
+async def test_a_successor_with_the_same_questions_keeps_what_runs(bench):
+    live = await bench.opened()
+    bench.enact(version=2, demo="yes")
+    bench.say_yes()
+    bench.engine.reconsider_all()
+    assert bench.stage(live) is Stage.OPEN
