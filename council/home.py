@@ -44,7 +44,7 @@ class Settings:
     zone: str | None = None
     language: str = "en"
     anchors: Mapping[str, str] = field(default_factory=dict)
-    """Role → key of the other parties, as handed over on paper."""
+    """Role → key as handed over on paper; of one's own role the first, where an act has brought another since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +93,11 @@ class Home:
             raise WrongUse(f"the council's identity `{self.settings.identity}`: {error}") from None
 
     def pinned(self) -> dict[str, str]:
-        """Role → key of every party whose key is known here."""
-        own = {self.settings.role: str(self.signing_key().verify_key)}
-        return {role: str(_key(line)) for role, line in self.settings.anchors.items()} | own
+        """Role → key of every party whose key is known here, as logs begin with it."""
+        return self._own() | {role: str(_key(line)) for role, line in self.settings.anchors.items()}
+
+    def _own(self) -> dict[str, str]:
+        return {self.settings.role: str(self.signing_key().verify_key)}
 
     def sources(self) -> Sources:
         """Everything in the folder, to be judged."""
@@ -114,6 +116,7 @@ class Home:
             evidence=there("evidence"),
             key=log_key(self.settings.log_key),
             pinned=self.pinned(),
+            own=self._own(),
             identities=self.identities(),
         )
 

@@ -48,6 +48,8 @@ class Sources:
     key: VerifyKey | None = None
     """The log's own; else the file `vkey` beside it says it."""
     pinned: Mapping[str, str] = field(default_factory=dict)
+    own: Mapping[str, str] = field(default_factory=dict)
+    """Role → key of whoever verifies, as it is now: acts may have brought it since the log began."""
     identities: Sequence[Identity] = ()
     """What opens openings that are still sealed to the council."""
     now: datetime | None = None
@@ -86,7 +88,8 @@ def inspect(sources: Sources, progress: Callable[[int], None] = lambda _: None) 
     own = Findings()
     acts, rosters = gather.acts(sources.acts, own), gather.rosters(sources.roster, own)
     openings = gather.openings(sources.openings, sources.identities, own) if sources.cdr is not None else {}
-    council = [VerifyKey.parse(line) for role, line in sources.pinned.items() if role.startswith("council")]
+    known = {*sources.pinned.items(), *sources.own.items()}
+    council = [VerifyKey.parse(line) for role, line in sorted(known) if role.startswith("council")]
     places = {origin: folder for folder in folders if (origin := log_origin(folder)) is not None}
     if len(places) < len(folders):
         own.add(Code.CHECKPOINT_UNREADABLE, "checkpoint")
@@ -111,7 +114,7 @@ def inspect(sources: Sources, progress: Callable[[int], None] = lambda _: None) 
             seen[-1],
         )
         logs.append(verify(asked))
-    _together(logs, own)
+    _together(logs, sources.own, own)
     for one_history in sorted(sources.evidence.iterdir()) if sources.evidence is not None else ():
         own.add(Code.EVIDENCE, f"evidence/{one_history.name}")
     books = [book for one in logs for book in one.epochs.values()]
@@ -190,11 +193,16 @@ def _follower(origin: str, origins: Collection[str]) -> str | None:
     return min((str(one) for one in blocks if one.follows(LogBlock.parse(origin))), default=None)
 
 
-def _together(logs: Sequence[Verified], findings: Findings) -> None:
-    """A log has every act that came while it was the newest, and an epoch's legs are in one log only."""
-    seen: dict[str, str] = {}
-    later: set[str] = set()
+def _together(logs: Sequence[Verified], keys: Mapping[str, str], findings: Findings) -> None:
+    """A log has every act that came while it was the newest, and an epoch's legs are in one log only.
+
+    `keys` of whoever verifies are the newest log's: a key that others put in their place would speak for them.
+    """
+    seen, later = dict[str, str](), set[str]()
     in_time = sorted(logs, key=lambda one: LogBlock.parse(one.origin))
+    for role, anchor in in_time[-1].acts.anchors.items() if in_time else ():
+        if keys.get(role, anchor.key) != anchor.key:
+            findings.add(Code.ANCHOR_DIFFERS, f"{in_time[-1].origin} anchor {role}", role=role)
     for one in reversed(in_time):
         one.acts.unlogged(later)
         later |= one.acts.logged

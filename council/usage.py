@@ -49,7 +49,7 @@ COMMANDS: Final[dict[str, tuple[str, Options]]] = {
                 "action": "append",
                 "default": [],
                 "metavar": "ROLE=FILE",
-                "help": "another party's public key",
+                "help": "another party's public key; your own role's first one, if an act has changed it",
             },
             "--ca": {"type": Path, "help": "the site's certificate, where it made its own"},
             **_CDR,
