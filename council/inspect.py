@@ -145,7 +145,7 @@ def _missing(
         for book in one.epochs.values():
             if book.state is EpochState.CLOSED:
                 found.add("reveal")
-            if one.followed_by and book.state is EpochState.OPENED and (book.legs or book.x):
+            if one.followed_by and book.state is EpochState.OPENED:
                 found.add("restore")
             if book.closed is not None and book.closed.root is not None and book.name not in inventories:
                 found.add("manifests")

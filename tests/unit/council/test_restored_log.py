@@ -96,6 +96,7 @@ def test_an_epoch_that_had_no_leg_may_be_drawn_in_the_new_log(tmp_path, world):
     older = [leaf for leaf in world.leaves if le.parse(leaf).t in ("anchor", "act", "ecommit", "eopen")]
     found = looked_at(tmp_path, world, [*begun(world), *opened], older=older)
     assert Code.EPOCH_TWICE not in [one.code for one in found.findings]
+    assert "restore" in found.missing  # whoever had both shares knew the first draw
 
 
 def test_without_a_restore_a_missing_reveal_stays_a_finding(tmp_path, world):
