@@ -6,9 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from api.reads import Proven
 from api.schemas.bodies import Body
-from api.schemas.draws import ProvenOut
 
 
 class RunningCall(BaseModel):
@@ -192,7 +190,3 @@ class Inventory(BaseModel):
 
     e: str
     manifests: list[str]
-
-
-def _proven(one: ProvenOut | None) -> Proven | None:
-    return None if one is None else Proven(**one.model_dump())

@@ -7,7 +7,6 @@ from base64 import b64decode
 from pydantic import BaseModel
 
 from api.reads import DrawnEpoch, DrawRow, OwnDraws, Proven
-from api.schemas.agreements import _proven
 
 
 class OwnEntry(BaseModel):
@@ -74,3 +73,7 @@ class OwnDrawPage(BaseModel):
             [one.told() for one in self.items],
             [DrawnEpoch(one.name, _proven(one.ecommit), _proven(one.reveal), one.rates) for one in self.epochs],
         )
+
+
+def _proven(one: ProvenOut | None) -> Proven | None:
+    return None if one is None else Proven(**one.model_dump())
