@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from api.schemas.bodies import _HEX, Body, Name, PurposeName, SignedStatement, Word
+from api.schemas.bodies import HEX, Body, Name, PurposeName, SignedStatement, Word
 
 
 class NewAgentLine(Body):
@@ -113,7 +113,7 @@ class Ack(Body):
     state: Literal["off", "asking", "recording_agent", "recording_both", "paused"]
     nonce: str = Field(min_length=1, max_length=128)
     shown: Literal["visible", "pip", "hidden"]
-    page: str | None = Field(default=None, pattern=_HEX)
+    page: str | None = Field(default=None, pattern=HEX)
 
 
 class RecordRequest(Body):

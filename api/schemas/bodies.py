@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-_HEX = r"^[0-9a-f]{32}$"
+HEX = r"^[0-9a-f]{32}$"
 
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128, strip_whitespace=True)]
@@ -16,7 +16,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=128, strip_whit
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
 
 
-HexId = Annotated[str, Path(pattern=_HEX, description="32 lower-case hexadecimal characters")]
+HexId = Annotated[str, Path(pattern=HEX, description="32 lower-case hexadecimal characters")]
 
 
 CallRef = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="our own random reference of the call")]
