@@ -22,7 +22,7 @@ from gateway.sdp import session as sdp
 from gateway.sdp.crypto_attribute import SUITE_80, CryptoAttribute
 from gateway.sdp.profile import Profile, crypto_lines, is_secure, is_translatable, with_profiles
 from gateway.sdp.rewrite import Anchor, anchor
-from gateway.sdp.session import Direction, Media, Session, is_null_address, parse_session
+from gateway.sdp.session import Direction, Media, Session, is_address, is_null_address, parse_session
 from policy.decision import Side
 
 __all__ = ["AudioLine", "DialogMedia", "Negotiation", "NegotiationError"]
@@ -106,7 +106,7 @@ class Negotiation:
     """A worker could not decrypt what it should have."""
 
     def missing(self, body: bytes) -> tuple[FlowSpec, ...]:
-        """The flows of this description that have no ports yet; raises `SdpError`."""
+        """The flows of this description that have no ports yet; raises `SdpError`, `NegotiationError`."""
         indexes = _audio(parse_session(body))
         return tuple(
             FlowSpec(flow, self.hosts[side])
@@ -407,9 +407,13 @@ def _audio_line(session: Session, media: Media) -> AudioLine:
     silent = connection is None or is_null_address(connection.address)
     remote = rtcp = None
     if connection is not None and not silent and media.port != 0:
-        told = session.rtcp(media)
+        told, rtcp_port = session.rtcp(media), session.rtcp_port(media)
+        if not is_address(connection.address):
+            raise NegotiationError("a party receives at a name")  # RFC 8866 §5.7 allows it; nobody here looks it up
         remote = Address(connection.address, media.port)
-        rtcp = Address(told.address if told and told.address else connection.address, session.rtcp_port(media))
+        if rtcp_port < 65_536:
+            rtcp_host = told.address if told and told.address and is_address(told.address) else connection.address
+            rtcp = Address(rtcp_host, rtcp_port)
     codecs = session.codecs(media)
     return AudioLine(
         remote=remote,

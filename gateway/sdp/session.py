@@ -6,6 +6,7 @@ Offer/answer meaning (RFC 3264) beyond one description is `call/negotiation.py`.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -258,6 +259,15 @@ def parse_session(data: bytes) -> Session:
     if not lines or lines[0].kind != "v" or lines[0].value.strip() != "0":
         raise SdpError("SDP doesn't begin with `v=0`")
     return Session(lines, _parse_media(lines), ends[len(first_end) :])
+
+
+def is_address(text: str) -> bool:
+    """Whether it is an IP literal, and no host name or what some write instead of one (`010.000.000.005`)."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def is_null_address(address: str) -> bool:

@@ -32,6 +32,8 @@ FORMER_S: Final = 2.0
 UNREADABLE: Final = 50
 """Packets in a row that can't be decrypted, until that is told: about a second's."""
 BUFFER_BYTES: Final = 65_536
+LAST_PORT: Final = 65_535
+"""None is above it."""
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -539,7 +541,7 @@ def _admitted(order: Forward) -> tuple[frozenset[str], tuple[Network, ...]]:
 
 def _rtcp_target(order: Forward) -> Address | None:
     """RFC 3550 §11: the port above, unless `a=rtcp` (RFC 3605) says otherwise."""
-    if order.remote_rtcp is not None or order.remote is None or not order.remote.port:
+    if order.remote_rtcp is not None or order.remote is None or order.remote.port in (0, LAST_PORT):
         return order.remote_rtcp
     return Address(order.remote.host, order.remote.port + 1)
 

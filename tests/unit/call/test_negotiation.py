@@ -377,3 +377,21 @@ def test_rtcp_is_muxed_only_where_both_say_so(told):
     told.say(Side.CALLER, sdp("192.0.2.1", more="a=rtcp-mux"))
     told.say(Side.AGENT, sdp("192.0.2.2", more="a=rtcp-mux"), "answer")
     assert told.forwards[FlowId(f"{CALL}/agent/0")].rtcp_mux
+
+
+@pytest.mark.parametrize("host", ["phone.example", "192.000.002.001"])
+def test_whoever_receives_at_a_name_is_passed_by(host):
+    """The media plane sends to addresses alone: with our ports in its place that party would hear nothing."""
+    told = Told()
+    with pytest.raises(NegotiationError, match="at a name"):
+        told.say(Side.CALLER, sdp(host), dialog=None)
+    assert not told.media.ports, "nothing is reserved for it"
+
+
+def test_rtcp_at_a_name_or_above_the_last_port_costs_no_audio():
+    told = Told()
+    told.say(Side.CALLER, sdp("192.0.2.1", more="a=rtcp:4009 IN IP4 phone.example"), dialog=None)
+    told.say(Side.AGENT, sdp("192.0.2.2", port=65_535), "answer")
+    caller, agent = (told.forwards[FlowId(f"{CALL}/{side}/0")] for side in ("caller", "agent"))
+    assert caller.remote_rtcp == Address("192.0.2.1", 4009)
+    assert agent.remote == Address("192.0.2.2", 65_535) and agent.remote_rtcp is None
