@@ -16,6 +16,7 @@ _PART_TYPE = re.compile(
     rb"^(?:Content-Type|c)[ \t]*:[ \t]*application/sdp[ \t]*(?:;.*)?$", re.IGNORECASE | re.MULTILINE
 )
 _PART_ENCODED = re.compile(rb"^(?:Content-Encoding|e)[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_FOLD = re.compile(rb"\n[ \t]+")
 _MAX_PARTS = 32
 
 
@@ -58,7 +59,7 @@ def _find_part(body: bytes, boundary: bytes) -> SdpPart | None:
         blank = re.compile(rb"\r?\n\r?\n").search(body, opening.end(), closing.start())
         if blank is None:
             continue
-        head = body[opening.end() : blank.start()].replace(b"\r\n", b"\n")
+        head = _FOLD.sub(b" ", body[opening.end() : blank.start()].replace(b"\r\n", b"\n"))
         if _PART_TYPE.search(head) and not _PART_ENCODED.search(head):
             return SdpPart(blank.end(), closing.start(), body[blank.end() : closing.start()])
     return None

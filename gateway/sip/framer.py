@@ -33,8 +33,11 @@ class StreamFramer:
 
     @property
     def pending(self) -> int:
-        """Bytes of a message that isn't complete yet; a transport closes the stream when they stay too long."""
-        return len(self._buffer)
+        """Bytes of a message that isn't complete yet; a transport closes the stream when they stay too long.
+
+        A line end alone is none: some keep a connection alive with it (RFC 3261 §7.5 has it ignored).
+        """
+        return 0 if b"\r\n\r\n".startswith(self._buffer) else len(self._buffer)
 
     @property
     def broken(self) -> bool:

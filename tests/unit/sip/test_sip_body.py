@@ -27,6 +27,7 @@ def message(content_type: str, body: bytes, **extra: str) -> Message:
         ("Application/SDP ; charset=utf-8", SDP),
         ('multipart/mixed; boundary="b+1"', PARTS),
         ("multipart/alternative;boundary=b+1", PARTS),
+        ("multipart/mixed;boundary=b+1", PARTS.replace(b"type:application", b"type:\r\n application")),
     ],
 )
 def test_found_and_replaced(content_type: str, body: bytes) -> None:

@@ -38,6 +38,14 @@ def test_pending_tells_a_half_message() -> None:
     assert framer.pending == 3
 
 
+def test_a_line_end_alone_is_no_half_message() -> None:
+    """Some keep a connection alive with one; it must not be closed for a message that never gets whole."""
+    framer = StreamFramer()
+    assert framer.feed(ONE + b"\r\n")[1:] == [] and framer.pending == 0
+    assert framer.feed(b"\r") == [] and framer.pending == 0
+    assert [wire(item) for item in framer.feed(b"\n" + TWO + b"O")] == ["ping", TWO] and framer.pending == 1
+
+
 @pytest.mark.parametrize(
     ("data", "status"),
     [
