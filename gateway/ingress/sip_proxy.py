@@ -187,6 +187,8 @@ class SipProxy:
             self._act(self._core.answer(arrived.context, 503, now, extra=[("Retry-After", "30")]))
             return
         hops = await self._where(arrived)
+        if not self._core.waits(arrived.context):
+            return  # cancelled while a name was looked up: no call may begin that nobody ends
         if not hops:
             self.counters["no_next_hop"] += 1
             self._act(self._core.answer(arrived.context, 404 if arrived.target is None else 403, now))

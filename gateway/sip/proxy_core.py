@@ -118,6 +118,11 @@ class ProxyCore:
         request, reply_to = _stamp(error.request, source)
         return [self._refusal(request, error.status, reply_to), Discarded(Why.MALFORMED, error.status)]
 
+    def waits(self, context_id: ContextId) -> bool:
+        """Whether a request still waits to be sent on: it wasn't cancelled, answered or given up meanwhile."""
+        context = self._contexts.get(context_id)
+        return context is not None and context.phase is _Phase.HELD
+
     def forward(self, arrived: RequestArrived, hop: Hop, now: float) -> list[Output]:
         """Send a held request on to `hop`; after a local refusal once more to another one (serial forking)."""
         context = self._contexts.get(arrived.context)

@@ -1,12 +1,17 @@
 """What signalling means for a call: who is on it, when it is over, and that no fault of ours swallows a message."""
 
+import asyncio
+
 import pytest
 
 from gateway.media.plane import Remove
+from gateway.sip.headers import address
+from gateway.sip.hop import Side, Transport
 from gateway.sip.message import Response
+from gateway.sip.proxy_events import Target
 from policy.decision import Purpose
 from tests.peers.engine_bench import sdp
-from tests.peers.proxy_bench import PBX, PHONES
+from tests.peers.proxy_bench import PBX, PHONES, ProxyBench
 
 FORKED = "X-Fairtap-Extension: 201"
 
@@ -130,3 +135,32 @@ async def test_a_session_timer_is_read_and_a_header_that_makes_no_sense_costs_no
     await sip.request("UPDATE", to_tag="uas", cseq=2, extra=("Session-Expires: 1800;refresher=uac",))
     await sip.respond(sip.requests("UPDATE")[-1], 200, extra=("Session-Expires: 90",))
     assert live.lasts_until == bench.clock.now() + 90
+
+
+class SlowNames:
+    """Nobody answers until `known` is set."""
+
+    def __init__(self) -> None:
+        self.known = asyncio.Event()
+
+    async def places(self, target: Target, offered: frozenset[Transport]) -> tuple[tuple[Transport, str, int], ...]:
+        await self.known.wait()
+        return ((Transport.UDP, *PHONES),)
+
+
+async def test_a_call_that_is_cancelled_while_a_name_is_looked_up_never_begins(bench, tmp_path):
+    sip, names = ProxyBench(bench, tmp_path, phones=("phones.example:5060",)), SlowNames()
+    sip.proxy._hops[Side.AGENT].locator = names
+    said = [asyncio.create_task(sip.request(method, body=sdp(), branch=77)) for method in ("INVITE", "CANCEL")]
+    await asyncio.sleep(0)
+    *_, cancelled = sip.responses()
+    assert cancelled.status == 487
+    said.append(asyncio.create_task(sip.request("ACK", branch=77, to_tag=address(cancelled, "to").tag or "")))
+    await asyncio.sleep(0)
+    bench.clock.advance(60.0)
+    sip.proxy._advance()
+    names.known.set()
+    await asyncio.gather(*said)
+    assert not sip.requests("INVITE") and not sip.proxy._passing
+    assert not bench.engine.calls and not bench.worker.orders
+    await sip.proxy.close()
