@@ -32,7 +32,7 @@ REMEMBERED_S = 30.0
 REMEMBERED = 16_384
 MAX_CONNECTIONS = 64
 IDLE_S = 120.0
-"""A stream that says nothing for so long is closed."""
+"""A stream that says nothing for so long, or doesn't read what it asked for, is closed."""
 DATAGRAMS_PER_WAKE = 32
 KEY = re.compile(r"[A-Za-z][A-Za-z0-9 .-]{0,31}")
 """What may stand in a log: what else is written in a key's place could be anything."""
@@ -160,7 +160,7 @@ class NgControl:
         try:
             await self._converse(reader, writer)
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
-            pass  # the proxy went away or fell silent
+            writer.transport.abort()  # the proxy went away, fell silent or doesn't read: nothing is left to be flushed
         finally:
             self._streams.discard(task)
             writer.close()
@@ -181,10 +181,10 @@ class NgControl:
                 except BencodeError:
                     # what follows can't be found in here any more
                     writer.write(message.reply(parts.cookie, message.error(message.NO_DICTIONARY)))
-                    await writer.drain()
+                    await asyncio.wait_for(writer.drain(), IDLE_S)
                     return
                 writer.write(message.reply(parts.cookie, await self._answer(parts.body[:end], host)))
-                await writer.drain()
+                await asyncio.wait_for(writer.drain(), IDLE_S)
                 buffered = parts.body[end:].lstrip(b"\r\n")
             if b" " not in buffered and len(buffered) > message.MAX_COOKIE:
                 self._counters["ng_without_cookie"] += 1

@@ -1,13 +1,15 @@
 """What only the ng way in knows of a call: whose it is, the names of its parties, its branches, what is withheld.
 
 Forgotten with the call, whoever ended it. After a restart nobody's: any proxy that may ask at all may go on with it.
+A call that came in by SIP is no proxy's.
 """
 
-from collections.abc import Container
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from gateway.call.model import DialogTag, SipCallId
+from gateway.engine.live_call import LiveCall
 from policy.decision import Side
 
 __all__ = ["ProxyCall", "ProxyCalls", "Withheld"]
@@ -72,7 +74,7 @@ class ProxyCall:
 class ProxyCalls:
     """By Call-ID; `alive` are the calls that there are."""
 
-    def __init__(self, alive: Container[SipCallId]) -> None:
+    def __init__(self, alive: Mapping[SipCallId, LiveCall]) -> None:
         self._alive = alive
         self._calls: dict[SipCallId, ProxyCall] = {}
         self._survey_at = _SPARE
@@ -92,8 +94,10 @@ class ProxyCalls:
 
     def is_of(self, call_id: SipCallId, host: str) -> bool:
         """Whether this proxy may go on with a call."""
-        known = self._calls.get(call_id)
-        return known is None or known.host in (None, host)
+        known, live = self._calls.get(call_id), self._alive.get(call_id)
+        if known is not None and known.host is not None:
+            return known.host == host
+        return live is not None and live.call.adopted
 
     def forget(self, call_id: SipCallId) -> None:
         """The call is over."""

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from gateway.call.model import NewCall, Private, SdpMessage, SipCallId
 from gateway.config import Config
 from gateway.ingress.ng_control import NgControl
 from gateway.media.plane import Counted, FlowCount, FlowId, Forward, Play, Query, Srtp, StopPlay, Withhold
 from gateway.ng import bencode
+from policy.decision import Side
 from tests.peers.engine_bench import EngineBench, sdp
 
 HOST = "127.38.0.1"
@@ -179,6 +181,13 @@ async def answered(proxy: Proxy, call_id: str = "call-1") -> dict[str, Any]:
     return await proxy.ask(command="answer", call_id=call_id, from_tag="A", to_tag="B", sdp=body)
 
 
+async def opened(control, bench):
+    """A recorded call, as if the proxy had made it."""
+    live = await bench.opened()
+    control._calls._known_calls.begin(live.call.new.call_id, HOST)
+    return live
+
+
 async def test_a_proxy_has_srtp_begin_and_end_here(proxy, bench):
     key = "inline:" + "A" * 40
     secure = sdp("127.15.1.12", 5000).replace(b"RTP/AVP", b"RTP/SAVP") + b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 %s\r\n"
@@ -230,8 +239,8 @@ async def test_without_agent_and_outside_party_nobody_is_on_the_leg(proxy, bench
     assert bench.engine.calls["call-1"].call.leg is None
 
 
-async def test_pause_and_resume_and_stop_reach_the_leg(proxy, bench):
-    live = await bench.opened()
+async def test_pause_and_resume_and_stop_reach_the_leg(proxy, control, bench):
+    live = await opened(control, bench)
 
     async def ask(command: str) -> str:
         return (await proxy.ask(command=command, call_id="call-1", from_tag="uac"))["result"]
@@ -258,6 +267,27 @@ async def test_a_call_belongs_to_the_host_that_made_it(proxy, control, bench):
         transport.close()
     assert "call-1" in bench.engine.calls
     assert (await answered(proxy))["result"] == "ok"
+
+
+async def test_a_call_that_came_in_by_sip_is_no_proxys(proxy, bench):
+    new = NewCall(SipCallId("by-sip"), "A", Side.CALLER, Private("200"), None, None)
+    await bench.engine.offer(new, SdpMessage(Side.CALLER, None, "offer", sdp()))
+    assert b"by-sip" not in (await proxy.ask(command="list"))["calls"]
+    for command in ("start recording", "stop recording", "block media", "query"):
+        assert (await proxy.ask(command=command, call_id="by-sip"))["error-reason"] == "Unknown call-id"
+    assert (await offered(proxy, "by-sip"))["error-reason"] == "Unknown call-id"
+    await proxy.ask(command="delete", call_id="by-sip", from_tag="A")
+    assert "by-sip" in bench.engine.calls
+
+
+async def test_a_call_taken_up_after_a_restart_is_gone_on_with(proxy, control, bench):
+    await offered(proxy)
+    await answered(proxy)
+    bench.engine.calls.clear()
+    bench.engine.by_ref.clear()
+    assert bench.engine.adopt() == 1
+    control._calls._known_calls.forget(SipCallId("call-1"))
+    assert (await proxy.ask(command="query", call_id="call-1"))["result"] == "ok"
 
 
 async def test_delete_may_come_twice_and_without_a_to_tag(proxy, bench):
@@ -362,8 +392,8 @@ async def test_what_is_withheld_reaches_the_worker_and_is_said_again_after_every
     assert withheld() == []
 
 
-async def test_withholding_changes_nothing_of_what_the_recorder_may_do(proxy, bench):
-    live = await bench.opened()
+async def test_withholding_changes_nothing_of_what_the_recorder_may_do(proxy, control, bench):
+    live = await opened(control, bench)
     before = len(bench.worker.orders)
     for command in ("block-DTMF", "silence-media", "block-media", "unblock-media", "unsilence-media", "unblock-DTMF"):
         assert (await proxy.ask(command=command, call_id="call-1", from_tag="uac"))["result"] == "ok"
@@ -373,7 +403,7 @@ async def test_withholding_changes_nothing_of_what_the_recorder_may_do(proxy, be
 
 
 async def test_a_sound_of_the_folder_is_played_and_nothing_else_and_never_while_a_caller_is_asked(
-    proxy, bench, tmp_path
+    proxy, control, bench, tmp_path
 ):
     def plays() -> list[tuple[str, str, str, int]]:
         found = [order for order in bench.worker.orders if isinstance(order, Play | StopPlay)]
@@ -390,7 +420,7 @@ async def test_a_sound_of_the_folder_is_played_and_nothing_else_and_never_while_
     with wave.open(str(tmp_path / "sounds" / "busy.wav"), "wb") as file:
         file.setparams((1, 2, 8000, 0, "NONE", ""))
         file.writeframes(bytes(8000))
-    live = await bench.opened()
+    live = await opened(control, bench)
     plays()
     told = await ask("play-media", from_tag="uac", file="/usr/share/busy.wav", repeat_times="3")
     assert told == {"result": "ok", "duration": 1500}
@@ -485,3 +515,16 @@ async def test_more_streams_than_there_may_be_are_closed_and_the_others_go_on(co
     assert (await asyncio.wait_for(reader.readexactly(18), 2)).startswith(b"b ")
     for end in (writer, other):
         end.close()
+
+
+async def test_a_stream_that_does_not_read_is_given_up(control, monkeypatch):
+    """Else a few of them would be all that there may be, for ever."""
+    monkeypatch.setattr("gateway.ingress.ng_control.IDLE_S", 0.2)
+    _, writer = await asyncio.open_connection(*control.bound()[1], limit=1024)
+    asked = b"".join(b"%0250d " % number + bencode.encode({"command": b"ping"}) for number in range(500))
+    with pytest.raises(ConnectionError):
+        for _ in range(200):
+            writer.write(asked)
+            await asyncio.wait_for(writer.drain(), 5)
+    assert not control._streams
+    writer.close()
