@@ -166,7 +166,9 @@ class SideConfig(_Section):
     @field_validator("media_address")
     @classmethod
     def _media(cls, value: str) -> str:
-        ipaddress.ip_address(value)
+        address = ipaddress.ip_address(value)
+        if address.is_unspecified or address.is_multicast or "%" in value:
+            raise ValueError(f"`{value}` is no address that peers can send media to: name the one of this machine")
         return value
 
     @property
@@ -390,7 +392,24 @@ def _faults(config: Config) -> Iterator[str]:
         for other in config.sip.agent_side.peer_list:
             if peer.overlaps(other):
                 yield f"sip: peers `{peer.network}` and `{other.network}` overlap: a request could be from either side"
+    yield from _shared_listeners(config)
+    low, high = config.media.ports
+    pairs, workers = len(range(low + low % 2, high, 2)), config.media.workers
+    if pairs < workers:
+        yield f"media.ports: {pairs} pairs of ports for {workers} workers: each needs one for every party of a call"
     yield from _api_faults(config.api)
+
+
+def _shared_listeners(config: Config) -> Iterator[str]:
+    """One socket can't serve two sides, and the second one couldn't be bound."""
+    seen: set[tuple[str, str, int]] = set()
+    ng = tuple(Listener.parse(text) for text in config.ng.listen)
+    for entry in (*config.sip.caller_side.listeners, *config.sip.agent_side.listeners, *ng):
+        place = ("udp" if entry.transport == "udp" else "tcp", str(ipaddress.ip_address(entry.host)), entry.port)
+        if entry.port and place in seen:
+            said = f"{entry.transport}:{entry.host}:{entry.port}"
+            yield f"listen: `{said}` is named twice; give each its own address or port"
+        seen.add(place)
 
 
 def _ng_faults(ng: NgConfig) -> Iterator[str]:
@@ -417,7 +436,7 @@ def _api_faults(api: ApiConfig) -> Iterator[str]:
     except ValueError:
         yield f"api.listen: `{api.listen}` is not ADDRESS:PORT"
         return
-    if not port.isdecimal():
+    if not port.isdecimal() or int(port) > 65_535:
         yield f"api.listen: `{api.listen}` is not ADDRESS:PORT"
     if bool(api.tls_cert) != bool(api.tls_key):
         yield "api.tls_cert and api.tls_key go together"

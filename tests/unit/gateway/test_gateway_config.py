@@ -138,6 +138,15 @@ def test_an_unknown_key_is_refused_by_its_place(text, said, tmp_path):
         ("api", {"listen": "localhost:8080"}, ("api.listen", "ADDRESS:PORT")),
         ("api", {"listen": "127.0.0.1"}, ("api.listen", "ADDRESS:PORT")),
         ("api", {"listen": "127.0.0.1:http"}, ("api.listen", "ADDRESS:PORT")),
+        ("api", {"listen": "127.0.0.1:99999"}, ("api.listen", "ADDRESS:PORT")),
+        ("sip.caller_side", {**PUBLIC, "media_address": "0.0.0.0"}, ("sip.caller_side.media_address", "send media")),
+        ("sip.agent_side", {**PUBLIC, "media_address": "ff02::1"}, ("sip.agent_side.media_address", "send media")),
+        (
+            "sip.caller_side",
+            {**PUBLIC, "listen": ["tcp:192.0.2.1:5060", "tls:192.0.2.1:5060"], "tls_cert": "a", "tls_key": "b"},
+            ("listen", "tls:192.0.2.1:5060", "twice"),
+        ),
+        ("media", {"ports": [30000, 30005], "workers": 4}, ("media.ports", "3 pairs", "4 workers")),
     ],
 )
 def test_what_cannot_work_is_refused_with_a_sentence(name, values, words, tmp_path):
