@@ -29,11 +29,13 @@ _LINES: Final = {
     ),
     "kamailio": (
         "kamailio.cfg, in the route that relays initial requests, before t_relay():",
+        'remove_hf_re("^X-Fairtap-");',
         'append_hf("X-Fairtap-Queue: YOUR-QUEUE\\r\\n");',
         '$du = "sip:{place};transport={transport}";',
     ),
     "opensips": (
         "opensips.cfg, in the route that relays initial requests, before t_relay():",
+        'remove_hf("X-Fairtap-Queue"); remove_hf("X-Fairtap-Extension"); remove_hf("X-Fairtap-Called");',
         'append_hf("X-Fairtap-Queue: YOUR-QUEUE\\r\\n");',
         '$du = "sip:{place};transport={transport}";',
     ),

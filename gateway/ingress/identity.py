@@ -58,13 +58,12 @@ class Identity:
         for source in self.config.extension:
             name = source.removeprefix("header:")
             if source.startswith("header:"):
-                found = request.get(name.lower()) if trusted else None
+                found: list[str | None] = [*request.all(name.lower())] if trusted else []
             elif source == "p-asserted-identity":
-                found = _asserted(request) if trusted and from_agent else None
+                found = [_asserted(request)] if trusted and from_agent else []
             else:
-                found = _user(request.uri) if not from_agent else None
-            if found:
-                said.append(Private(found.strip()))
+                found = [_user(request.uri)] if not from_agent else []
+            said += [Private(one.strip()) for one in found if one]
         if not said and from_agent and not trusted:
             sender = _private(_user(address(request, "from").uri))
             said = [sender] if sender is not None else []
@@ -80,7 +79,8 @@ class Identity:
         return None
 
     def _queue(self, request: Request) -> str | None:
-        value = (request.get(self.config.queue.removeprefix("header:").lower()) or "").strip()
+        said = {value.strip() for value in request.all(self.config.queue.removeprefix("header:").lower())}
+        value = said.pop() if len(said) == 1 else ""  # a proxy adds its own below a caller's: nobody's word then
         return value if 0 < len(value) <= 64 and value.isprintable() else None
 
     @staticmethod

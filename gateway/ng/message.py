@@ -6,6 +6,7 @@ words of errors are rtpengine's own, since proxies compare them. Reads no SDP.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -174,9 +175,14 @@ class NgRequest:
 
 
 def metadata(text: str) -> dict[str, str]:
-    """`agent:7001|queue:service` as pairs; what isn't a pair is left out."""
-    pairs = (part.partition(":") for part in text[:4_096].split("|"))
-    return {name.strip().lower(): value.strip() for name, colon, value in pairs if colon and value.isprintable()}
+    """`agent:7001|queue:service` as pairs; what isn't a pair is left out, and so is a name that comes twice.
+
+    A script puts a caller's own name in here, and that may have a `|agent:` in it: nobody can tell which one was meant.
+    """
+    parts = (part.partition(":") for part in text[:4_096].split("|"))
+    pairs = [(name.strip().lower(), value.strip()) for name, colon, value in parts if colon]
+    names = Counter(name for name, _ in pairs)
+    return {name: value for name, value in pairs if names[name] == 1 and value.isprintable()}
 
 
 def _value(item: Value | str) -> Value:

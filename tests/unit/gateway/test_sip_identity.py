@@ -45,6 +45,16 @@ def test_a_call_to_a_phone():
     assert (shown(new.extension), new.queue, shown(new.outside)) == ("7001", "service-strom", "+4940111")
 
 
+def test_headers_that_contradict_each_other_name_no_queue_and_are_all_heard():
+    """A proxy in the PBX's place adds its own and may let a caller's pass."""
+    twice = ("X-Fairtap-Queue: sales", "X-Fairtap-Queue: service", "X-Fairtap-Extension: 7002",
+             "X-Fairtap-Extension: 7001")  # fmt: skip
+    new = PHONES.new_call(invite(*twice), Side.CALLER)
+    assert new.queue is None
+    assert [shown(one) for one in (new.extension, *new.also_said)] == ["7002", "7001", "7001"]
+    assert PHONES.new_call(invite(twice[0], twice[0]), Side.CALLER).queue == "sales"
+
+
 def test_a_call_from_a_phone_is_known_by_its_from():
     request = invite(uri="sip:004940222@pbx.example", sender='"Alma" <sip:7001@pbx.example>;tag=x')
     new = PHONES.new_call(request, Side.AGENT)

@@ -97,3 +97,10 @@ def test_without_a_cookie_there_is_nobody_to_answer(data):
 def test_a_reference_that_is_not_utf_8_comes_back_as_it_was():
     found = request(**{"call-id": b"\xff\x80"})
     assert found.call_id.encode("utf-8", "surrogateescape") == b"\xff\x80"
+
+
+def test_a_caller_s_name_in_the_metadata_names_no_agent():
+    """Whose From is `1|agent:7002` would else be recorded for somebody whom nobody called."""
+    told = metadata("agent:7001|queue:service|outside:1|agent:7002|queue:sales")
+    assert told == {"outside": "1"}
+    assert metadata("agent:7001|agent:|outside:1") == {"outside": "1"}, "no second one, whatever it says"
