@@ -63,7 +63,8 @@ def sync(fetch: Fetch, origin: str, key: VerifyKey, mirror: Path, evidence: Path
         return Synced(old, 0)
     incoming = mirror.with_name(mirror.name + INCOMING)
     shutil.rmtree(incoming, ignore_errors=True)
-    fetched = _fetch(fetch, new, mirror, incoming)
+    rolled_back = old is not None and new.size < old.size  # which the two checkpoints alone show
+    fetched = _fetch(fetch, new, mirror, incoming, whole=not rolled_back)
     if not _continues(new, old, mirror, incoming):
         return Synced(old or new, fetched, _keep_both(known, note, incoming, evidence))
     _take(incoming, mirror)
@@ -73,8 +74,8 @@ def sync(fetch: Fetch, origin: str, key: VerifyKey, mirror: Path, evidence: Path
     return Synced(new, fetched)
 
 
-def _fetch(fetch: Fetch, new: Checkpoint, mirror: Path, incoming: Path) -> int:
-    """Every file of the new tree that the mirror lacks."""
+def _fetch(fetch: Fetch, new: Checkpoint, mirror: Path, incoming: Path, *, whole: bool) -> int:
+    """Every file of the new tree that the mirror lacks; what there is of them unless it must be `whole`."""
     fetched = 0
     for tile in tiles_of(new.size):
         if (mirror / tile.path).is_file():
@@ -84,6 +85,8 @@ def _fetch(fetch: Fetch, new: Checkpoint, mirror: Path, incoming: Path) -> int:
             tile = tile.full
             data = fetch(tile.path)
         if data is None or len(data) > MAX_BUNDLE:
+            if not whole:
+                continue
             raise Unreachable(f"log `{new.origin}` lacks `{tile.path}`")
         path = incoming / tile.path
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -122,3 +122,18 @@ def test_the_copy_of_a_log_that_a_restore_cut_short_stays_and_is_no_fork(tmp_pat
     other = mirror.from_folder(tmp_path / "other" / "logs" / ORIGIN)
     found = mirror.sync(other, ORIGIN, KEYS["log"].verify_key, copy, tmp_path / "second", ended=True)
     assert found.evidence is not None
+
+
+def test_a_site_that_goes_back_and_withholds_the_files_has_its_signature_kept(tmp_path, world):
+    """The two checkpoints alone contradict each other."""
+    world.write(tmp_path, log=True, manifests=False)
+    leaves = [le.encode(entry) for entry in entries(world)]
+    put_log(tmp_path, ORIGIN, leaves, world.now)
+    copy, key = tmp_path / "copy", KEYS["log"].verify_key
+    mirror.sync(mirror.from_folder(tmp_path / "logs" / ORIGIN), ORIGIN, key, copy, tmp_path / "evidence")
+    put_log(tmp_path / "back", ORIGIN, leaves[:-40], world.now)
+    note = (tmp_path / "back" / "logs" / ORIGIN / "checkpoint").read_bytes()
+    alone = {"checkpoint": note}.get
+    found = mirror.sync(alone, ORIGIN, key, copy, tmp_path / "evidence")
+    assert found.evidence == tmp_path / "evidence"
+    assert (found.evidence / "checkpoint.new").read_bytes() == note
