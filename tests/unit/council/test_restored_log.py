@@ -133,7 +133,6 @@ def test_a_site_that_goes_back_and_withholds_the_files_has_its_signature_kept(tm
     mirror.sync(mirror.from_folder(tmp_path / "logs" / ORIGIN), ORIGIN, key, copy, tmp_path / "evidence")
     put_log(tmp_path / "back", ORIGIN, leaves[:-40], world.now)
     note = (tmp_path / "back" / "logs" / ORIGIN / "checkpoint").read_bytes()
-    alone = {"checkpoint": note}.get
-    found = mirror.sync(alone, ORIGIN, key, copy, tmp_path / "evidence")
+    found = mirror.sync(lambda name: note if name == "checkpoint" else None, ORIGIN, key, copy, tmp_path / "evidence")
     assert found.evidence == tmp_path / "evidence"
-    assert (found.evidence / "checkpoint.new").read_bytes() == note
+    assert (tmp_path / "evidence" / "checkpoint.new").read_bytes() == note
