@@ -52,6 +52,11 @@ async def everybody(site: RunningSite, stack: AsyncExitStack) -> dict[str, httpx
             body["signature"] = sshsig.sign(key, SESSION_NAMESPACE, signed)
             answer = await http.post("/v1/session", json=body, headers={"Origin": site.at.base_url})
             assert answer.is_success, answer.text
+    code = (await site.office.ask("POST", "/coaches", {"name": "Carla Coach"}))["code"]
+    coach = made["coach"] = await stack.enter_async_context(httpx.AsyncClient(base_url=site.at.base_url, timeout=20))
+    body = {"code": code}
+    answer = await coach.post("/v1/session", json=body, headers={"Origin": site.at.base_url})
+    assert answer.is_success, answer.text
     return made
 
 
