@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from council.codes import Code
+from council.folder import printable
 
 MOST: Final = 1_000
 """Findings that are kept one by one; the rest is counted."""
@@ -34,8 +35,8 @@ class Findings:
         """Put one down; `place` within the log."""
         self.total += 1
         if len(self.kept) < MOST:
-            where = f"{self._place} {place}" if self._place else place
-            self.kept.append(Finding(code, where, {key: str(value) for key, value in values.items()}))
+            told = {key: printable(value) for key, value in values.items()}
+            self.kept.append(Finding(code, printable(f"{self._place} {place}".lstrip()), told))
 
     def at(self, code: Code, index: int, **values: object) -> None:
         """Put one down at an entry."""

@@ -51,3 +51,8 @@ def read_file(path: Path, limit: int) -> bytes | None:
             return stream.read(limit + 1)
     except OSError:
         return None
+
+
+def printable(value: object) -> str:
+    """As text for a terminal: a file's name may be from whoever handed its folder over."""
+    return "".join(char if char.isprintable() else "?" for char in str(value))

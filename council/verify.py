@@ -232,9 +232,8 @@ class _Walk:
             return
         shares = {"host": bytes.fromhex(entry.h), "council": bytes.fromhex(entry.c)}
         committed = {"host": book.ecommit.h, "council": book.ecommit.c}
-        wrong = [
-            role for role in ROLES if epoch_commitment(role, origin, entry.e, shares[role]).hex() != committed[role]
-        ]
+        opened = {role: epoch_commitment(role, origin, entry.e, shares[role]).hex() for role in ROLES}
+        wrong = [role for role in ROLES if opened[role] != committed[role]]
         for role in wrong:
             self.findings.at(Code[f"SHARE_{role.upper()}"], index, epoch=entry.e)
         if not wrong and self.terms.state is not None:

@@ -1,6 +1,7 @@
 """Reports: limits first, every finding and figure has its sentence in three languages, one page that prints."""
 
 import json
+import os
 import re
 import string
 from datetime import UTC, datetime
@@ -111,6 +112,19 @@ def test_findings_are_red_and_escaped(outcome):
     assert "og 2 til" in report.text()
     (told,) = json.loads(report.json())["findings"]
     assert (told["check"], told["place"]) == ("V3", "entry 7")
+
+
+def test_a_files_name_is_told_without_what_a_terminal_would_obey(tmp_path):
+    """Whoever hands over a folder chooses the names in it."""
+    Host(5, legs=6, agents=8).run().write(tmp_path)
+    for name in (b"\x1b[2J.manifest.json", b"\xff.manifest.json", b"a\nV1 all is well.manifest.json"):
+        (tmp_path / "manifests" / os.fsdecode(name)).write_bytes(b"{}")
+    found = inspect(Sources(tmp_path / "log", manifests=tmp_path / "manifests", key=KEYS["log"].verify_key))
+    report = Report(found, "en", AT)
+    assert "?[2J.manifest.json" in report.text()
+    for told in (report.text(), report.html(), report.json()):
+        assert "\x1b" not in told and "\nV1 all" not in told
+        assert told.encode()
 
 
 def test_the_page_fetches_nothing_and_runs_nothing(outcome):
