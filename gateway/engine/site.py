@@ -4,6 +4,7 @@ The gateway is the only writer, so this mirror is the truth as long as every cha
 then here. Gathering for a decision reads only this and never waits.
 """
 
+import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -79,6 +80,8 @@ class Site:
     standing: dict[str, dict[Purpose, StandingConsent]] = field(default_factory=dict)
     counting: frozenset[str] | None = None
     """Agents who had enough legs in the last closed epoch to count towards `min_agents`; None before there was one."""
+    _loading: dict[str, asyncio.Lock] = field(default_factory=dict)
+    """By agent."""
     _texts: tuple[dict[Purpose, frozenset[str]], ...] = ()
     """Of each agreement: hashes of its consent texts, in every language."""
     _from: datetime | None = None
@@ -136,15 +139,17 @@ class Site:
 
     async def load_agent(self, agent: str) -> None:
         """Read one agent's roster line, seat and consents anew; what isn't the agent's own word counts for nothing."""
-        keys = await self.roster.keys(agent)
-        line = proven_agent(await self.roster.get(agent), keys[-1] if keys else None)
-        self.agents[agent] = line
-        answers = await self.consents.standing(agent)
-        self.standing[agent] = {purpose: proven_answer(line, one) for purpose, one in answers.items()}
-        seat = proven_seat(line, await self.roster.seat(agent, self.clock.wallclock()))
-        self.at_home[agent] = seated_at_home(line, seat)
-        others = {one.extension: one for one in self.seats.values() if one.agent != agent}
-        self.seats = others if seat is None else others | {seat.extension: seat}
+        # one after the other: of two at once, the one that read before a no could be the last to write it here
+        async with self._loading.setdefault(agent, asyncio.Lock()):
+            keys = await self.roster.keys(agent)
+            line = proven_agent(await self.roster.get(agent), keys[-1] if keys else None)
+            self.agents[agent] = line
+            answers = await self.consents.standing(agent)
+            self.standing[agent] = {purpose: proven_answer(line, one) for purpose, one in answers.items()}
+            seat = proven_seat(line, await self.roster.seat(agent, self.clock.wallclock()))
+            self.at_home[agent] = seated_at_home(line, seat)
+            others = {one.extension: one for one in self.seats.values() if one.agent != agent}
+            self.seats = others if seat is None else others | {seat.extension: seat}
 
     def holder(self, extension: Private | None) -> str | None:
         """The agent whose own claim holds this extension now."""

@@ -1,5 +1,6 @@
 """What the site knows is what its database holds, verified anew; what it can't be sure of is missing or no."""
 
+import asyncio
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -465,3 +466,27 @@ async def test_where_an_agent_sits_their_own_claim_says(house, roster, place, ho
     await house.sit(agent, "200", seq=2, place=place)
     await house.site.load_agent(agent)
     assert facts(house, agent).home_office is home
+
+
+async def test_a_no_isnt_undone_by_a_reading_that_began_before_it(house, monkeypatch):
+    """Two commands of one agent at once: whichever reading comes back last, the newest answer stands."""
+    await house.enact()
+    agent = await house.hire("200", key=Identity.generate())
+    await house.say(agent, Purpose.COACHING, ConsentState.YES)
+    whole, began, back = house.consents.standing, asyncio.Event(), asyncio.Event()
+
+    async def slow(of: str):
+        found = await whole(of)
+        if not began.is_set():
+            began.set()
+            await back.wait()
+        return found
+
+    monkeypatch.setattr(house.consents, "standing", slow)
+    first = asyncio.create_task(house.site.load_agent(agent))
+    await began.wait()
+    second = asyncio.create_task(house.say(agent, Purpose.COACHING, ConsentState.NO))
+    await asyncio.wait((second,), timeout=0.5)  # without an order of the two it is done by now
+    back.set()
+    await asyncio.gather(first, second)
+    assert house.site.standing[agent][Purpose.COACHING].answer is ConsentState.NO
