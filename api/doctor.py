@@ -9,6 +9,7 @@ import resource
 import shutil
 import socket
 import sqlite3
+import ssl
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from api.home import Home, initialised
 from api.passed_lines import sees_no_media
 from api.serve import split_listen
 from audio import libopus
-from gateway.config import Listener
+from gateway.config import Config, Listener
 from gateway.control.protocol import PassedThrough, Status
 
 __all__ = ["Finding", "examine"]
@@ -57,6 +58,7 @@ async def examine(home: Home) -> list[Finding]:
     else:
         findings += _site(status)
         findings += await _media(home)
+    findings += [*_media_addresses(home.config), *_certificates(home.config)]
     hops = list(next_hops(home.config))
     there = await asyncio.gather(*(answers(hop) for hop in hops))
     return findings + [_peer(hop, well) for hop, well in zip(hops, there, strict=True)]
@@ -175,6 +177,36 @@ def _peer(hop: NextHop, well: bool) -> Finding:
         return Finding(f"{hop.side}, next hop", True, f"`{hop.text}` answers")
     said = f"`{hop.text}` doesn't answer OPTIONS from this machine: is it up, and does it know this address?"
     return Finding(f"{hop.side}, next hop", False, said)
+
+
+def _media_addresses(config: Config) -> Iterator[Finding]:
+    """Where it isn't this machine's, every call would pass without us, as if no port were left."""
+    for name, side in (("caller side", config.sip.caller_side), ("agent side", config.sip.agent_side)):
+        if not (side.listen or config.ng.listen):
+            continue
+        host, what = side.media_address, f"{name}, media"
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind((host, 0))
+            except OSError as error:
+                said = f"media_address `{host}` can't be used ({error.strerror}): name an address of this machine"
+                yield Finding(what, False, said)
+            else:
+                yield Finding(what, True, f"`{host}` is this machine's")
+
+
+def _certificates(config: Config) -> Iterator[Finding]:
+    for name, side in (("caller side", config.sip.caller_side), ("agent side", config.sip.agent_side)):
+        if not any(listener.transport == "tls" for listener in side.listeners):
+            continue
+        what = f"{name}, certificate"
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(side.tls_cert, side.tls_key)
+        except OSError as error:  # also one that isn't the key's
+            said = f"tls_cert and tls_key can't be used ({error.strerror or type(error).__name__}): name a pair in PEM"
+            yield Finding(what, False, said)
+        else:
+            yield Finding(what, True, f"`{side.tls_cert}` and its key can be used")
 
 
 def _ports(home: Home) -> Iterator[Finding]:

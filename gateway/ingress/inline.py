@@ -5,7 +5,7 @@ import ipaddress
 import secrets
 
 from gateway.clock import Clock
-from gateway.config import Config, ConfigError, SideConfig
+from gateway.config import Config, SideConfig
 from gateway.engine.engine import Engine
 from gateway.ingress.identity import Identity
 from gateway.ingress.locator import Locator
@@ -47,10 +47,7 @@ class Inline:
     async def start(self) -> None:
         """Bind and serve; raises `ConfigError` where an address can't be bound."""
         hops = {side: self._next_hops(side, config) for side, config in self._sides.items()}
-        try:
-            self._transport.bind()
-        except OSError as error:
-            raise ConfigError(f"sip: a listener can't be bound: {(error.strerror or str(error)).lower()}") from None
+        self._transport.bind()
         names = self._transport.addresses()
         core = ProxyCore(names, self._timers, lambda: secrets.token_hex(8), refuses=self._limits.refuses)
         self._proxy = SipProxy(core, self._engine, self._identity, hops, self._clock)

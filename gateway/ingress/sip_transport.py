@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from gateway.config import ConfigError, SideConfig
+from gateway.config import ConfigError, Listener, SideConfig
 from gateway.ingress.listening import bound_socket
 from gateway.ingress.sip_stream import MESSAGE_TIMEOUT_S, StreamConnection
 from gateway.ingress.sip_tls import SideTls
@@ -85,18 +85,18 @@ class SipTransport:
         self._numbers = 0
 
     def bind(self) -> None:
-        """Open and bind all listeners; raises OSError or `ConfigError`, with nothing left open."""
+        """Open and bind all listeners; raises `ConfigError`, with nothing left open."""
         try:
             for side, config in self._sides.items():
                 if any(listener.transport == "tls" for listener in config.listeners):
                     self._tls[side] = SideTls(f"{side.value}_side", config)
                 for listener in config.listeners:
-                    bound = bound_socket(listener)
+                    bound = _bound(side, listener)
                     if listener.transport == "udp":
                         self._udp[self._number()] = (side, bound)
                     else:
                         self._streams[self._number()] = (side, Transport(listener.transport.upper()), bound)
-        except (OSError, ConfigError):
+        except ConfigError:
             self._close_sockets()
             raise
 
@@ -381,6 +381,15 @@ class SipTransport:
             sock.close()
         self._udp.clear()
         self._streams.clear()
+
+
+def _bound(side: Side, listener: Listener) -> socket.socket:
+    try:
+        return bound_socket(listener)
+    except OSError as error:
+        said = f"`{listener.transport}:{listener.host}:{listener.port}` can't be bound"
+        why = (error.strerror or str(error)).lower()
+        raise ConfigError(f"sip.{side.value}_side.listen: {said}: {why}") from None
 
 
 def _advertised(side: Side, text: str) -> SipUri | None:

@@ -350,7 +350,7 @@ async def test_a_taken_address_leaves_nothing_open() -> None:
             listen=["tcp:127.61.1.20:0", f"udp:127.61.1.20:{taken.getsockname()[1]}"], peers=["127.61.1.0/24"]
         )
         transport = SipTransport({Side.CALLER: config}, LIMITS)
-        with pytest.raises(OSError, match="in use"):
+        with pytest.raises(ConfigError, match=r"caller_side\.listen: `udp:.*in use"):
             transport.bind()
         assert transport.bound(Side.CALLER, TCP) == []
 

@@ -96,3 +96,13 @@ async def test_a_database_that_is_damaged_is_found_before_the_start(tmp_path):
     file.write_bytes(b"no database at all" * 100)
     ok, said = (await found(home_of(tmp_path)))["database"]
     assert not ok and "backup" in said
+
+
+async def test_a_media_address_of_another_machine_and_a_certificate_that_is_none(tmp_path):
+    assert (await found(home_of(tmp_path)))["caller side, media"] == (True, "`127.0.0.1` is this machine's")
+    pair = {"tls_cert": str(tmp_path / "none.pem"), "tls_key": str(tmp_path / "none.key")}
+    side = {"listen": [f"tls:{HOST}:0"], "peers": [f"{PEER}/32"], "media_address": "203.0.113.9", **pair}
+    config = Config.model_validate({"site": {"data_dir": tmp_path}, "sip": {"agent_side": side}})
+    said = await found(Home(config, tmp_path / "fairtap.toml"))
+    assert said["agent side, media"][0] is False and "203.0.113.9" in said["agent side, media"][1]
+    assert said["agent side, certificate"][0] is False and "tls_cert" in said["agent side, certificate"][1]
