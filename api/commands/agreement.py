@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -154,7 +154,7 @@ def activate(
 ) -> None:
     """Put an agreement into force; the gateway verifies the parties' signatures."""
     answer = ask(find_home(config), PostAct(_text(act), _signatures(signature), _text(file)))
-    tell(as_json, answer, "in force")
+    tell(as_json, answer, _taken(answer))
 
 
 @agreement.command("post")
@@ -166,7 +166,7 @@ def post(
 ) -> None:
     """Hand in a signed act that carries no document: rates, suspend, resume, evaluation, key."""
     answer = ask(find_home(config), PostAct(_text(act), _signatures(signature)))
-    tell(as_json, answer, f"act {answer['seq']} is in effect")
+    tell(as_json, answer, _taken(answer))
 
 
 @agreement.command("rates")
@@ -178,7 +178,10 @@ def rates(
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Other percentages: with a key sign and hand in, without one print the act. Alone the council only lowers."""
+    """Other percentages: with a key sign and hand in, without one print the act. Alone the council only lowers.
+
+    A lower one holds from the next call on, a higher one from the next epoch.
+    """
     wanted = {}
     for one in rate:
         rule, equals, percent = one.rpartition("=")
@@ -225,7 +228,15 @@ def _act(body: Body, name: str, key: Path | None, role: str, config: Path | None
         return
     signed = {role: sign_file(act, read_signing_key(key), ACT_NAMESPACE)}
     answer = ask(home, PostAct(act.decode(), signed))
-    tell(as_json, answer, f"act {answer['seq']} is in effect")
+    tell(as_json, answer, _taken(answer))
+
+
+def _taken(answer: dict[str, Any]) -> str:
+    """What holds now: an act that was taken may wait for the next epoch, or for its document's time."""
+    now = f"`{answer['agreement']}`, version {answer['version']}" if answer["agreement"] else "no agreement"
+    by = " and ".join(answer["suspended_by"])
+    stands = f"suspended by {by}, nothing is recorded" if by else f"in force now: {now}"
+    return f"act {answer['seq']} is taken; {stands}"
 
 
 def _signatures(given: list[str]) -> dict[str, str]:

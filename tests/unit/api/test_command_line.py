@@ -193,6 +193,26 @@ def test_commands_go_to_the_running_gateway(run: Run, config: Path, tmp_path: Pa
         assert [command.agent for command in gateway.of(Explain)] == [None] * 3
 
 
+@pytest.mark.parametrize(
+    ("suspended", "agreement", "told"),
+    [
+        ([], "bv", "act 4 is taken; in force now: `bv`, version 2"),
+        ([], None, "act 4 is taken; in force now: no agreement"),
+        (["council", "employer"], "bv", "act 4 is taken; suspended by council and employer, nothing is recorded"),
+    ],
+)
+def test_whoever_hands_in_an_act_is_told_what_holds_now(
+    run: Run, config: Path, tmp_path: Path, suspended: list[str], agreement: str | None, told: str
+) -> None:
+    answer = {"seq": 4, "suspended_by": suspended, "agreement": agreement, "version": 2, "digest": "ab" * 32}
+    for name in ("next.yaml", "act", "act.sig"):
+        (tmp_path / name).write_text("x")
+    with gateway_at(tmp_path, post_act=answer):
+        signed = ("--signature", "council=act.sig", "--config", config)
+        assert run("agreement", "activate", "next.yaml", "--act", "act", *signed) == (0, f"{told}\n", "")
+        assert run("agreement", "post", "act", *signed) == (0, f"{told}\n", "")
+
+
 def test_without_a_gateway_a_command_says_so(run: Run, config: Path) -> None:
     rc, _, err = run("explain", "c1", "--config", config)
     assert (rc, err) == (1, "fairtap: the gateway isn't there; nothing was done, try again\n")
