@@ -61,6 +61,7 @@ def put(path: Path, data: bytes, root: Path, *, replace: bool = False) -> None:
         make_folder(path.parent, root)
         if not replace and path.exists():
             if path.read_bytes() == data:
+                sync_folder(path.parent)  # whoever wrote it may have died before its name was durable
                 return
             raise BlobExists("blob is there already with other content")
         temp = path.with_name(path.name + TEMP_SUFFIX)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from storage import durable
 from storage.blobs import Kind, LocalBlobs
 from storage.errors import BlobExists, BlobMissing, BlobNameError, BlobStateError, StorageUnavailable
 from storage.names import SegmentKey
@@ -154,6 +155,15 @@ def test_put_writes_once(blobs):
         blobs.put(KEY, Kind.MANIFEST, b"two")
     blobs.replace(KEY, Kind.MANIFEST, b"two")
     assert blobs.read(KEY, Kind.MANIFEST) == b"two"
+
+
+def test_what_is_there_already_is_durable_when_it_is_written_again(blobs, monkeypatch):
+    """Whoever wrote it may have died between the rename and the folder's fsync."""
+    blobs.put(KEY, Kind.MANIFEST, b"{}")
+    synced: list[Path] = []
+    monkeypatch.setattr(durable, "sync_folder", synced.append)
+    blobs.put(KEY, Kind.MANIFEST, b"{}")
+    assert synced == [blobs.path(KEY, Kind.MANIFEST).parent]
 
 
 def test_missing_is_declared(blobs, vault):
