@@ -148,7 +148,7 @@ class Jobs:
             await asyncio.to_thread(durable.put, self._probe_file, b"probe", root, replace=True)
             wallclock = self._engine.clock.wallclock()
             await self._consents.erase_due(wallclock)
-            await self._engine.ledger.close_failed(site.agreement)
+            await self._engine.ledger.close_failed()
         except StorageError:
             self._engine.bus.publish(Alarm("storage", "the database cannot be written: nothing is recorded"))
             return

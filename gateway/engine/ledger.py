@@ -115,8 +115,8 @@ class Ledger:
         self._share = share
         self._council = council
         self._leftovers: tuple[LegEntry, ...] = ()
-        self._failed: list[LegEntry] = []
-        """Entered, and then the draw or the disk failed."""
+        self._failed: list[tuple[LegEntry, Rule | None, Sequence[Agreement]]] = []
+        """Entered under this rule and these agreements, and then the draw or the disk failed."""
         self._unsaid: list[_Said] = []
         """Ends that the disk refused."""
         self._counting = asyncio.Lock()
@@ -165,11 +165,11 @@ class Ledger:
         except EpochStep:
             return None  # it was closed this very moment
         try:
-            await self.close_failed(agreement)
+            await self.close_failed()
             hit = rule is not None and await self._is_drawn(epoch, entry, rule)
             admission = await self._legs.admit(entry, drawn=hit, rule=rule, agreements=scoped)
         except BaseException:
-            self._failed.append(entry)
+            self._failed.append((entry, rule, scoped))
             raise
         return Entered(_result(entry, rule, hit, admission), entry, admission, next(iter(scoped), agreement), owner)
 
@@ -256,12 +256,12 @@ class Ledger:
         """
         left, closed = self._leftovers, 0
         for entry in left:
-            await self._close(agreement, entry)
+            await self._close(entry, _rule_at(agreement, entry.rule), (agreement,) if agreement is not None else ())
             closed += 1
             self._leftovers = left[closed:]
         return closed
 
-    async def close_failed(self, agreement: Agreement | None) -> None:
+    async def close_failed(self) -> None:
         """Say the ends that the disk refused, and close the legs that `enter` left behind. Raises `StorageError`.
 
         Without, an epoch couldn't be closed, and legs after these would wait for their admission.
@@ -276,22 +276,20 @@ class Ledger:
                 self._unsaid.append(said)
                 raise
         while self._failed:
-            entry = min(self._failed, key=lambda failed: failed.entry)
-            self._failed.remove(entry)
+            failed = min(self._failed, key=lambda one: one[0].entry)
+            self._failed.remove(failed)
             try:
-                await self._close(agreement, entry)
+                await self._close(*failed)
             except EntryState:
                 pass  # closed meanwhile
             except BaseException:
-                self._failed.append(entry)
+                self._failed.append(failed)
                 raise
 
-    async def _close(self, agreement: Agreement | None, entry: LegEntry) -> None:
+    async def _close(self, entry: LegEntry, rule: Rule | None, agreements: Sequence[Agreement]) -> None:
         if entry.kind is EntryKind.CALL and entry.admitted is None:
-            rule = _rule_at(agreement, entry.rule)
             epoch = self._book.rows.get(entry.epoch) or await self._epochs.get(entry.epoch)
             hit = rule is not None and await self._is_drawn(epoch, entry, rule)
-            agreements = (agreement,) if agreement is not None else ()
             await self._legs.admit(entry, drawn=hit, rule=rule, agreements=agreements)
         await self._legs.out(entry, OutOpening(0, "interrupted", None, (), (), new_salt()))
 

@@ -238,10 +238,10 @@ async def test_an_end_that_the_disk_refused_is_said_once_it_takes_it(folder, led
     with pytest.raises(StorageUnavailable):
         await ledger.leave(entered, "not_recorded", ("NOT_DRAWN",), ())
     with pytest.raises(StorageUnavailable):
-        await ledger.close_failed(terms)
+        await ledger.close_failed()
     assert await folder.epochs.close(WEEK, 20, NOW) is False
     for _ in range(2):
-        await ledger.close_failed(terms)
+        await ledger.close_failed()
     assert await folder.legs.without_out() == [] and await folder.epochs.close(WEEK, 20, NOW) is True
     with pytest.raises(EntryState):
         await ledger.leave(entered, "not_recorded", ("NOT_DRAWN",), ())
@@ -336,6 +336,21 @@ async def test_a_leg_whose_draw_failed_holds_up_no_later_one(folder, terms):
     assert [entry.entry for entry in await folder.legs.without_out()] == [leg.entry.entry]
 
 
+async def test_a_leg_whose_draw_failed_is_drawn_under_the_rule_that_it_was_entered_under(folder, terms):
+    """Rates may be lowered before the disk is back: whoever checks the log goes by the acts before the entry."""
+    share = DyingShare(StorageUnavailable("disk full"))
+    ledger, agent = Booked(folder, share), await agent_of(folder)
+    for _ in range(20):
+        with pytest.raises(StorageUnavailable):
+            await entering(ledger, agent, terms)
+    share.error = None
+    lowered = [{"group": "team-a", "phase": "onboarding", "percent": "1", "max_days": 42}, RATES[1]]
+    await entering(ledger, agent, agreement(lanes__campaigns=[], lanes__sample__rates=lowered))
+    secrets = await folder.epochs.get(WEEK)
+    for n, row in enumerate((await rows(folder))[:20], 1):
+        assert (row["o"] != "no") == is_drawn(secrets, agent.salt, n, 50)
+
+
 async def test_legs_that_wait_for_one_whose_draw_failed_go_on_once_it_is_closed(folder, terms):
     share = DyingShare(StorageUnavailable("disk full"))
     ledger, agent = Booked(folder, share), await agent_of(folder)
@@ -347,7 +362,7 @@ async def test_legs_that_wait_for_one_whose_draw_failed_go_on_once_it_is_closed(
             pass
     assert not waiting.done()
     with pytest.raises(StorageUnavailable):
-        await ledger.close_failed(terms)
+        await ledger.close_failed()
     share.error = None
-    await ledger.close_failed(terms)
+    await ledger.close_failed()
     assert (await waiting).entry.n == 2
