@@ -90,6 +90,13 @@ class Keyring:
         """An offer was refused."""
         self._offered.pop(dialog, None)
 
+    def dropped(self, dialog: DialogTag) -> None:
+        """A branch isn't known any more; it gets other keys of ours if it comes again."""
+        self._offered.pop(dialog, None)
+        self._taken_up.pop(dialog, None)
+        self._ours = {place: key for place, key in self._ours.items() if place[0] != dialog}
+        self._held = {place: keys for place, keys in self._held.items() if place[0] != dialog}
+
     def forget(self) -> None:
         """A worker has lost the keys, and with them how far each had been used: ours must never be used again."""
         self._ours.clear()

@@ -32,6 +32,10 @@ OPUS_PTIMES: Final = (10, 20, 40, 60)
 """Of the packets of Opus that sounds are played in, in ms."""
 
 
+MOST_BRANCHES: Final = 64
+"""Of one call: a peer may answer an INVITE under as many tags as it likes."""
+
+
 class NegotiationError(GatewayError):
     """An answer to nothing, SDP for flows that have no ports, a profile that can't be had: pass it on untouched."""
 
@@ -310,6 +314,11 @@ class Negotiation:
         return profiles
 
     def _dialog(self, tag: DialogTag) -> DialogMedia:
+        """Of a branch, maybe a new one: the oldest goes for it, and is known by the initial offer if it comes again."""
+        if tag not in self.dialogs and len(self.dialogs) >= MOST_BRANCHES:
+            oldest = next(known for known in self.dialogs if known != self.chosen)
+            del self.dialogs[oldest]
+            self.keys.dropped(oldest)
         return self.dialogs.setdefault(tag, DialogMedia())
 
     def _forwards(self) -> list[Effect]:

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.call.effects import PlaneOrder
 from gateway.call.model import DialogTag, SdpMessage
-from gateway.call.negotiation import Negotiation, NegotiationError
+from gateway.call.negotiation import MOST_BRANCHES, Negotiation, NegotiationError
 from gateway.media.plane import Address, CallRef, FlowId, Forward
 from gateway.sdp.errors import SdpError
 from policy.decision import Side
@@ -395,3 +395,14 @@ def test_rtcp_at_a_name_or_above_the_last_port_costs_no_audio():
     caller, agent = (told.forwards[FlowId(f"{CALL}/{side}/0")] for side in ("caller", "agent"))
     assert caller.remote_rtcp == Address("192.0.2.1", 4009)
     assert agent.remote == Address("192.0.2.2", 65_535) and agent.remote_rtcp is None
+
+
+def test_a_peer_that_answers_under_ever_new_tags_fills_no_memory():
+    told = Told()
+    told.say(Side.CALLER, CALLER, dialog=None)
+    for number in range(3 * MOST_BRANCHES):
+        told.say(Side.AGENT, OTHER, "answer", DialogTag(f"t{number}"))
+    assert len(told.media.dialogs) == MOST_BRANCHES
+    told.say(Side.AGENT, AGENT, "answer", DialogTag("t0"))
+    told.fix(DialogTag("t0"))
+    assert told.goes_to(Side.AGENT) == "192.0.2.2", "one that was forgotten may still be the one that answers"
