@@ -5,7 +5,7 @@ Signatures were verified before (`chain`): `signed` names the anchored roles who
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -176,7 +176,12 @@ def _narrow(case: _Case) -> State:
     _alone_or_both(case, who_may(found, old.agreement.council_powers), tuple(change.field for change in found.changes))
     both = case.parties >= PARTIES
     end = document.validity.end if both else old.agreed_end
-    return _with(case.state, old, replace(_waiting(old, rates_of(document), document), agreed_end=end))
+    wanted, before = rates_of(document), rates_of(old.agreed)
+    state = _with(case.state, old, replace(_waiting(old, wanted, document), agreed_end=end))
+    if old is not case.state.current(document.id, case.at):
+        return state
+    lowered = {rule: ppm for rule, ppm in wanted.items() if rule in before and ppm < before[rule]}
+    return _lower_ahead(case, state, lowered, epoch_of(old.agreement, case.at).end)
 
 
 def _waiting(old: Term, wanted: dict[str, int], document: Agreement) -> Term:
@@ -214,20 +219,22 @@ def _rates(case: _Case) -> State:
 
 
 def _with_rates(case: _Case, target: Term, body: Rates) -> State:
-    """The act on its document; what the council lowered stays lowered in what was signed ahead, too."""
     edge = epoch_of(target.agreement, case.at).end
+    state = _with(case.state, target, _set(target, dict(body.rates), edge))
+    return _lower_ahead(case, state, body.rates, edge)
+
+
+def _lower_ahead(case: _Case, state: State, rates: Mapping[str, int], edge: datetime) -> State:
+    """What the council lowered stays lowered in what was signed ahead, too."""
     terms = []
-    for term in case.state.terms:
-        if term is target:
-            term = _set(term, dict(body.rates), edge)
-        elif term.agreement.id == target.agreement.id and term.since > case.at and COUNCIL in case.parties:
-            powers = term.agreement.council_powers
-            if case.parties >= PARTIES or (powers is not None and powers.lower):
-                known = rates_of(term.agreed)
-                lower = {rule: ppm for rule, ppm in body.rates.items() if rule in known and ppm < known[rule]}
-                term = _set(term, lower, edge)
+    for term in state.terms:
+        powers = term.agreement.council_powers
+        may = case.parties >= PARTIES or (COUNCIL in case.parties and powers is not None and powers.lower)
+        if may and term.agreement.id == case.act.agreement and term.since > case.at:
+            known = rates_of(term.agreed)
+            term = _set(term, {rule: ppm for rule, ppm in rates.items() if rule in known and ppm < known[rule]}, edge)
         terms.append(term)
-    return replace(case.state, terms=tuple(terms))
+    return replace(state, terms=tuple(terms))
 
 
 def _set(term: Term, rates: dict[str, int], edge: datetime) -> Term:

@@ -203,6 +203,14 @@ def test_the_council_lowers_at_once_and_in_what_was_signed_ahead():
     state = act(first(), body, BOTH, document=ahead)
     state = act(state, Rates({REGULAR_A: 20_000}), ("council",))
     assert rate(state) == 20_000 and rate(state, ahead.validity.start) == 20_000
+
+
+def test_what_the_council_lowers_by_a_document_stays_lowered_in_what_was_signed_ahead_too():
+    ahead, body = new(**NEW_MINUTES, validity__start="2026-08-01T00:00:00", validity__end="2027-03-01T00:00:00")
+    state = act(first(), body, BOTH, document=ahead)
+    state = narrow(state, ("council",), lanes__sample__rates__1__percent="1")
+    assert rate(state) == 10_000 and rate(state, ahead.validity.start) == 10_000
+    assert rates_of(state.in_force(ahead.validity.start)[0])["sample/team-b/regular"] == 50_000
     assert rate(state, rule="sample/team-b/regular") == 50_000
 
 
