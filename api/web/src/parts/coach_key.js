@@ -3,6 +3,7 @@
 
 import { ed25519 } from "@noble/curves/ed25519.js";
 
+import { hex, hmac, join, sha256, unhex } from "./hashes.js";
 import { canonical, unbase64 } from "./sshsig.js";
 
 const text = new TextEncoder();
@@ -66,32 +67,9 @@ async function climb(leaf, node, last, hashes) {
   return at;
 }
 
-export async function sha256(bytes) {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-}
-
-export async function hmac(secret, message) {
-  const key = await crypto.subtle.importKey("raw", secret, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
-  return new Uint8Array(await crypto.subtle.sign("HMAC", key, message));
-}
-
-export const hex = (bytes) => [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-
-export function join(...parts) {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let position = 0;
-  for (const part of parts) {
-    whole.set(part, position);
-    position += part.length;
-  }
-  return whole;
-}
-
 function lp(...items) {
   return join(...items.flatMap((item) => {
     const bytes = text.encode(item);
     return [new Uint8Array([bytes.length >> 8, bytes.length & 255]), bytes];
   }));
 }
-
-const unhex = (digits) => Uint8Array.from(digits.match(/../g), (pair) => parseInt(pair, 16));

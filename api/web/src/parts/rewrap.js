@@ -4,7 +4,7 @@ import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { x25519 } from "@noble/curves/ed25519.js";
 import { Decrypter } from "age-encryption";
 
-import { hmac, join } from "./coach_key.js";
+import { hmac, join } from "./hashes.js";
 import { base64 } from "./sshsig.js";
 
 const text = new TextEncoder();
