@@ -20,6 +20,7 @@ __all__ = [
     "CoachRow",
     "ConsentText",
     "EntryRow",
+    "LogList",
     "MonthStatistics",
     "ObjectKind",
     "RecordingRow",
@@ -212,6 +213,14 @@ class OwnDraws:
 
 
 @dataclass(frozen=True, slots=True)
+class LogList:
+    """A site's logs, oldest first, and the verifier key (C2SP signed-note) that their checkpoints are signed with."""
+
+    gateway: str
+    origins: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class CoachRow:
     """A coach; `key` is None for one who isn't enrolled."""
 
@@ -304,6 +313,10 @@ class SiteReads(Protocol):
 
     async def inventory(self, epoch: str) -> Sequence[str] | None:
         """Digests of the manifests behind the root in an epoch's `eclose`, in its order; None where it tells none."""
+        ...
+
+    async def logs(self) -> LogList:
+        """The logs that the site knows, also those of which nothing is published yet."""
         ...
 
     async def log_checkpoint(self, origin: str) -> bytes | None:

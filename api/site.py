@@ -24,6 +24,7 @@ from api.reads import (
     CoachRow,
     ConsentText,
     EntryRow,
+    LogList,
     MonthStatistics,
     ObjectKind,
     OwnDraws,
@@ -31,6 +32,7 @@ from api.reads import (
     SideRow,
 )
 from crypto.errors import CryptoError
+from crypto.ssh_key import VerifyKey
 from crypto.tlog_tiles import Tile
 from gateway.clock import Clock
 from gateway.config import Config
@@ -56,10 +58,11 @@ from storage.council_lists import openings_of
 from storage.database import Database, Work
 from storage.epochs import StoredEpoch, inventory
 from storage.errors import AgentUnknown, CoachUnknown, LogEntryUnknown, StorageError
-from storage.gateway_key import load_public
+from storage.gateway_key import load_public, vkey
 from storage.log.files import LocalLogFiles
 from storage.log.openings import OwnOpening, own_openings
 from storage.log.reader import LogReader
+from storage.log.wal import known_logs
 from storage.names import SegmentKey
 from storage.recordings import State as RecordingState
 from storage.roster import Agent, Roster
@@ -259,6 +262,12 @@ class SiteFolder:
         """As it was shuffled when the epoch was closed."""
         return await self._read(lambda connection: inventory(connection, epoch))
 
+    async def logs(self) -> LogList:
+        """Named by the same verifier key as `fairtap init` prints."""
+        key = await self._public_key()
+        origins = await self._read(known_logs)
+        return LogList(vkey(f"{self._config.site.name}/fairtap", key), list(origins))
+
     async def log_checkpoint(self, origin: str) -> bytes | None:
         """Published files only: entries that wait are the gateway's."""
         return await asyncio.to_thread(_published, lambda: self._log.checkpoint(origin))
@@ -288,11 +297,13 @@ class SiteFolder:
             return self._database
 
     async def _reader(self) -> LogReader:
+        return LogReader(await self._open(), self._log, await self._public_key())
+
+    async def _public_key(self) -> VerifyKey:
         try:
-            key = await asyncio.to_thread(load_public, self._config.site.data_dir.absolute())
+            return await asyncio.to_thread(load_public, self._config.site.data_dir.absolute())
         except StorageError:
             raise _unreadable() from None
-        return LogReader(await self._open(), self._log, key)
 
     async def _read(self, work: Work[T]) -> T:
         return await (await self._open()).read(work)

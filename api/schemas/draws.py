@@ -1,4 +1,4 @@
-"""What the log says of an agent's own legs."""
+"""Which logs there are, and what they say of an agent's own legs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ from base64 import b64decode
 from pydantic import BaseModel
 
 from api.reads import DrawnEpoch, DrawRow, OwnDraws, Proven
+
+
+class LogListOut(BaseModel):
+    """The site's logs by origin, oldest first, and the verifier key that signs their checkpoints."""
+
+    gateway: str
+    logs: list[str]
 
 
 class OwnEntry(BaseModel):

@@ -9,6 +9,7 @@ from api.errors import Problem
 from api.roles import Role
 from api.site import SiteFolder
 from crypto.commitment import opens
+from crypto.signed_note import VerifierKey
 from crypto.ssh_key import allowed_signers_line
 from crypto.tlog_proof import TlogProof
 from crypto.tlog_tiles import Tile
@@ -82,9 +83,18 @@ async def test_the_site_folder_serves_what_the_gateway_published(tmp_path):
     await house.grow(257)
     checkpoint = await house.publisher.publish(ORIGIN)
     await folder.database.close()
-    async with SiteFolder(Config.model_validate({"site": {"data_dir": tmp_path}}), SetClock()) as site:
+    (tmp_path / "keys" / "allowed_signers").write_text(
+        allowed_signers_line("gateway", folder.key.verify_key, ("a", "b"))
+    )
+    config = Config.model_validate({"site": {"name": "hamburg", "data_dir": tmp_path}})
+    async with SiteFolder(config, SetClock()) as site:
         served = await site.log_checkpoint(ORIGIN)
         assert served is not None and str(checkpoint).encode() in served
+        told = await site.logs()
+        assert (told.gateway, list(told.origins)) == (
+            str(VerifierKey("hamburg/fairtap", folder.key.verify_key)),
+            [ORIGIN],
+        )
         assert await site.log_checkpoint("../fairtap/2026-14") is None
         assert await site.log_tile(ORIGIN, Tile(0, 1, 1)) is not None
         assert await site.log_tile(ORIGIN, Tile(0, 1, 2)) is None

@@ -99,6 +99,7 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("GET", "/v1/recordings/{recording}/sides/{side}/{seg}.manifest.sig"): {Role.AGENT},
     ("GET", "/v1/recordings/{recording}/sides/{side}/{seg}.opening"): {Role.AGENT},
     ("GET", "/v1/statistics"): {Role.COUNCIL, Role.EMPLOYER, Role.DPO},
+    ("GET", "/v1/log"): {Role.AGENT, Role.COUNCIL, Role.DPO},
     ("GET", "/v1/log/{site}/fairtap/{block}/checkpoint"): {Role.AGENT, Role.COUNCIL, Role.DPO},
     ("GET", "/v1/log/{site}/fairtap/{block}/tile/{path}"): {Role.AGENT, Role.COUNCIL, Role.DPO},
     ("GET", "/v1/epochs"): {Role.COUNCIL},

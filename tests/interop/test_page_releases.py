@@ -2,13 +2,7 @@
 
 import base64
 import dataclasses
-import json
-import shutil
-import subprocess
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from api.keyed_client import ClientKeys
 from api.reads import CoachRow
@@ -18,27 +12,13 @@ from crypto.signed_note import VerifierKey
 from crypto.ssh_key import SigningKey
 from crypto.x25519 import Identity
 from policy.key_words import key_words
+from tests.peers.page_modules import needed, run_module
 from tests.peers.shown_coach import GATEWAY, ORIGIN, enrolled
 
-NODE = shutil.which("node") or ""
-ROOT = Path(__file__).parents[2]
-
-
-def _node_major() -> int:
-    if not NODE:
-        return 0
-    said = subprocess.run([NODE, "--version"], capture_output=True, text=True, check=True).stdout
-    return int(said.strip().removeprefix("v").split(".")[0])
-
-
-pytestmark = [
-    pytest.mark.skipif(
-        _node_major() < 20, reason="`node` isn't installed, or is older than the pages' own build needs"
-    ),
-    pytest.mark.skipif(not (ROOT / "node_modules").is_dir(), reason="the pages' packages aren't installed"),
-]
+pytestmark = needed()
 SCRIPT = """
-import { checkCoach, gatewayKey, keyWords } from "./api/web/src/parts/coach_key.js";
+import { gatewayKey } from "./api/web/src/parts/checkpoint.js";
+import { checkCoach, keyWords } from "./api/web/src/parts/coach_key.js";
 import { headerOf, rewrap } from "./api/web/src/parts/rewrap.js";
 import { base64, unbase64 } from "./api/web/src/parts/sshsig.js";
 import { readFileSync } from "node:fs";
@@ -50,16 +30,6 @@ const headers = [];
 for (const recipient of recipients) headers.push(base64(await rewrap(headerOf(unbase64(file)), identity, recipient)));
 console.log(JSON.stringify({ taken, words, headers }));
 """
-
-
-def run(**given: Any) -> dict[str, Any]:
-    done = subprocess.run(
-        [NODE, "--input-type=module", "-e", SCRIPT], cwd=ROOT, input=json.dumps(given), capture_output=True, text=True,
-        timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    said: dict[str, Any] = json.loads(done.stdout)
-    return said
 
 
 def told(row: CoachRow) -> dict[str, Any]:
@@ -95,8 +65,8 @@ def test_the_page_believes_a_key_that_the_log_proves_and_no_other() -> None:
     coaches = [Identity.generate() for _ in range(3)]
     recipients = [str(one.recipient) for one in coaches]
     file = age.encrypt(b"what was said", [owner.identity.recipient])
-    said = run(
-        coaches=cases, gateway=gateway, recipients=recipients, identity=owner.identity.secret_text(),
+    said = run_module(
+        SCRIPT, coaches=cases, gateway=gateway, recipients=recipients, identity=owner.identity.secret_text(),
         file=base64.b64encode(file).decode(),
     )  # fmt: skip
     assert said["taken"] == [True] + [False] * (len(lies) + 1)

@@ -13,6 +13,7 @@ from api.reads import (
     CoachRow,
     ConsentText,
     EntryRow,
+    LogList,
     MonthStatistics,
     ObjectKind,
     OwnDraws,
@@ -36,6 +37,7 @@ class SiteInMemory:
         self.entries: dict[str, list[EntryRow]] = {}
         self.draws: dict[str, OwnDraws] = {}
         self.log: dict[str, bytes] = {}
+        self.log_key = ""
         self.openings: dict[str, list[tuple[int, bytes]]] = {}
         self.inventories: dict[str, list[str]] = {}
         self.months: dict[str, MonthStatistics] = {}
@@ -116,6 +118,10 @@ class SiteInMemory:
 
     async def inventory(self, epoch: str) -> Sequence[str] | None:
         return self.inventories.get(epoch)
+
+    async def logs(self) -> LogList:
+        names = [path.removesuffix("/checkpoint") for path in self.log if path.endswith("/checkpoint")]
+        return LogList(self.log_key, names)
 
     async def log_checkpoint(self, origin: str) -> bytes | None:
         return self.log.get(f"{origin}/checkpoint")

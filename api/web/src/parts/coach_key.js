@@ -1,8 +1,7 @@
 // Whether a key is a coach's: its entry in the log, proven under a checkpoint that the gateway signed, and the six words
 // that the coach tells in person. The site is asked for all of it and believed in none.
 
-import { ed25519 } from "@noble/curves/ed25519.js";
-
+import { openCheckpoint } from "./checkpoint.js";
 import { hex, hmac, join, sha256, unhex } from "./hashes.js";
 import { canonical, unbase64 } from "./sshsig.js";
 
@@ -18,13 +17,6 @@ export async function keyWords(recipient) {
   return Array.from({ length: WORDS }, (_, i) => letters.slice(4 * i, 4 * i + 4).join("")).join(" ");
 }
 
-/** The Ed25519 key of a verifier key `name+hash+base64` (C2SP signed-note). */
-export function gatewayKey(vkey) {
-  const bytes = unbase64(vkey.slice(vkey.indexOf("+", vkey.indexOf("+") + 1) + 1));
-  if (bytes.length !== 33 || bytes[0] !== 1) throw new Error("not an ed25519 verifier key");
-  return bytes.slice(1);
-}
-
 /** Throws unless the log that `gateway` signs holds this very key as this coach's. `coach`: of `GET /v1/coaches`. */
 export async function checkCoach(coach, gateway) {
   const { told, salt, entry, recipient } = coach.key;
@@ -36,18 +28,14 @@ export async function checkCoach(coach, gateway) {
 }
 
 async function checkProof(entry, gateway) {
-  const [head, ...note] = entry.proof.split("\n\n");
-  const lines = head.split("\n").filter((line) => !line.startsWith("extra "));
+  const gap = entry.proof.indexOf("\n\n");
+  const lines = entry.proof.slice(0, gap).split("\n").filter((line) => !line.startsWith("extra "));
   if (lines.shift() !== "c2sp.org/tlog-proof@v1") throw new Error("not a proof");
   const index = BigInt(/^index ([0-9]{1,16})$/.exec(lines.shift())[1]);
-  const [body, signatures] = [`${note[0]}\n`, note[1]];
-  const [origin, size, root] = body.split("\n");
-  const signed = signatures.split("\n").filter((line) => line.startsWith(`— ${origin} `));
-  const holds = signed.some((line) => ed25519.verify(unbase64(line.split(" ").pop()).slice(4), text.encode(body), gateway));
-  if (origin !== entry.origin || !holds) throw new Error("not signed by the gateway");
+  const { size, root } = await openCheckpoint(entry.proof.slice(gap + 2), entry.origin, gateway);
   const leaf = await sha256(join(new Uint8Array([0]), text.encode(entry.entry)));
   const found = await climb(leaf, index, BigInt(size) - 1n, lines.map(unbase64));
-  if (index !== BigInt(entry.index) || hex(found) !== hex(unbase64(root))) throw new Error("not in the log");
+  if (index !== BigInt(entry.index) || hex(found) !== root) throw new Error("not in the log");
 }
 
 /** RFC 9162, 2.1.3.2: the root that a proof leads to. */

@@ -1,6 +1,7 @@
 // Releasing a recording to a coach, taking it back, and who heard it: one folded part of each own recording.
 
-import { checkCoach, gatewayKey, keyWords } from "./coach_key.js";
+import { gatewayKey } from "./checkpoint.js";
+import { checkCoach, keyWords } from "./coach_key.js";
 import { hex, sha256 } from "./hashes.js";
 import { ApiProblem, call, fetchBytes } from "./http.js";
 import { headerOf, rewrap } from "./rewrap.js";
