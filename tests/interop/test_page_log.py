@@ -141,6 +141,8 @@ def test_the_page_keeps_what_grew_and_tells_each_thing_that_doesnt_fit() -> None
         "honest": [shown(first), shown(first), shown(later)],
         "without tiles": [shown(first), shown(later, files={})],
         "other origin": [shown(first), shown(later, checkpoints={ORIGIN: SmallLog(9, origin=RENEWED).checkpoint()})],
+        "altered": [shown(first), shown(later, checkpoints={ORIGIN: later.checkpoint().replace("\n9\n", "\n10\n")})],
+        "cosigned": [shown(first), shown(later, checkpoints={ORIGIN: later.checkpoint() + "— council AAAAAAAAAAA=\n"})],
         "no note": [shown(first, checkpoints={ORIGIN: "<html>"})],
         "silent": [shown(first), shown(later, silent=True), shown(later)],
         "odd list": [shown(first), shown(later, names=["../../keys"])],
@@ -165,6 +167,7 @@ def test_the_page_keeps_what_grew_and_tells_each_thing_that_doesnt_fit() -> None
     assert told["honest"][-1]["logs"] == {ORIGIN: later.checkpoint()}
     assert kinds(told["without tiles"][1]) == ["not_grown"]
     assert kinds(told["other origin"][1]) == ["signature"]
+    assert (kinds(told["altered"][1]), kinds(told["cosigned"][1])) == (["signature"], [])
     assert (kinds(told["no note"][0]), told["no note"][0]["logs"]) == (["signature"], {})
     assert [one["done"] for one in told["silent"][:3]] == [True, False, True]
     assert told["silent"][1]["logs"] == {ORIGIN: first.checkpoint()} and kinds(told["silent"][2]) == []
