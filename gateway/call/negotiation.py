@@ -30,6 +30,8 @@ __all__ = ["AudioLine", "DialogMedia", "Negotiation", "NegotiationError"]
 
 OPUS_PTIMES: Final = (10, 20, 40, 60)
 """Of the packets of Opus that sounds are played in, in ms."""
+PTIMES: Final = range(10, 121)
+"""The same of the others: a packet of a second would reach nobody's ear, and be taken for a question that was heard."""
 
 
 MOST_BRANCHES: Final = 64
@@ -386,7 +388,7 @@ def _line(call: CallRef, index: int, caller: AudioLine, agent: AudioLine, plays:
         codec=codec,
         payload_type=kind,
         codecs={pt: name for pt, name in either.items() if name in LAWS or (pt in common and name in CODECS)},
-        ptime_ms=caller.ptime_ms if codec != "OPUS" or caller.ptime_ms in OPUS_PTIMES else 20,
+        ptime_ms=caller.ptime_ms if caller.ptime_ms in (OPUS_PTIMES if codec == "OPUS" else PTIMES) else 20,
         caller_events=caller_events if caller.events is not None else None,
         agent_events=agent_events if agent.events is not None else None,
         flowing=both_ways,

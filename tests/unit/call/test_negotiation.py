@@ -406,3 +406,13 @@ def test_a_peer_that_answers_under_ever_new_tags_fills_no_memory():
     told.say(Side.AGENT, AGENT, "answer", DialogTag("t0"))
     told.fix(DialogTag("t0"))
     assert told.goes_to(Side.AGENT) == "192.0.2.2", "one that was forgotten may still be the one that answers"
+
+
+@pytest.mark.parametrize(("wished", "played"), [(10, 10), (30, 30), (60, 60), (1, 20), (1000, 20), (9999, 20)])
+def test_sounds_are_played_in_packets_that_a_telephone_can_take(wished, played):
+    told = Told()
+    told.say(Side.CALLER, sdp("192.0.2.1", more=f"a=ptime:{wished}"), dialog=None)
+    told.say(Side.AGENT, AGENT, "answer")
+    told.fix()
+    line = told.media.line()
+    assert line is not None and line.ptime_ms == played
