@@ -172,7 +172,7 @@ def _watch(args: argparse.Namespace) -> int:
         done += 1
         if done == args.rounds:
             return 0
-        time.sleep(args.every)
+        time.sleep(max(args.every, 0))
 
 
 def _suspend(args: argparse.Namespace) -> int:

@@ -88,7 +88,7 @@ class Home:
         text = (read_file(Path(self.settings.identity), _MAX) or b"").decode("utf-8", errors="replace")
         lines = [line for line in text.splitlines() if line.startswith("AGE-SECRET-KEY-")]
         try:
-            return tuple(Identity.parse(line) for line in lines)
+            return tuple(Identity.parse(line) for line in lines or [text])
         except CryptoError as error:
             raise WrongUse(f"the council's identity `{self.settings.identity}`: {error}") from None
 

@@ -318,6 +318,13 @@ def test_wrong_use_is_one_line_and_code_two(tmp_path, site, capsys, arguments, s
     assert error.count("\n") == 1
 
 
+def test_an_identity_that_isnt_there_is_refused_at_once(tmp_path, site, council, capsys):
+    """Else opening files stay shut, and every comparison with call records finds that they don't open."""
+    key, identity = tmp_path / "council.sign", tmp_path / "mistyped.key"
+    assert council("init", "--url", site.url, "--key", key, "--log-key", LOG_KEY, "--identity", identity) == 2
+    assert "mistyped.key" in capsys.readouterr().err
+
+
 GARBLED = {
     "a number that isn't whole": ("/acts", b"HTTP/1.0 200 OK\r\n\r\n" + b'{"acts":[1.5]}'),
     "half a character": ("/acts", b"HTTP/1.0 200 OK\r\n\r\n" + b'{"acts":["\\ud800"]}'),
