@@ -41,6 +41,8 @@ STALE_AFTER_S = 0.002
 """Ages are whole milliseconds: one more is surely stale, whatever the floating point says."""
 WHILE_PAUSED = frozenset({Reason.PAUSED, Reason.INDICATOR_STALE})
 WHILE_LIT = frozenset({Reason.INDICATOR_STALE})
+WITHDRAWALS = frozenset({Reason.WITHDRAWN_BY_AGENT, Reason.WITHDRAWN_BY_CALLER, Reason.AGENT_NO_OR_UNSET})
+"""What takes a yes back while it is recorded: an agent's no, in the call or standing, as much as Stop."""
 SHOWN: dict[LightState, frozenset[Side]] = {
     LightState.RECORDING_AGENT: frozenset({Side.AGENT}),
     LightState.RECORDING_BOTH: frozenset({Side.AGENT, Side.CALLER}),
@@ -448,7 +450,7 @@ def must_discard(reasons: tuple[Reason, ...], terms: Terms | None) -> bool:
     """Whether what ended for these reasons is destroyed (agreement.md §4)."""
     if Reason.CALLER_REFUSED in reasons or Reason.LEG_LEAK in reasons:
         return True
-    withdrawn = Reason.WITHDRAWN_BY_AGENT in reasons or Reason.WITHDRAWN_BY_CALLER in reasons
+    withdrawn = not WITHDRAWALS.isdisjoint(reasons)
     kept = terms is not None and terms.withdrawal_effect is WithdrawalEffect.STOP_ONLY
     return withdrawn and not kept
 

@@ -197,6 +197,8 @@ class Commands:
             )
         elif answer is ConsentState.YES:
             raise Refused("statement_missing", "a yes needs the agent's signed statement", 422)
+        if answer is ConsentState.NO:  # at once, whatever the disk says: for what runs it is a no in the call
+            self._engine.refuse_in_calls(command.agent, purpose)
         await self._engine.site.consents.set(
             command.agent,
             purpose,

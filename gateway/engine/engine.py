@@ -55,7 +55,7 @@ from gateway.media import plane
 from gateway.media.plane import CallRef
 from gateway.media.prompts.coding import playable
 from gateway.sdp.errors import SdpError
-from policy.decision import Reason, Side, fold
+from policy.decision import ConsentState, Purpose, Reason, Side, fold
 from storage.legs import XKind
 
 __all__ = ["Engine"]
@@ -313,6 +313,14 @@ class Engine:
         for live in tuple(self.calls.values()):
             if agent is None or live.agent == agent:
                 self.reconsider(live)
+
+    def refuse_in_calls(self, agent: str, purpose: Purpose) -> None:
+        """The agent says no to a purpose, for every call that runs."""
+        for live in tuple(self.calls.values()):
+            leg = live.call.leg
+            if leg is not None and leg.agent == agent:
+                leg.answer_in_call(purpose, ConsentState.NO)
+        self.reconsider_all(agent)
 
     def tick(self) -> None:
         """Let time pass for every leg that waits for something."""

@@ -336,6 +336,13 @@ def test_a_withdrawal_closes_the_tap_first_and_then_discards(by):
     assert bench.leave()[-1] == f"leave discarded {reason.value}"
 
 
+def test_an_agents_no_in_the_call_withdraws_like_stop():
+    bench = LegBench().opened()
+    bench.leg.answer_in_call(Purpose.COACHING, ConsentState.NO)
+    assert bench.step() == ["STOP 1 stopped", "discard", *AFTER, "light off AGENT_NO_OR_UNSET"]
+    assert bench.leave()[-1] == "leave discarded AGENT_NO_OR_UNSET"
+
+
 @pytest.mark.parametrize("by", list(Side))
 def test_stop_only_keeps_what_was_recorded(by):
     bench = LegBench(agreement(consent__withdrawal_effect="stop_only")).opened()

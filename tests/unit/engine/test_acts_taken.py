@@ -13,7 +13,7 @@ from gateway.engine.errors import Refused
 from gateway.media.plane import Stop
 from policy.acts import ACT_NAMESPACE, Body, NewAgreement, Rates
 from policy.agreement.load import load
-from policy.decision import Reason
+from policy.decision import Purpose, Reason
 from policy.state import State
 from storage.acts import Anchor
 from tests.unit.policy.green import edited
@@ -138,3 +138,14 @@ async def test_a_successor_with_the_same_questions_keeps_what_runs(bench):
     bench.say_yes()
     bench.engine.reconsider_all()
     assert bench.stage(live) is Stage.OPEN
+
+
+async def test_a_standing_no_stops_what_is_recorded_also_where_the_disk_refuses_it(bench, parties):
+    live, mend = await bench.opened(), bench.break_database()
+    stopped = bench.worker.expect(Stop)
+    with pytest.raises(Refused) as refused:
+        await parties.commands.command(p.SetConsent(live.agent, Purpose.COACHING.value, "no"))
+    assert refused.value.refusal.status == 503
+    assert stopped.is_set() and bench.stage(live) is Stage.CLOSED
+    mend()
+    await bench.engine.finished()
