@@ -73,6 +73,7 @@ def test_a_second_spelling_of_a_point_is_refused(y):
         "ssh-ed25519 " + base64.b64encode(KEY.verify_key.blob + b"\x00").decode(),
         "ssh-ed25519 " + base64.b64encode(KEY.verify_key.blob[:-1]).decode(),
     ],
+    ids=lambda line: f"{len(line)} characters",  # the key is another one in each worker
 )
 def test_anything_else_is_no_public_line(line):
     with pytest.raises(SshKeyError):
