@@ -12,7 +12,7 @@ from demo.talk import THINK_S
 from demo.tones import tone
 from tests.peers.certificates import Authority
 from tests.peers.pjsua import Pjsua
-from tests.peers.running_site import MOST_TRIES, RunningSite
+from tests.peers.running_site import MOST_TRIES, RunningSite, until
 
 pytest.importorskip("pjsua2", reason="`pjsua2-python` is not installed")
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -173,8 +173,12 @@ async def test_the_other_key_is_a_no_and_nothing_is_recorded(site, tmp_path):
     async with caller_of(site, tmp_path, level_db=SOFT) as caller:
         agent, ref = await asked(site, desk, caller)
         caller.tell("press", keys="9")
-        async with asyncio.timeout(10):
-            await desk.light("off")
+
+        async def refused() -> bool:
+            told = await site.explained(desk, ref)
+            return told is not None and told["reasons"] == ["CALLER_REFUSED"]
+
+        await until(refused)
         await agent.hears(tone(HIS, 1))
         caller.tell("hangup")
         await caller.event("closed")

@@ -27,7 +27,8 @@ MISCOUNTED = 10
 """sipp's threads count what they send without a lock: of twelve thousand packets it may miss some."""
 AT_ONCE = 8
 ROUNDS = 3
-PRESS_S, TALK_S = 10.5, 15.5
+PRESS_S, TALK_S = 5.5, 11.0
+"""In the sound of each caller: the key after the site's short question, the talk after its notice."""
 """When the caller answers the question, and when both speak on, after the call was answered."""
 
 
