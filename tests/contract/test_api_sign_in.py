@@ -113,7 +113,9 @@ async def test_wrong_passwords_block_for_longer_and_longer(api: RunningApi) -> N
         for _ in range(6):
             assert (await http.post("/v1/session", json=wrong)).status_code == 401
         blocked = await http.post("/v1/session", json={"login": "ada", "password": PASSWORD})
-        assert (blocked.status_code, blocked.headers["retry-after"]) == (429, "2")
+        assert blocked.status_code == 429 and blocked.headers["retry-after"] in ("1", "2"), (
+            "two seconds, and time passes"
+        )
         api.clock.ahead = timedelta(seconds=3)
         assert (await http.post("/v1/session", json={"login": "ada", "password": PASSWORD})).status_code == 201
 
