@@ -26,7 +26,6 @@ from crypto.sshsig import sign
 NAMESPACE: Final = "fairtap-session@v1"
 MAX_ANSWER: Final = 64 << 20
 TIMEOUT_S: Final = 30
-_LOOPBACK: Final = ("127.", "localhost", "::1")
 
 
 class SiteClient:
@@ -35,9 +34,10 @@ class SiteClient:
     def __init__(self, url: str, ca: str | None = None) -> None:
         parts = urllib.parse.urlsplit(url)
         host = parts.hostname or ""
+        here = host in ("localhost", "::1") or (host.startswith("127.") and host.replace(".", "").isdecimal())
         if parts.scheme not in ("http", "https") or not host:
             raise WrongUse(f"`{url}` is no address of a site: it begins with `https://`")
-        if parts.scheme == "http" and not host.startswith(_LOOPBACK):
+        if parts.scheme == "http" and not here:
             raise WrongUse("plain http is for this machine only: use the `https://` address")
         self._url = url.rstrip("/")
         self._origin = f"{parts.scheme}://{parts.netloc}"
@@ -47,7 +47,7 @@ class SiteClient:
         except OSError:
             raise WrongUse(f"no certificates in `{ca}`") from None
         self._http = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}) if host.startswith(_LOOPBACK) else urllib.request.ProxyHandler(),
+            urllib.request.ProxyHandler({}) if here else urllib.request.ProxyHandler(),
             urllib.request.HTTPSHandler(context=context),
             _NoRedirect(),
             urllib.request.HTTPCookieProcessor(CookieJar()),
