@@ -116,6 +116,7 @@ async def pbx(site, program, tmp_path):
         yield running
 
 
+@pytest.mark.quiet
 async def test_registered_phones_are_forked_to_recorded_and_transfer(site, pbx, program, shim, tmp_path):
     """Digest, Path, forking, CANCEL, the question, a REFER; sound at each end and in the recording, in one call."""
     desk, baresip = site.desks[0], program("baresip")

@@ -64,6 +64,7 @@ def place(site, transport):
     return f"{site.at.phone(PHONE)}:5060" + (";transport=tcp" if transport == "tcp" else "")
 
 
+@pytest.mark.quiet
 async def test_fifty_calls_at_once_lose_nothing(site, caller, phone):
     await site.quiet()
     before = (await site.counters())["packets_relayed"]
