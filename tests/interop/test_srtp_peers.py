@@ -80,6 +80,7 @@ async def drawn(site, desk, caller, phone):
     raise AssertionError(f"none of {MOST_TRIES} calls was drawn")
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("srtp", [True, False], ids=["through", "ended"])
 async def test_a_phone_that_takes_srtp_only_is_asked_for_heard_and_recorded(site, phone, tmp_path, srtp):
     """Its caller speaks SRTP to it through us, or plain RTP to us."""
