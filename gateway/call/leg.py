@@ -96,8 +96,11 @@ class Leg:
     # --- inputs: each only notes; the engine calls `reconsider` after it ---------------------------------------------
 
     def answer_in_call(self, purpose: Purpose, answer: ConsentState) -> None:
-        """The agent's own answer for this call, given unprompted."""
+        """The agent's own answer for this call, given unprompted; a no to what is being recorded withdraws."""
         self.per_call[purpose] = PerCallAnswer(answer, unprompted=True)
+        recorded = self.decision.purpose if self.decision and self.stage in (Stage.OPEN, Stage.PAUSED) else None
+        if answer is ConsentState.NO and recorded is purpose:
+            self.withdraw(Side.AGENT)
 
     def withdraw(self, by: Side) -> None:
         """Stop by the agent, or by the caller's code."""

@@ -41,8 +41,7 @@ STALE_AFTER_S = 0.002
 """Ages are whole milliseconds: one more is surely stale, whatever the floating point says."""
 WHILE_PAUSED = frozenset({Reason.PAUSED, Reason.INDICATOR_STALE})
 WHILE_LIT = frozenset({Reason.INDICATOR_STALE})
-WITHDRAWALS = frozenset({Reason.WITHDRAWN_BY_AGENT, Reason.WITHDRAWN_BY_CALLER, Reason.AGENT_NO_OR_UNSET})
-"""What takes a yes back while it is recorded: an agent's no, in the call or standing, as much as Stop."""
+WITHDRAWALS = frozenset({Reason.WITHDRAWN_BY_AGENT, Reason.WITHDRAWN_BY_CALLER})
 SHOWN: dict[LightState, frozenset[Side]] = {
     LightState.RECORDING_AGENT: frozenset({Side.AGENT}),
     LightState.RECORDING_BOTH: frozenset({Side.AGENT, Side.CALLER}),

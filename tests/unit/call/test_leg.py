@@ -10,7 +10,7 @@ from gateway.call.notice import NOTICE_WAIT_S
 from gateway.call.stage import STEPS, Stage
 from gateway.call.way import LIT_WAIT_S, LegError
 from gateway.events import LightState
-from policy.decision import ConsentState, Facts, Purpose, Reason, Side
+from policy.decision import ConsentState, Facts, Purpose, Reason, Side, StandingAnswer
 from tests.peers.leg_bench import AGENT, BEGIN, CODES, ENTRY, LINE, LegBench
 from tests.unit.policy.green import agreement
 
@@ -340,7 +340,14 @@ def test_an_agents_no_in_the_call_withdraws_like_stop():
     bench = LegBench().opened()
     bench.leg.answer_in_call(Purpose.COACHING, ConsentState.NO)
     assert bench.step() == ["STOP 1 stopped", "discard", *AFTER, "light off AGENT_NO_OR_UNSET"]
-    assert bench.leave()[-1] == "leave discarded AGENT_NO_OR_UNSET"
+    assert bench.leave()[-1] == "leave discarded AGENT_NO_OR_UNSET WITHDRAWN_BY_AGENT"
+
+
+def test_a_consent_that_is_merely_unset_stops_and_keeps():
+    bench = LegBench().opened()
+    bench.changes["agent_standing"] = {purpose: StandingAnswer(ConsentState.UNSET) for purpose in Purpose}
+    assert "discard" not in bench.step()
+    assert bench.leave()[-1] == "leave recorded (cut) AGENT_NO_OR_UNSET"
 
 
 @pytest.mark.parametrize("by", list(Side))
