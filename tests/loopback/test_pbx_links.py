@@ -1,7 +1,6 @@
 """The links to Asterisk and FreeSWITCH against scripted servers that frame their messages as the real ones do."""
 
 import asyncio
-import hashlib
 import json
 from contextlib import asynccontextmanager
 
@@ -13,10 +12,9 @@ from api.links.errors import LinkError
 from api.links.freeswitch import FreeSwitch
 from api.links.lease import Link, keep_linked
 from api.links.pulse import PATIENCE, Patience
+from tests.peers.scripted_pbx import CALL_ID, EventSocket, Manager
 
 HOST = "127.38.3.1"
-CALL_ID = "a84b4c76e66710@carrier.example"
-CHALLENGE = "148329456"
 TRUNK_CHANNEL, AGENT_CHANNEL = "PJSIP/fairtap-0000000a", "PJSIP/7001-0000000b"
 
 
@@ -59,68 +57,12 @@ async def linked(pbx, gateway):
 # --- Asterisk ---------------------------------------------------------------------------------------------------------
 
 
-class Manager:
-    """A manager interface: answers sign-in, lists and variables; events are sent by the test."""
-
-    def __init__(self) -> None:
-        self.port = 0
-        self.connected = asyncio.Event()
-        self.running: list[str] = []
-        self._secret = "s3cret"
-        self.answers_pings = True
-        self.pinged: asyncio.Queue[str] = asyncio.Queue()
-
-    async def serve(self, reader, writer):
-        self.writer = writer
-        writer.write(b"Asterisk Call Manager/9.0.0\r\n")
-        while True:
-            try:
-                raw = await reader.readuntil(b"\r\n\r\n")
-            except asyncio.IncompleteReadError:
-                return
-            asked = dict(line.split(": ", 1) for line in raw.decode().split("\r\n") if line)
-            await self._answer(asked)
-
-    async def _answer(self, asked):
-        name = asked["ActionID"]
-        match asked["Action"]:
-            case "Challenge":
-                assert asked["AuthType"] == "MD5"
-                # an event of somebody else's may come first
-                self.send("Event: FullyBooted\r\nPrivilege: system,all\r\nStatus: Fully Booted")
-                self.send(f"Response: Success\r\nActionID: {name}\r\nChallenge: {CHALLENGE}")
-            case "Login":
-                assert asked["AuthType"] == "MD5" and "Secret" not in asked
-                right = asked["Key"] == hashlib.md5(f"{CHALLENGE}{self._secret}".encode()).hexdigest()
-                self.send(f"Response: {'Success' if right else 'Error'}\r\nActionID: {name}\r\nMessage: Authentication")
-            case "Getvar":
-                assert asked["Variable"] == "CHANNEL(pjsip,call-id)"
-                self.send(f"Response: Success\r\nActionID: {name}\r\nVariable: x\r\nValue: {CALL_ID}")
-            case "CoreShowChannels":
-                self.send(f"Response: Success\r\nActionID: {name}\r\nEventList: start")
-                for line in self.running:
-                    self.send(f"Event: CoreShowChannel\r\nActionID: {name}\r\n{line}")
-                self.connected.set()
-            case "Ping" if self.answers_pings:
-                self.pinged.put_nowait(name)
-                self.send(f"Response: Success\r\nActionID: {name}\r\nPing: Pong\r\nTimestamp: 1.0")
-
-    def send(self, text):
-        self.writer.write(text.encode() + b"\r\n\r\n")
-
-    def event(self, name, channel="", bridge="b-1"):
-        self.send(
-            f"Event: {name}\r\nPrivilege: call,all\r\nBridgeUniqueid: {bridge}\r\nChannel: {channel}\r\nUniqueid: 1.1"
-        )
-
-
 @pytest.fixture
 async def manager():
     made = Manager()
-    server = await asyncio.start_server(made.serve, HOST, 0)
-    made.port = server.sockets[0].getsockname()[1]
+    await made.open(HOST)
     yield made
-    server.close()
+    made.close()
 
 
 def asterisk(manager, secret="s3cret", patience=PATIENCE):
@@ -206,49 +148,18 @@ async def test_a_link_connects_again_and_begins_from_nothing(manager):
 # --- FreeSWITCH -------------------------------------------------------------------------------------------------------
 
 
-class EventSocket:
-    """An event socket; events are sent by the test, URL-encoded and with their length."""
-
-    def __init__(self) -> None:
-        self.port = 0
-        self.subscribed = asyncio.Event()
-
-    async def serve(self, reader, writer):
-        self.writer = writer
-        writer.write(b"Content-Type: auth/request\n\n")
-        while True:
-            try:
-                asked = (await reader.readuntil(b"\n\n")).decode().strip()
-            except asyncio.IncompleteReadError:
-                return
-            right = asked == "auth ClueCon" or asked.startswith("event plain")
-            writer.write(f"Content-Type: command/reply\nReply-Text: {'+OK' if right else '-ERR invalid'}\n\n".encode())
-            if asked.startswith("event plain"):
-                self.subscribed.set()
-
-    def event(self, name, channel, **more):
-        fields = {
-            "Event-Name": name,
-            "Unique-ID": channel,
-            **{key.replace("__", "-"): value for key, value in more.items()},
-        }
-        body = "".join(f"{key}: {value.replace('@', '%40')}\n" for key, value in fields.items()) + "\n"
-        self.writer.write(f"Content-Length: {len(body)}\nContent-Type: text/event-plain\n\n{body}".encode())
-
-
 @pytest.fixture
 async def event_socket():
     made = EventSocket()
-    server = await asyncio.start_server(made.serve, HOST, 0)
-    made.port = server.sockets[0].getsockname()[1]
+    await made.open(HOST)
     yield made
-    server.close()
+    made.close()
 
 
 async def test_freeswitch_says_who_is_on_a_trunk_call_and_who_is_not_any_more(event_socket):
     gateway = Gateway()
     async with linked(FreeSwitch(HOST, event_socket.port, "ClueCon", "fairtap"), gateway):
-        await asyncio.wait_for(event_socket.subscribed.wait(), 5)
+        await asyncio.wait_for(event_socket.connected.wait(), 5)
         event_socket.event(
             "CHANNEL_CREATE", "u-1", Channel__Name="sofia/fairtap/4930@carrier", variable_sip_call_id=CALL_ID
         )
@@ -269,9 +180,9 @@ async def test_freeswitch_says_goodbye_and_refuses(event_socket):
         (b"Content-Type: text/event-plain\nContent-Length: 999999999\n\n", LinkError),
         (b"Content-Type: text/event-plain\nContent-Length: -5\n\n", LinkError),
     ):
-        event_socket.subscribed.clear()
+        event_socket.connected.clear()
         async with linked(FreeSwitch(HOST, event_socket.port, "ClueCon", "fairtap"), gateway) as running:
-            await asyncio.wait_for(event_socket.subscribed.wait(), 5)
+            await asyncio.wait_for(event_socket.connected.wait(), 5)
             event_socket.writer.write(said)
             with pytest.raises(kind):
                 await asyncio.wait_for(running, 5)
