@@ -6,6 +6,7 @@ between trunk and agent (`connect`), handed over to an agent who was called firs
 
 import asyncio
 import hashlib
+from abc import ABC, abstractmethod
 from typing import Final
 
 __all__ = ["CALL_ID", "EventSocket", "Manager"]
@@ -14,7 +15,7 @@ CALL_ID: Final = "a84b4c76e66710@carrier.example"
 _CHALLENGE: Final = "148329456"
 
 
-class _Server:
+class _Server(ABC):
     """One connection at a time, on a port that the system gives."""
 
     kind: str
@@ -35,9 +36,9 @@ class _Server:
         if self._server is not None:
             self._server.close()
 
+    @abstractmethod
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
-        raise NotImplementedError
 
     def _number(self) -> int:
         """Of a channel or bridge that never was before."""
