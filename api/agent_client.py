@@ -14,8 +14,9 @@ from typing import Any, Final, Literal
 import httpx
 
 from api.errors import ApiError
-from api.keyed_client import ClientKeys, ClientProblem, KeyedClient, problem_of
+from api.keyed_client import ClientKeys, KeyedClient
 from api.releasing import CheckedCoach, check_coach, release_sides
+from api.site_client import ClientProblem, SiteClient, problem_of
 from crypto.age import split_header
 from crypto.signed_note import VerifierKey
 from crypto.ssh_key import VerifyKey
@@ -57,18 +58,18 @@ class AgentClient(KeyedClient):
 
     async def sign_out(self) -> None:
         """Leave the seat and end the session."""
-        await self._call("DELETE", "/agents/me/seat")
-        await self._call("DELETE", "/session")
+        await self.ask("DELETE", "/agents/me/seat")
+        await self.ask("DELETE", "/session")
 
     async def agreement(self) -> dict[str, Any]:
         """The agreement in force, with the texts a yes is given to."""
-        return await self._call("GET", "/agreements/current")
+        return await self.ask("GET", "/agreements/current")
 
     async def claim_seat(self, extension: str, place: str = "site") -> dict[str, Any]:
         """Claim an extension, on `site` or at `home`, for as long as this client is signed in."""
         me = await self.me()
         claim = SeatClaim(me["id"], extension, me["session"], me["seat_seq"] + 1, place)
-        return await self._call("PUT", "/agents/me/seat", {"statement": self._sign(SEAT_NAMESPACE, claim.canonical())})
+        return await self.ask("PUT", "/agents/me/seat", {"statement": self._sign(SEAT_NAMESPACE, claim.canonical())})
 
     async def say_yes(self, purpose: Purpose, language: str = "en", home_office: bool = False) -> dict[str, Any]:
         """Sign a standing yes to the text in force."""
@@ -81,11 +82,11 @@ class AgentClient(KeyedClient):
             me["id"], purpose, "yes", texts[purpose.value][language], language, home_office, seq, self._instant()
         )
         body = {"answer": "yes", "statement": self._sign(CONSENT_NAMESPACE, said.canonical())}
-        return await self._call("PUT", f"/agents/me/consents/{purpose.value}", body)
+        return await self.ask("PUT", f"/agents/me/consents/{purpose.value}", body)
 
     async def say_no(self, purpose: Purpose) -> dict[str, Any]:
         """A standing no; needs no key."""
-        return await self._call("PUT", f"/agents/me/consents/{purpose.value}", {"answer": "no"})
+        return await self.ask("PUT", f"/agents/me/consents/{purpose.value}", {"answer": "no"})
 
     async def live(self, acknowledge: bool = True, shown: str = "visible") -> AsyncIterator[LiveEvent]:
         """The light's events; each is acknowledged before it is handed on, as a page does that shows it."""
@@ -106,15 +107,15 @@ class AgentClient(KeyedClient):
     async def acknowledge(self, light: dict[str, Any], shown: str = "visible") -> None:
         """Tell that this very event was shown."""
         body = {name: light[name] for name in ("call", "seq", "state", "nonce")}
-        await self._call("POST", "/agents/me/live/ack", {**body, "shown": shown, "page": self.page})
+        await self.ask("POST", "/agents/me/live/ack", {**body, "shown": shown, "page": self.page})
 
     async def stop(self, call: str) -> dict[str, Any]:
         """Stop recording this call."""
-        return await self._call("POST", f"/agents/me/calls/{call}/stop")
+        return await self.ask("POST", f"/agents/me/calls/{call}/stop")
 
     async def caller_refused(self, call: str) -> dict[str, Any]:
         """The caller said no."""
-        return await self._call("POST", f"/agents/me/calls/{call}/caller-refused")
+        return await self.ask("POST", f"/agents/me/calls/{call}/caller-refused")
 
     async def request_record(self, call: str, lane: Lane = Lane.CUSTOMER_REQUEST) -> dict[str, Any]:
         """Have this call recorded for the caller, or for oneself; the caller is asked."""
@@ -122,22 +123,22 @@ class AgentClient(KeyedClient):
         if purpose is None:
             raise ApiError(f"the agreement in force has no lane `{lane.value}`")
         body = {"lane": lane.value, "statement": await self._yes_in_call(call, Purpose(purpose))}
-        return await self._call("POST", f"/agents/me/calls/{call}/request-record", body)
+        return await self.ask("POST", f"/agents/me/calls/{call}/request-record", body)
 
     async def read_code(self, call: str) -> None:
         """Have the record code read to the caller, twice."""
-        await self._call("POST", f"/agents/me/calls/{call}/read-code")
+        await self.ask("POST", f"/agents/me/calls/{call}/read-code")
 
     async def stop_reading(self, call: str) -> None:
         """Be heard by the caller again."""
-        await self._call("DELETE", f"/agents/me/calls/{call}/read-code")
+        await self.ask("DELETE", f"/agents/me/calls/{call}/read-code")
 
     async def answer_in_call(self, call: str, purpose: Purpose, answer: Literal["yes", "no"]) -> dict[str, Any]:
         """This agent's own answer for this call."""
         body: dict[str, Any] = {"purpose": purpose.value, "answer": answer}
         if answer == "yes":
             body["statement"] = await self._yes_in_call(call, purpose)
-        return await self._call("POST", f"/agents/me/calls/{call}/consent", body)
+        return await self.ask("POST", f"/agents/me/calls/{call}/consent", body)
 
     async def _yes_in_call(self, call: str, purpose: Purpose) -> dict[str, str]:
         said = CallConsent((await self.me())["id"], call, purpose, "yes")
@@ -148,32 +149,32 @@ class AgentClient(KeyedClient):
         said = CallerConsent((await self.me())["id"], call, purpose, language)
         statement = self._sign(CALLER_CONSENT_NAMESPACE, said.canonical())
         body = {"purpose": purpose.value, "statement": statement}
-        return await self._call("POST", f"/agents/me/calls/{call}/caller-agreed", body)
+        return await self.ask("POST", f"/agents/me/calls/{call}/caller-agreed", body)
 
     async def pause(self, call: str) -> dict[str, Any]:
         """Pause the recording, as for card data."""
-        return await self._call("POST", f"/calls/{call}/pause")
+        return await self.ask("POST", f"/calls/{call}/pause")
 
     async def resume(self, call: str) -> dict[str, Any]:
         """Go on after a pause."""
-        return await self._call("POST", f"/calls/{call}/resume")
+        return await self.ask("POST", f"/calls/{call}/resume")
 
     async def black_out(self, on: bool) -> dict[str, Any]:
         """Nothing of this agent's is recorded until further notice."""
-        return await self._call("PUT", "/agents/me/blackout", {"on": on})
+        return await self.ask("PUT", "/agents/me/blackout", {"on": on})
 
     async def explain(self, call: str) -> dict[str, Any]:
         """Why that call was (not) recorded."""
-        return await self._call("GET", f"/calls/{call}/explain")
+        return await self.ask("GET", f"/calls/{call}/explain")
 
     async def recordings(self) -> list[dict[str, Any]]:
         """This agent's newest recordings."""
-        items: list[dict[str, Any]] = (await self._call("GET", "/recordings"))["items"]
+        items: list[dict[str, Any]] = (await self.ask("GET", "/recordings"))["items"]
         return items
 
     async def coaches(self) -> list[dict[str, Any]]:
         """Whom this agent may release to, as the site says."""
-        found: list[dict[str, Any]] = (await self._call("GET", "/coaches"))["coaches"]
+        found: list[dict[str, Any]] = (await self.ask("GET", "/coaches"))["coaches"]
         return found
 
     async def coach(self, coach: str, gateway: VerifyKey) -> CheckedCoach:
@@ -185,7 +186,7 @@ class AgentClient(KeyedClient):
 
     async def gateway_key(self, recording: str) -> VerifyKey:
         """The key that the recording's own manifest names, for whoever has the gateway's from nowhere else."""
-        told = await self._call("GET", f"/recordings/{recording}")
+        told = await self.ask("GET", f"/recordings/{recording}")
         side = _sealed(told)[0]
         response = await self._http.get(f"/v1/recordings/{recording}/sides/{side[0].value}/{side[1]}.manifest.json")
         if response.status_code != 200:
@@ -194,26 +195,26 @@ class AgentClient(KeyedClient):
 
     async def release(self, recording: str, to: CheckedCoach, until: datetime) -> dict[str, Any]:
         """Let a coach hear all that is kept of a recording, as long as it is, for the purpose it was made for."""
-        told = await self._call("GET", f"/recordings/{recording}")
+        told = await self.ask("GET", f"/recordings/{recording}")
         if told["keep_until"] is not None:
             until = min(until, datetime.fromisoformat(told["keep_until"]))
         headers = {(side, seg): await self._header(recording, side, seg) for side, seg in _sealed(told)}
         keys = self._keys
         sides = release_sides(headers, recording, to, Purpose(told["purpose"]), until, [keys.identity], keys.signing)
-        return await self._call("POST", f"/recordings/{recording}/releases", {"sides": sides})
+        return await self.ask("POST", f"/recordings/{recording}/releases", {"sides": sides})
 
     async def releases(self, recording: str) -> list[dict[str, Any]]:
         """To whom a recording is or was released."""
-        found: list[dict[str, Any]] = (await self._call("GET", f"/recordings/{recording}/releases"))["releases"]
+        found: list[dict[str, Any]] = (await self.ask("GET", f"/recordings/{recording}/releases"))["releases"]
         return found
 
     async def revoke(self, recording: str, release: str) -> None:
         """Take a release back."""
-        await self._call("DELETE", f"/recordings/{recording}/releases/{release}")
+        await self.ask("DELETE", f"/recordings/{recording}/releases/{release}")
 
     async def accesses(self, recording: str) -> list[dict[str, Any]]:
         """Who else fetched something of a recording."""
-        found: list[dict[str, Any]] = (await self._call("GET", f"/recordings/{recording}/accesses"))["accesses"]
+        found: list[dict[str, Any]] = (await self.ask("GET", f"/recordings/{recording}/accesses"))["accesses"]
         return found
 
     async def _header(self, recording: str, side: Side, seg: int) -> bytes:
@@ -248,24 +249,16 @@ def _sealed(told: dict[str, Any]) -> list[tuple[Side, int]]:
     return found
 
 
-async def fetch_draws(http: httpx.AsyncClient, login: str, password: str) -> dict[str, Any]:
-    """Everything of `GET /v1/agents/me/draws`, for whoever signs in with this password, as one page."""
-    headers = {"Origin": str(http.base_url).rstrip("/")}
-    signed_in = await http.post("/v1/session", json={"login": login, "password": password}, headers=headers)
-    if signed_in.status_code >= 400:
-        raise problem_of(signed_in)
+async def fetch_draws(site: SiteClient) -> dict[str, Any]:
+    """Everything of `GET /v1/agents/me/draws`, for the agent who is signed in, as one page."""
     items: list[Any] = []
     epochs: dict[str, Any] = {}
     cursor: int | None = 0
     while cursor is not None:
-        response = await http.get("/v1/agents/me/draws", params={"cursor": cursor, "limit": 100})
-        if response.status_code != 200:
-            raise problem_of(response)
-        page = response.json()
+        page = await site.ask("GET", f"/agents/me/draws?cursor={cursor}&limit=100")
         items += page["items"]
         epochs |= {one["name"]: one for one in page["epochs"]}
         cursor = page["next"]
-    await http.delete("/v1/session", headers=headers)
     return {"items": items, "epochs": list(epochs.values()), "next": None}
 
 

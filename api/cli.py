@@ -19,6 +19,7 @@ from api.commands import (
     quorum,
     release,
     roster,
+    subject,
 )
 from api.errors import CommandError
 
@@ -46,6 +47,10 @@ app.command("evidence")(evidence.evidence)
 app.command("verify-recording")(evidence.verify_recording)
 app.command("my-draws")(my_draws.my_draws)
 app.command("quorum")(quorum.quorum)
+app.command("erase")(subject.erase)
+app.command("hold")(subject.hold)
+app.command("unhold")(subject.unhold)
+app.command("export")(subject.export)
 app.command("explain")(calls.explain)
 app.command("find")(calls.find)
 app.command("ladder")(calls.ladder)

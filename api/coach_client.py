@@ -16,5 +16,5 @@ class CoachClient(KeyedClient):
 
     async def released(self) -> list[dict[str, Any]]:
         """What agents have released to this coach."""
-        items: list[dict[str, Any]] = (await self._call("GET", "/recordings"))["items"]
+        items: list[dict[str, Any]] = (await self.ask("GET", "/recordings"))["items"]
         return items

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
-
-import httpx
+from typing import Any, Final
 
 from api.errors import CommandError
 from api.evidence_files import MAX_BYTES, MAX_PAYLOAD, SIGNERS
+from api.site_client import SiteClient, private_file
 from crypto import age
 from crypto.errors import CryptoError
 from crypto.signed_note import VerifierKey
@@ -28,12 +25,12 @@ from policy.errors import StatementError
 from policy.opening import OUT_KIND, OutOpening, parse_out_opening
 from storage.errors import ManifestError
 from storage.manifest import NAMESPACE, Manifest
+from storage.names import MAX_SEGMENT, SIDES, is_id
 
-__all__ = ["Fetched", "fetch_evidence", "sign_in"]
+__all__ = ["Fetched", "checked_id", "fetch_evidence", "named_sides", "new_folder"]
 
-RECORDING: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 SUFFIXES: Final = ("manifest.json", "manifest.sig", "opening", "age")
-MAX_SIDES: Final = 2 * 9_999
+MAX_SIDES: Final = 2 * MAX_SEGMENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,71 +41,56 @@ class Fetched:
     missing: tuple[str, ...]
 
 
-async def sign_in(http: httpx.AsyncClient, login: str, password: str) -> None:
-    """Open the agent's session, kept in the client's cookies; raises `CommandError`."""
-    try:
-        answer = await http.post("/v1/session", json={"login": login, "password": password})
-    except httpx.HTTPError as error:
-        raise CommandError(f"the site can't be reached, or doesn't answer: {type(error).__name__}") from None
-    if answer.status_code >= 400:
-        raise CommandError(f"the site refused to sign `{login}` in ({answer.status_code})")
-
-
-async def fetch_evidence(
-    http: httpx.AsyncClient, recording: str, out: Path, identities: Sequence[Identity] = ()
-) -> Fetched:
-    """Write the bundle into `out`, readable by its owner only; `http` is signed in. Raises `CommandError`.
+async def fetch_evidence(site: SiteClient, recording: str, out: Path, identities: Sequence[Identity] = ()) -> Fetched:
+    """Write the bundle into `out`, readable by its owner only; `site` is signed in. Raises ApiError, httpx.HTTPError,
+    OSError, and ValueError, KeyError or TypeError for what isn't an answer of this API.
 
     With the agent's key also the leg's end in the log, opened: sealed, it can't be told which leg's it is.
     """
-    if not RECORDING.fullmatch(recording):
-        raise CommandError(f"`{recording}` isn't a recording's id", 2)
-    try:
-        return await _fetch(http, recording, out, identities)
-    except httpx.HTTPError as error:
-        raise CommandError(f"the site can't be reached, or doesn't answer: {type(error).__name__}") from None
-    except (KeyError, TypeError, ValueError):
-        raise CommandError("the site's answer isn't one of this API") from None
-    except OSError as error:
-        raise CommandError(f"`{out}`: {error.strerror or error}") from None
-
-
-async def _fetch(http: httpx.AsyncClient, recording: str, out: Path, identities: Sequence[Identity]) -> Fetched:
-    told = await _json(http, f"/v1/recordings/{recording}")
-    _make(out)
+    told = await site.ask("GET", f"/recordings/{checked_id(recording)}")
+    new_folder(out)
     written: list[str] = []
     missing: list[str] = []
-    for side, seg in _sides(told):
+    for side, seg in named_sides(told["sides"]):
         for suffix in SUFFIXES:
             name = f"{recording}-{side}-{seg}.{suffix}"
-            there = await _download(http, f"/v1/recordings/{recording}/sides/{side}/{seg}.{suffix}", out / name)
+            limit = MAX_PAYLOAD if suffix == "age" else MAX_BYTES
+            there = await site.save(f"/recordings/{recording}/sides/{side}/{seg}.{suffix}", out / name, limit)
             (written if there else missing).append(name)
     kept = _manifests(out, written)
     if kept:
         _write(out / SIGNERS, _signers(kept[0]))
         written.append(SIGNERS)
     if kept and identities:
-        async for name, data in _legs(http, identities, {hashlib.sha256(one).hexdigest() for one in kept}):
+        async for name, data in _legs(site, identities, {hashlib.sha256(one).hexdigest() for one in kept}):
             _write(out / name, data)
             written.append(name)
     return Fetched(tuple(written), tuple(missing))
 
 
-def _sides(told: dict[str, Any]) -> Iterator[tuple[str, int]]:
-    for one in told["sides"][:MAX_SIDES]:
+def checked_id(told: object) -> str:
+    """A recording's id, which becomes part of paths. Raises CommandError."""
+    if not isinstance(told, str) or not is_id(told):
+        raise CommandError(f"`{told}` isn't a recording's id", 2)
+    return told
+
+
+def named_sides(sides: list[dict[str, Any]]) -> Iterator[tuple[str, int]]:
+    """Side and segment of each, checked, since they become part of paths. Raises ValueError."""
+    for one in sides[:MAX_SIDES]:
         side, seg = one["side"], one["seg"]
-        if side not in ("agent", "caller") or type(seg) is not int or not 1 <= seg <= 9_999:
+        if side not in SIDES or type(seg) is not int or not 1 <= seg <= MAX_SEGMENT:
             raise ValueError("not a segment")
         yield side, seg
 
 
 async def _legs(
-    http: httpx.AsyncClient, identities: Sequence[Identity], digests: set[str]
+    site: SiteClient, identities: Sequence[Identity], digests: set[str]
 ) -> AsyncIterator[tuple[str, bytes]]:
     """Files of each of the agent's legs whose end commits to one of these manifests."""
     cursor: int | None = 0
     while cursor is not None:
-        page = await _json(http, f"/v1/agents/me/draws?cursor={cursor}&limit=100")
+        page = await site.ask("GET", f"/agents/me/draws?cursor={cursor}&limit=100")
         for item in page["items"]:
             told = _opened_end(item["sealed"], identities) if item["kind"] == OUT_KIND else None
             if told is None or not digests & set(told.manifests):
@@ -140,36 +122,8 @@ def _signers(manifest: bytes) -> bytes:
     return allowed_signers_line("gateway", key, (NAMESPACE,)).encode()
 
 
-async def _json(http: httpx.AsyncClient, path: str) -> dict[str, Any]:
-    answer = await http.get(path)
-    if answer.status_code == 404:
-        raise CommandError("there is no such recording of yours")
-    if answer.status_code >= 400:
-        raise CommandError(f"the site refused ({answer.status_code}): sign in as the agent whose recording it is")
-    found: dict[str, Any] = answer.json()
-    return found
-
-
-async def _download(http: httpx.AsyncClient, path: str, target: Path) -> bool:
-    """Whether it is there; a file that breaks off doesn't stay."""
-    limit = MAX_PAYLOAD if target.suffix == ".age" else MAX_BYTES
-    async with http.stream("GET", path) as answer:
-        if answer.status_code == 404:
-            return False
-        answer.raise_for_status()
-        try:
-            with _opened(target) as file:
-                async for piece in answer.aiter_bytes():
-                    limit -= file.write(piece)
-                    if limit < 0:
-                        raise CommandError(f"`{target.name}` is larger than any such file")
-        except BaseException:
-            os.unlink(target)
-            raise
-    return True
-
-
-def _make(out: Path) -> None:
+def new_folder(out: Path) -> None:
+    """Make it for its owner alone. Raises CommandError where it holds something."""
     out.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(out.iterdir()):
         raise CommandError(f"`{out}` isn't empty: name a folder of the bundle's own")
@@ -180,9 +134,5 @@ def _manifests(out: Path, written: list[str]) -> list[bytes]:
 
 
 def _write(path: Path, data: bytes) -> None:
-    with _opened(path) as file:
+    with private_file(path) as file:
         file.write(data)
-
-
-def _opened(path: Path) -> BinaryIO:
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")

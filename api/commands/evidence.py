@@ -5,27 +5,25 @@ What a bundle says of itself is printed without control characters: whoever made
 
 from __future__ import annotations
 
-import asyncio
 import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
 import typer
 
-from api.commands.at_site import ApiAddress, Certificate, Login, PasswordFile, password_of, site_client
+from api.commands.at_site import ApiAddress, Certificate, Login, PasswordFile, finish_at_site, password_of, site_http
 from api.commands.saying import AsJson, read_bytes, tell
 from api.errors import CommandError
 from api.evidence_check import Report, Segment, check_segments, signer_of
-from api.evidence_fetch import Fetched, fetch_evidence, sign_in
+from api.evidence_fetch import Fetched, checked_id, fetch_evidence
 from api.evidence_files import read_bundle
 from api.evidence_log import check_log
 from api.listen import read_identities
+from api.site_client import SiteClient
 from crypto.errors import CryptoError
 from crypto.signed_note import VerifierKey
 from crypto.ssh_key import VerifyKey
-from crypto.x25519 import Identity
 from storage.manifest import Private
 
 __all__ = ["evidence", "verify_recording"]
@@ -46,9 +44,16 @@ def evidence(
     as_json: AsJson = False,
 ) -> None:
     """Fetch a recording of your own as an evidence bundle: age files, manifests, openings, the log's proofs."""
+    checked_id(recording)
     identities = read_identities(identity) if identity is not None else []
-    client = site_client(api, ca)
-    done = asyncio.run(_fetched(client, (login, password_of(password_file)), recording, out, identities))
+    client, password = SiteClient(site_http(api, ca)), password_of(password_file)
+
+    async def work() -> Fetched:
+        async with client as site:
+            await site.sign_in(login, password)
+            return await fetch_evidence(site, recording, out, identities)
+
+    done = finish_at_site(work())
     lines = [f"{len(done.files)} files in {out}", *(f"not handed out: {name}" for name in done.missing)]
     tell(as_json, asdict(done), *lines, f"check them with `fairtap verify-recording {out} -i YOUR.key`")
 
@@ -71,14 +76,6 @@ def verify_recording(
     check_log(bundle, key, log, report)
     tell(as_json, _plain(report), *_lines(report))
     return 1 if report.findings else 0
-
-
-async def _fetched(
-    client: httpx.AsyncClient, who: tuple[str, str], recording: str, out: Path, identities: list[Identity]
-) -> Fetched:
-    async with client as http:
-        await sign_in(http, *who)
-        return await fetch_evidence(http, recording, out, identities)
 
 
 def _read_vkey(path: Path) -> VerifyKey:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from api import listen as listening
-from api.commands.at_site import ApiAddress, Certificate, PasswordFile, password_of, site_client
+from api.commands.at_site import ApiAddress, Certificate, PasswordFile, finish_at_site, password_of, site_http
 from api.commands.saying import AsJson, read_bytes, tell
 from api.errors import CommandError
+from api.evidence_fetch import checked_id
 from api.hearing import fetch_sides
 from api.key_files import make_keys, read_signing_key, sign_file
+from api.listen import SideFile
+from api.site_client import SiteClient
 from storage.names import folder_of
 
 __all__ = ["keygen", "listen", "sign"]
@@ -69,10 +70,10 @@ def listen(
 ) -> None:
     """Open a recording in memory: agent left, caller right."""
     identities = listening.read_identities(identity)
-    if (data_dir is not None or login is not None) and not re.fullmatch(r"[0-9a-f]{32}", recording):
-        raise CommandError(f"`{recording}` isn't a recording's id", 2)
+    if data_dir is not None or login is not None:
+        checked_id(recording)
     if login is not None:
-        files = asyncio.run(fetch_sides(site_client(api, ca), (login, password_of(password_file)), recording))
+        files = finish_at_site(_fetched(SiteClient(site_http(api, ca)), (login, password_of(password_file)), recording))
     elif data_dir is not None:
         folder = folder_of(recording)
         files = listening.find_sides(data_dir / "recordings" / folder, data_dir / "vault" / folder)
@@ -88,3 +89,9 @@ def listen(
     if cut:
         lines.append(f"cut by a crash, whole chunks kept: {', '.join(cut)}")
     tell(as_json, {"wav": None if out is None else str(out), "sides": listening.summary(sides)}, *lines)
+
+
+async def _fetched(client: SiteClient, who: tuple[str, str], recording: str) -> list[SideFile]:
+    async with client as site:
+        await site.sign_in(*who)
+        return await fetch_sides(site, recording)

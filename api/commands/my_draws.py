@@ -20,6 +20,7 @@ from api.errors import ApiError, CommandError
 from api.listen import read_identities
 from api.own_draws import Checked, OwnLeg, check_draws
 from api.schemas.draws import OwnDrawPage
+from api.site_client import SiteClient
 from crypto.errors import CryptoError
 from crypto.ssh_key import VerifyKey
 from policy.percent import percent_text
@@ -77,8 +78,10 @@ def _from_site(url: str, login: str | None, ca: Path | None) -> bytes:
 async def _fetched(url: str, login: str, password: str, ca: Path | None) -> bytes:
     try:
         context = ssl.create_default_context(cafile=None if ca is None else str(ca))
-        async with httpx.AsyncClient(base_url=url.rstrip("/"), verify=context, timeout=30) as http:
-            return json.dumps(await fetch_draws(http, login, password)).encode()
+        http = httpx.AsyncClient(base_url=url.rstrip("/"), verify=context, timeout=30)
+        async with SiteClient(http) as site:
+            await site.sign_in(login, password)
+            return json.dumps(await fetch_draws(site)).encode()
     except (httpx.HTTPError, OSError) as error:
         raise CommandError(f"the site can't be reached: {type(error).__name__}") from None
     except ApiError as error:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Coroutine
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
 import httpx
 import typer
 
 from api.agent_client import AgentClient
 from api.coach_client import CoachClient
-from api.commands.at_site import ApiAddress, Certificate, Login, PasswordFile, password_of, site_client
+from api.commands.at_site import ApiAddress, Certificate, Login, PasswordFile, finish_at_site, password_of, site_http
 from api.commands.saying import AsJson, tell
-from api.errors import ApiError, CommandError
+from api.errors import CommandError
 from api.key_files import read_signing_key
 from api.keyed_client import ClientKeys
 from api.listen import read_identities
@@ -25,11 +23,9 @@ from crypto.errors import CryptoError
 from crypto.ssh_key import VerifyKey
 from gateway.clock import SystemClock
 from policy.key_words import key_words
-from storage.errors import ManifestError
 
 __all__ = ["enrol", "release"]
 
-T = TypeVar("T")
 Identity = Annotated[Path, typer.Option("-i", "--identity", help="Your OUT.key.")]
 Key = Annotated[Path, typer.Option("-k", "--key", help="Your OUT.sign.")]
 DAYS: Final = 7
@@ -47,8 +43,8 @@ def enrol(
     as_json: AsJson = False,
 ) -> None:
     """Spend an enrolment code: bind keys that `fairtap keygen` made to you, agent or coach, and set a password."""
-    keys, client = _keys(identity, key), site_client(api, ca)
-    who = _done(_enrolled(client, keys, code, (login, password_of(password_file))))
+    keys, client = _keys(identity, key), site_http(api, ca)
+    who = finish_at_site(_enrolled(client, keys, code, (login, password_of(password_file))))
     words = key_words(str(keys.identity.recipient))
     lines = [f"enrolled as {who['role']}; sign in as {login}"]
     if who["role"] == "coach":
@@ -74,13 +70,12 @@ def release(
     as_json: AsJson = False,
 ) -> None:
     """Let one coach hear a recording of yours for a while, take that back, or see who may hear it and who did."""
-    keys, client = _keys(identity, key), site_client(api, ca)
+    keys, client = _keys(identity, key), site_http(api, ca)
     known = _gateway_key(gateway) if gateway is not None else None
     password = password_of(password_file)
 
     async def work() -> tuple[Any, list[str]]:
-        async with client as http:
-            agent = AgentClient(http, keys, SystemClock())
+        async with AgentClient(client, keys, SystemClock()) as agent:
             await agent.sign_in(login, password)
             if revoke is not None:
                 await agent.revoke(recording, revoke)
@@ -96,7 +91,7 @@ def release(
             said = f"{coach.name} may hear it until {done['until']}; take it back with --revoke {done['release']}"
             return done, [said, left]
 
-    result, lines = _done(work())
+    result, lines = finish_at_site(work())
     tell(as_json, result, *lines)
 
 
@@ -119,10 +114,9 @@ def _compare(coach: CheckedCoach, words: str | None) -> None:
 
 
 async def _enrolled(client: httpx.AsyncClient, keys: ClientKeys, code: str, account: tuple[str, str]) -> dict[str, Any]:
-    async with client as http:
-        agent = AgentClient(http, keys, SystemClock())
+    async with AgentClient(client, keys, SystemClock()) as agent:
         session = await agent.spend(code)
-        person = CoachClient(http, keys, SystemClock()) if session["coach"] is not None else agent
+        person = CoachClient(client, keys, SystemClock()) if session["coach"] is not None else agent
         await person.bind(*account)
         return await person.me()
 
@@ -139,15 +133,3 @@ def _gateway_key(path: Path) -> VerifyKey:
         raise CommandError(f"`{path}`: {error.strerror or error}") from None
     except CryptoError:
         raise CommandError(f"`{path}` has no ssh-ed25519 key") from None
-
-
-def _done(work: Coroutine[Any, Any, T]) -> T:
-    """Run it; what the site or the log says no to becomes the command's one line."""
-    try:
-        return asyncio.run(work)
-    except httpx.HTTPError as error:
-        raise CommandError(f"the site can't be reached, or doesn't answer: {type(error).__name__}") from None
-    except CommandError:
-        raise
-    except (ApiError, CryptoError, ManifestError) as error:
-        raise CommandError(str(error)) from None

@@ -12,10 +12,11 @@ import pytest
 
 from api.agent_client import AgentClient
 from api.coach_client import CoachClient
-from api.keyed_client import ClientKeys, ClientProblem
+from api.keyed_client import ClientKeys
 from api.reads import CoachRow, RecordingRow, SideRow
 from api.releasing import CoachDoubt
 from api.roles import Role
+from api.site_client import ClientProblem
 from crypto import age
 from crypto.ssh_key import SigningKey
 from crypto.sshsig import verify

@@ -79,7 +79,7 @@ async def test_a_restored_site(tmp_path, program, capsys):
         name = (await site.office.ask("GET", "/agreements"))["acts"][0]["agreement"]
         await site.office.ask("POST", f"/agreements/{name}/suspend")
         await desk.client.say_no(Purpose.COACHING)
-        await desk.client._call("DELETE", f"/recordings/{second.recording}/sides/agent")
+        await desk.client.ask("DELETE", f"/recordings/{second.recording}/sides/agent")
         await asyncio.sleep(1.5)  # a publication
         assert await council(home, "sync") == 0
         await site.house.stop()

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -72,7 +74,7 @@ async def requested(site: RunningSite, lane: Lane, key: str) -> Talk:
 
 
 @pytest.mark.parametrize("lane", ASKED)
-async def test_what_both_want_is_recorded_and_its_agent_opens_it(site, lane):
+async def test_what_both_want_is_recorded_and_its_agent_opens_it(site, lane, tmp_path, capsys):
     desk = site.desks[0]
     talk = await requested(site, lane, "1")
     async with asyncio.timeout(20):
@@ -94,6 +96,7 @@ async def test_what_both_want_is_recorded_and_its_agent_opens_it(site, lane):
     assert vault.count(".quorum") == (2 if lane is Lane.CUSTOMER_REQUEST else 0)
     if code is not None:
         _open_together(site, recording["id"])
+        await _case(site, recording["id"], code, tmp_path, capsys)
         await _find_again(site, recording["id"], code)
 
 
@@ -130,6 +133,40 @@ async def _find_again(site: RunningSite, recording: str, code: str) -> None:
             assert code.encode() not in data and print_code(code).encode() not in data, path.name
 
 
+async def _case(site: RunningSite, recording: str, code: str, folder: Path, capsys: Any) -> None:
+    """The caller's copy, by command line alone: officer holds, both fetch, council opens its part, officer listens."""
+    (folder / "code").write_text(print_code(code))
+    found = ("--code-file", folder / "code")
+    for role in ("council", "dpo"):
+        key = ("-k", site.folder / "keys" / f"{role}.sign", "--role", role)
+        done = await _does(site, "export", "--out", folder / role, *key, *found, capsys=capsys)
+        assert len(done["files"]) == 5
+    assert await run("quorum", folder / "council", "-i", site.folder / "keys" / "council.key") == 0
+    for inner in (folder / "council").glob("*.inner"):
+        inner.rename(folder / "dpo" / inner.name)
+    heard = ("listen", folder / "dpo", "-i", site.folder / "keys" / "dpo.key", "--out", folder / "copy.wav")
+    assert await run(*heard) == 0 and (folder / "copy.wav").stat().st_size > 10_000
+    officer = ("-k", site.folder / "keys" / "dpo.sign")
+    held = await _does(site, "hold", recording, "--reason", "a case", *officer, capsys=capsys)
+    record = await _does(site, "export", "--out", folder / "caller", *found, capsys=capsys)
+    assert record["files"] == ["record.json"]
+    assert json.loads((folder / "caller" / "record.json").read_text())["held_until"] == held["until"][:10]
+    await _does(site, "unhold", recording, *officer, capsys=capsys)
+
+
+async def _does(site: RunningSite, *words: object, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """What a command told; nothing went wrong."""
+    capsys.readouterr()
+    assert await run(*words, "--api", site.at.base_url, "--json") == 0, capsys.readouterr().err
+    said: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return said
+
+
+async def run(*words: object) -> int:
+    """A command's return code."""
+    return await asyncio.to_thread(main, [str(word) for word in words])
+
+
 def _open_together(site: RunningSite, recording: str) -> None:
     """Council and data-protection officer, each with their own key."""
     (place,) = (site.data / "vault").glob(f"*/{recording}")
@@ -148,7 +185,7 @@ async def test_a_coach_hears_what_the_agent_released_until_it_is_taken_back(site
     recording = next(one["id"] for one in await desk.client.recordings() if one["lane"] == "customer_request")
     made = await site.office.ask("POST", "/coaches", {"name": "Carla Coach"})
     carla, ada = Person(site, "carla", "the coach's password"), Person(site, desk.keys.name, site.passwords[0])
-    await carla.runs("keygen", folder / "carla")
+    await run("keygen", folder / "carla")
     enrolled = await carla.does("enrol", made["code"], "-k", folder / "carla.sign", capsys=capsys)
     assert enrolled["role"] == "coach"
     await until(lambda: published(desk, made["coach"]))
@@ -160,14 +197,31 @@ async def test_a_coach_hears_what_the_agent_released_until_it_is_taken_back(site
     own = await ada.does("listen", recording, "--out", tmp_path / "own.wav", capsys=capsys)
     assert heard["sides"] == own["sides"] and len(heard["sides"]) == 2
     assert (tmp_path / "heard.wav").read_bytes() == (tmp_path / "own.wav").read_bytes()
-    (seen,) = {(one["role"], one["name"], one["purpose"]) for one in await desk.client.accesses(recording)}
-    assert seen == ("coach", "Carla Coach", "dispute")
+    seen = {(one["role"], one["name"], one["purpose"]) for one in await desk.client.accesses(recording)}
+    together = {(role, None, "dispute") for role in ("council", "dpo")}
+    assert seen == {("coach", "Carla Coach", "dispute"), *together}
 
     await ada.does("release", recording, "-k", desk.keys.signing_file, "--revoke", release["release"], capsys=capsys)
     assert await carla.fails("listen", recording, "--out", tmp_path / "again.wav", capsys=capsys) == 1
     assert not list((site.data / "vault").rglob("releases")) and not (tmp_path / "again.wav").exists()
     shown = await ada.does("release", recording, "-k", desk.keys.signing_file, capsys=capsys)
-    assert [one["revoked_at"] is None for one in shown["releases"]] == [False] and len(shown["accesses"]) == 2
+    assert [one["revoked_at"] is None for one in shown["releases"]] == [False]
+    assert Counter(one["role"] for one in shown["accesses"]) == {"council": 4, "dpo": 4, "coach": 2}
+
+
+async def test_an_agent_takes_all_of_it_along_and_has_the_own_side_erased(site, tmp_path, capsys):
+    desk = site.desks[0]
+    (tmp_path / "password").write_text(site.passwords[0])
+    ada = ("--login", desk.keys.name, "--password-file", tmp_path / "password")
+    own = {one["lane"]: one["id"] for one in await desk.client.recordings()}
+    done = await _does(site, "export", "--out", tmp_path / "all", *ada, capsys=capsys)
+    for recording in own.values():
+        assert f"{recording}/{recording}-agent-1.age" in done["files"]
+        assert await run("verify-recording", tmp_path / "all" / recording, "-i", desk.keys.identity_file) == 0
+    told = json.loads((tmp_path / "all" / "recordings.json").read_text())
+    assert {one["id"] for one in told} == set(own.values())
+    asked = await _does(site, "erase", own["agent_request"], *ada, capsys=capsys)
+    assert asked["erase_at"] > told[0]["started"]
 
 
 async def published(desk, coach: str) -> bool:
@@ -183,22 +237,16 @@ class Person:
         secret = self._keys / f"{name}.password"
         secret.write_text(password)
         self._at = ("-i", self._keys / f"{name}.key", "--login", name, "--password-file", secret)
-        self._api = ("--api", site.at.base_url)
-
-    async def runs(self, *words: object) -> int:
-        return await asyncio.to_thread(main, [str(word) for word in words])
+        self._site = site
 
     async def does(self, *words: object, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
         """Its result; nothing went wrong."""
-        capsys.readouterr()
-        assert await self.runs(*words, *self._at, *self._api, "--json") == 0, capsys.readouterr().err
-        said: dict[str, Any] = json.loads(capsys.readouterr().out)
-        return said
+        return await _does(self._site, *words, *self._at, capsys=capsys)
 
     async def fails(self, *words: object, capsys: pytest.CaptureFixture[str]) -> int:
         """Its return code; one line says why."""
         capsys.readouterr()
-        code = await self.runs(*words, *self._at, *self._api)
+        code = await run(*words, *self._at, "--api", self._site.at.base_url)
         assert len(capsys.readouterr().err.splitlines()) == 1
         return code
 

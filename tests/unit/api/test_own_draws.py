@@ -12,6 +12,7 @@ from api.cli import main
 from api.draws_served import read_draws
 from api.own_draws import check_draws
 from api.roles import Role
+from api.site_client import SiteClient
 from crypto.ssh_key import SigningKey, allowed_signers_line
 from crypto.x25519 import Identity, format_identity
 from gateway.engine.ledger import Ledger, SealedShare
@@ -136,11 +137,11 @@ async def test_it_is_checked_from_a_file_too(world, tmp_path, capsys):
         assert page["items"][0]["sealed"] == b64encode(found.items[0].sealed).decode()
         assert page["epochs"] == [asdict(one) for one in found.epochs]
         await api.services.accounts.enrol(agent, "ada", PASSWORD, None)
-        async with api.http() as fresh:
-            told = await fetch_draws(fresh, "ada", PASSWORD)
-            assert (await fresh.get("/v1/agents/me/draws")).status_code == 401
+        async with SiteClient(api.http()) as site:
             with pytest.raises(ClientProblem):
-                await fetch_draws(fresh, "ada", "another password than that")
+                await site.sign_in("ada", "another password than that")
+            await site.sign_in("ada", PASSWORD)
+            told = await fetch_draws(site)
         (tmp_path / "draws.json").write_text(json.dumps(told))
     (tmp_path / "own.key").write_text(format_identity(identity))
     (tmp_path / "signers").write_text(allowed_signers_line("gateway", folder.key.verify_key, ("a",)))
