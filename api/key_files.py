@@ -29,6 +29,8 @@ def make_keys(out: Path, comment: str = "") -> MadeKeys:
     """Make a pair of keys and write three files, none of which may exist; raises `CommandError`."""
     files = tuple(out.with_name(out.name + suffix) for suffix in (".key", ".sign", ".pub"))
     taken = [path for path in files if path.exists()]
+    if not out.parent.is_dir():
+        raise CommandError(f"`{out.parent}` is no folder: make it first", 2)
     if taken:
         raise CommandError(f"`{taken[0]}` exists; keys are never overwritten, choose another name")
     identity, signing = Identity.generate(), SigningKey.generate()
@@ -49,9 +51,9 @@ def read_signing_key(path: Path) -> SigningKey:
     try:
         return SigningKey.from_openssh(path.read_bytes())
     except OSError as error:
-        raise CommandError(f"`{path}`: {error.strerror or error}") from None
+        raise CommandError(f"`{path}`: {error.strerror or error}", 2) from None
     except CryptoError as error:
-        raise CommandError(f"`{path}`: {error}; keys under a passphrase are used with `ssh-keygen -Y sign`") from None
+        raise CommandError(f"`{path}`: {error}; keys under a passphrase are used with `ssh-keygen -Y sign`", 2) from None
 
 
 def sign_file(data: bytes, key: SigningKey, namespace: str) -> str:

@@ -76,9 +76,10 @@ def read_identities(path: Path) -> list[Identity]:
     try:
         return parse_identities(path.read_text(encoding="ascii"))
     except (OSError, UnicodeDecodeError):
-        raise CommandError(f"`{path}` can't be read; name the agent's key file (OUT.key of `fairtap keygen`)") from None
+        said = f"`{path}` can't be read; name the agent's key file (OUT.key of `fairtap keygen`)"
+        raise CommandError(said, 2) from None
     except CryptoError as error:
-        raise CommandError(f"`{path}`: {error}") from None
+        raise CommandError(f"`{path}`: {error}", 2) from None
 
 
 def find_sides(place: Path, vault: Path | None = None) -> list[SideFile]:

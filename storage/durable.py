@@ -85,7 +85,10 @@ def read(path: Path) -> bytes:
 
 
 def erase(path: Path, *, overwrite: bool) -> bool:
-    """Unlink durably; `overwrite` first is best effort, since disks and file systems copy. False: it wasn't there."""
+    """Unlink durably; `overwrite` first is best effort, since disks and file systems copy. False: it wasn't there.
+
+    Repeated after a crash it makes durable what the first time may not have come to.
+    """
     with declared("erase a file"):
         if not path.parent.is_dir():
             return False
@@ -94,10 +97,11 @@ def erase(path: Path, *, overwrite: bool) -> bool:
                 _overwrite(path)
         try:
             os.unlink(path)
+            there = True
         except FileNotFoundError:
-            return False
+            there = False
         sync_folder(path.parent)
-        return True
+        return there
 
 
 def erase_with_temp(path: Path, *, overwrite: bool) -> None:

@@ -75,11 +75,16 @@ def config(tmp_path: Path) -> Path:
         ("agreement", "show", "--lang", "fr"),
         ("explain", "c", "--config", "missing.toml"),
         ("init", "--pbx", "panasonic"),
+        ("keygen", "missing/ada"),
         ("listen", "no-id", "-i", "k.key", "--data-dir", "."),
+        ("listen", "recording", "-i", "missing.key"),
+        ("listen", "recording", "-i", "torn.key"),
+        ("sign", "k.key", "-k", "torn.key", "-n", "x"),
     ],
 )
 def test_wrong_use_is_rc_2_and_one_line(run: Run, arguments: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "k.key").write_text("AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX\n")
+    (tmp_path / "torn.key").write_text("AGE-SECRET-KEY-1GFPYY\n")
     rc, out, err = run(*arguments)
     assert (rc, err.count("\n"), err.startswith("fairtap: ")) == (2, 1, True), err
     assert "Traceback" not in out + err

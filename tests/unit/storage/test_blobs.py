@@ -267,3 +267,13 @@ def test_any_name_is_refused_or_stays_below_the_folder(recording, side, seg):
 def test_a_stem_that_parses_prints_alike(stem):
     key = SegmentKey.parse(REC, stem)
     assert key is None or key.stem == stem
+
+
+def test_an_erasure_that_a_crash_cut_short_is_durable_once_it_is_repeated(tmp_path, monkeypatch):
+    path = tmp_path / "agent-1.header"
+    path.write_bytes(b"h")
+    calls: list[str] = []
+    monkeypatch.setattr(os, "fsync", noted("fsync", os.fsync, calls))
+    path.unlink()  # and killed here
+    assert not durable.erase(path, overwrite=True) and calls == ["fsync"]
+    assert not durable.erase(tmp_path / "gone" / "agent-1.header", overwrite=True) and calls == ["fsync"]
