@@ -178,8 +178,8 @@ class Passage:
 
     def _send_changed(self, outlet: Outlet, rtp: Rtp, packet: memoryview, arrival: float) -> None:
         """Under the numbers of the packet that it was made of, unless those must not be used twice."""
-        if self._continuity is None and outlet.own_numbers:
-            self._continuity = Continuity.after(b"", rtp.end - rtp.start, secrets.token_bytes(10))
+        if self._continuity is None and outlet.own_ssrc:
+            self._continuity = _behind(outlet, rtp.end - rtp.start)
         if self._continuity is None:
             outlet.send(packet)
         else:
@@ -243,8 +243,7 @@ class Passage:
         self.stop_play()
         playing = self._playing = Playing(order, voice)
         if self._continuity is None and self.outlet is not None:
-            last = b"" if self.outlet.own_numbers else self.outlet.last_header
-            self._continuity = Continuity.after(last, playing.frame_ticks, secrets.token_bytes(10))
+            self._continuity = _behind(self.outlet, playing.frame_ticks)
         began_at = self._clock.now()
         if order.mode != "instead":
             # until the first beat nobody knows whether the other party sends
@@ -316,6 +315,11 @@ class Passage:
             self._beat.cancel()
             self._beat = None
         self._report(PlayEnded(playing.order.play, self.target, playing.complete, self._clock.now()))
+
+
+def _behind(outlet: Outlet, span: int) -> Continuity:
+    """What goes on behind the packet that was sent there last; `span` in timestamp units."""
+    return Continuity.after(outlet.last_header, span, secrets.token_bytes(10), apart=outlet.own_ssrc)
 
 
 def _silenced(packet: memoryview, rtp: Rtp) -> memoryview | None:

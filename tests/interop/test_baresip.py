@@ -10,11 +10,12 @@ import pytest_asyncio
 
 from api.supervisor import child_environment
 from demo.agreement import CONSENT_KEY, QUEUE
-from demo.correlate import find, tone_db
+from demo.correlate import tone_db
 from demo.g711 import RATE
 from demo.talk import THINK_S
 from gateway.control.protocol import RunningCalls
 from tests.peers.baresip import Baresip, build_shim
+from tests.peers.heard_out import heard_out
 from tests.peers.kamailio import PASSWORD, PBX, Kamailio
 from tests.peers.running_site import MOST_TRIES, RunningSite, until
 
@@ -137,7 +138,7 @@ async def test_registered_phones_are_forked_to_recorded_and_transfer(site, pbx, 
 
         await until(all_known)
         ref = await drawn(site, desk, carrier, first, second)
-        await heard_out(carrier, site.prompt_end)
+        await hears_out(carrier, site.prompt_end)
         await carrier.command("sndcode", CONSENT_KEY)
         async with asyncio.timeout(10):
             await desk.light("recording_both")
@@ -176,11 +177,11 @@ async def drawn(site, desk, carrier, first, second):
     raise AssertionError(f"none of {MOST_TRIES} calls was drawn")
 
 
-async def heard_out(end, prompt):
+async def hears_out(end, prompt):
     """Wait until an end heard the question out, and a moment more."""
 
     async def look():
-        return find(prompt, end.heard()).strength > 0.8
+        return heard_out(prompt, end.heard())
 
     await until(look, 20, every=0.2)
     await asyncio.sleep(THINK_S)

@@ -7,10 +7,11 @@ import pytest
 import pytest_asyncio
 
 from api.listen import SideFile, open_side
-from demo.correlate import find, tone_db
+from demo.correlate import tone_db
 from demo.g711 import RATE
 from demo.talk import THINK_S
 from tests.peers.baresip import Baresip, build_shim
+from tests.peers.heard_out import heard_out
 from tests.peers.pjsua import Pjsua
 from tests.peers.running_site import MOST_TRIES, RunningSite, until
 
@@ -40,7 +41,7 @@ async def test_a_call_in_g722_is_heard_asked_and_recorded(site, program, tmp_pat
         ref = await drawn(site, desk, caller, phone)
 
         async def asked():
-            return find(site.prompt_end, caller.heard()[-4 * RATE :]).strength > 0.8
+            return heard_out(site.prompt_end, caller.heard())
 
         await until(asked, 20, every=0.25)
         await asyncio.sleep(THINK_S)

@@ -146,6 +146,7 @@ async def test_a_prompt_and_what_comes_behind_it_is_one_stream(house, kind):
     read = [Rtp.parse(packet) for packet in house.caller.clear]
     # under the agent's own key our packets must not take the agent's numbers
     assert (read[5].ssrc != read[4].ssrc) == (kind == "through")
+    assert (read[4].seq, read[5].seq) == (65534, 0 if kind == "through" else 65535)
     for one, other in itertools.pairwise(read[5:]):
         assert one.ssrc == other.ssrc
         assert (other.seq - one.seq) & 0xFFFF == 1

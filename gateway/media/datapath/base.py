@@ -29,8 +29,8 @@ class Outlet(Protocol):
         ...
 
     @property
-    def own_numbers(self) -> bool:
-        """Whether what is sent must be a stream apart from what is passed on.
+    def own_ssrc(self) -> bool:
+        """Whether what is sent must be under an SSRC apart from what is passed on.
 
         Under the key of one who sends, too, numbers that go on behind theirs would use a key stream twice, and whoever
         sees both legs could take the known sound off what was said (RFC 3711 §9.1).

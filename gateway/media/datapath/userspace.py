@@ -384,7 +384,7 @@ class _Outlet:
         return self._flow.peer is not None and self._flow.peer.pass_on()
 
     @property
-    def own_numbers(self) -> bool:
+    def own_ssrc(self) -> bool:
         """Whether a play must be a stream of its own: the key is the other party's."""
         return self._flow.order is not None and self._flow.order.srtp is Srtp.THROUGH
 

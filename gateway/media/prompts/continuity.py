@@ -1,4 +1,7 @@
-"""What hides a play from the receiver's jitter buffer: one SSRC, sequence numbers and timestamps without a break.
+"""What hides a play from the receiver's jitter buffer: sequence numbers and timestamps without a break, and one SSRC.
+
+Where that has to be another one than before, the numbers go on all the same: baresip's buffer empties itself at a new
+SSRC, yet drops as too late whatever is below the numbers that it had.
 
 Packets of our own take the next numbers; packets of the party that are passed on afterwards are moved behind them. Only
 a direction in which something was played is shaped like this.
@@ -11,6 +14,8 @@ from gateway.rtp.g711 import RATE
 from gateway.rtp.packet import HEADER, HEADER_BYTES, Rtp
 from gateway.rtp.sequence import distance
 
+BEFORE_WRAP: Final = 1000
+"""Sequence numbers that a stream under another SSRC leaves out rather than to begin within them."""
 LONGEST_REST: Final = 60 * RATE
 """How far ahead of us a sender's own timestamps may be after its silence, to be kept."""
 
@@ -35,14 +40,21 @@ class Continuity:
     _interrupted: bool = False
 
     @classmethod
-    def after(cls, last_header: bytes, span: int, dice: bytes) -> "Continuity":
-        """Go on behind the packet that was forwarded last; `dice` (10 bytes) begin a stream where there was none."""
+    def after(cls, last_header: bytes, span: int, dice: bytes, *, apart: bool = False) -> "Continuity":
+        """Go on behind the packet that was forwarded last; `dice` (10 bytes) begin a stream where there was none.
+
+        `apart`: under an SSRC of its own.
+        """
+        own_ssrc, seq, timestamp = (int.from_bytes(part, "big") for part in (dice[:4], dice[4:6], dice[6:10]))
         if len(last_header) == HEADER_BYTES and last_header[0] >> 6 == 2:
             _, _, seq, timestamp, ssrc = HEADER.unpack(last_header)
-            return cls(ssrc, seq, timestamp, span, ssrc, seq)
-        ssrc, seq, timestamp = (int.from_bytes(part, "big") for part in (dice[:4], dice[4:6], dice[6:10]))
+            if not apart:
+                return cls(ssrc, seq, timestamp, span, ssrc, seq)
+            # whoever misses the first packets up to a wrap could not open the later ones (RFC 3711 §3.3.1)
+            begin = seq if seq < 0x10000 - BEFORE_WRAP else 0xFFFF
+            return cls(own_ssrc, begin, timestamp, span, None, 0, _interrupted=True)
         # the lower half: until it wraps, the receiver of an encrypted stream can't be wrong about it (RFC 3711 §3.3.1)
-        return cls(ssrc, seq & 0x7FFF, timestamp, span, None, 0, _interrupted=True)
+        return cls(own_ssrc, seq & 0x7FFF, timestamp, span, None, 0, _interrupted=True)
 
     def own(self, samples: int) -> tuple[int, int]:
         """Sequence number and timestamp for a packet of ours with so many samples."""

@@ -7,6 +7,7 @@ from demo.correlate import find, level_db, tone_db
 from demo.g711 import decode, encode
 from demo.speech import speech
 from demo.tones import tone
+from tests.peers.heard_out import heard_out
 
 
 @pytest.mark.parametrize("lag", [0, 1, 159, 4000, 39_999])
@@ -48,6 +49,17 @@ def test_speech_beneath_the_other_speaker_is_weaker_but_in_place():
 )
 def test_nothing_is_found_in_nothing(sound, where):
     assert find(np.full(sound, 9, np.int16), np.zeros(where, np.int16)).strength == 0.0
+
+
+def test_a_sound_is_heard_out_though_a_telephone_cut_it_once_and_only_once_it_is_over():
+    sound = speech("agent")[16_000:24_000]
+    cut = np.concatenate((np.zeros(8000, np.int16), sound[:3000], sound[3080:], np.zeros(800, np.int16)))
+    assert find(sound, cut).strength < 0.9
+    assert heard_out(sound, cut)
+    assert not heard_out(sound, cut[:-1000])
+    torn = np.concatenate((sound[:3000], np.zeros(2000, np.int16), sound[3000:]))
+    assert not heard_out(sound, torn)
+    assert not heard_out(sound, speech("caller")[:24_000])
 
 
 def test_silent_sound_is_never_found():

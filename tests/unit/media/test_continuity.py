@@ -2,6 +2,7 @@
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,6 +62,14 @@ def test_a_stream_of_our_own_is_what_the_dice_say():
     first = (0x0506 + 1, 0x0708090A + 160)
     assert (stream.ssrc, stream.own(160)) == (0x01020304, first)
     assert stream.passed(heard(9, 9), 160) == (first[0] + 1, first[1] + 160)
+
+
+@pytest.mark.parametrize(("last", "first"), [(30004, 30005), (64535, 64536), (64536, 0), (65535, 0)])
+def test_under_an_ssrc_of_its_own_the_numbers_still_go_on(last, first):
+    """Buffers that outlive a change of SSRC would take lower ones for late; only close to a wrap some are left out."""
+    stream = Continuity.after(build(8, last, 5000, SSRC, b""), 160, DICE, apart=True)
+    assert (stream.ssrc, stream.own(160)) == (0x01020304, (first, 5160))
+    assert stream.passed(heard((last + 1) & 0xFFFF, 5160), 160) == (first + 1, 5320)
 
 
 @given(

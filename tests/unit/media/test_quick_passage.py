@@ -15,7 +15,7 @@ EVENTS, DICE = 101, bytes(range(10))
 
 
 class Outlet:
-    own_numbers = False
+    own_ssrc = False
 
     def __init__(self, last_header):
         self.last_header = last_header

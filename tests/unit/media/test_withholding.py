@@ -22,7 +22,7 @@ class Outlet:
     """Keeps what was sent on."""
 
     last_header = b""
-    own_numbers = False
+    own_ssrc = False
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
@@ -142,7 +142,7 @@ async def test_what_we_play_is_heard_whatever_is_blocked(way):
 
 
 async def test_silence_under_the_key_of_another_is_a_stream_of_its_own_and_stays_one(way):
-    way.outlet.own_numbers = True
+    way.outlet.own_ssrc = True
     way.say()
     way.passage.withhold(withheld(audio="silenced"))
     way.say()
