@@ -187,6 +187,13 @@ class Engine:
             live.call.negotiation.rolled_back(dialog)
             self._keep(live)
 
+    def replaced(self, call_id: SipCallId, tags: frozenset[str]) -> None:
+        """An INVITE means to take a dialog over, whose Call-ID and tags it names: all of them must be this call's."""
+        live = self.calls.get(call_id)
+        # by whom the tags are named, as to-tag or from-tag, some get wrong: either way only an insider knows both
+        if live is not None and tags == {live.call.new.uac_tag, live.call.answered_dialog}:
+            self.referred(call_id)
+
     def referred(self, call_id: SipCallId) -> None:
         """A party is transferred, or replaces another."""
         live = self.calls.get(call_id)
@@ -213,6 +220,13 @@ class Engine:
             return None
         tag = to_tag if from_tag == live.call.new.uac_tag else from_tag
         return DialogTag(tag) if tag else None
+
+    def is_strange(self, call_id: SipCallId, *tags: str | None) -> bool:
+        """Whether a message has a standing call's Call-ID but no tag of it: by accident or guess, and not its own."""
+        live = self.calls.get(call_id)
+        if live is None or live.call.answered_dialog is None:
+            return False
+        return not {live.call.new.uac_tag, live.call.answered_dialog}.intersection(tag or "" for tag in tags)
 
     def is_current(self, call_id: SipCallId, dialog: DialogTag | None) -> bool:
         """Whether this is the branch that was answered first."""

@@ -26,7 +26,7 @@ from gateway.sdp.record import RECORD_AWARE
 from gateway.sip.body import find_sdp, replace_sdp
 from gateway.sip.build import strip_private_headers
 from gateway.sip.errors import SipSyntaxError
-from gateway.sip.headers import address, has_option, session_expires
+from gateway.sip.headers import address, has_option, replaces, session_expires
 from gateway.sip.hop import Hop, Side
 from gateway.sip.message import Message, Request, Response
 from gateway.sip.proxy_core import ProxyCore
@@ -78,6 +78,8 @@ class _Passing:
     new: NewCall | None = None
     """What an initial INVITE says."""
     answered: bool = False
+    strange: bool = False
+    """It has a standing call's Call-ID and isn't of it: it passes as it came."""
     over: bool = False
     """An initial INVITE that was refused, or that nobody answered."""
 
@@ -196,9 +198,10 @@ class SipProxy:
         passing = self._enter(arrived, initial, hops)
         try:
             await self._tell_request(request, passing)
-            self._engine.passed(
-                passing.call_id, passing.party, method_word(request.method), described=bool(request.body)
-            )
+            if not passing.strange:
+                self._engine.passed(
+                    passing.call_id, passing.party, method_word(request.method), described=bool(request.body)
+                )
         except Exception:
             self._fault("a request is passed on without the engine")
             strip_private_headers(request)
@@ -239,13 +242,17 @@ class SipProxy:
     async def _tell_request(self, request: Request, passing: _Passing) -> None:
         """Everything that the engine has to do with a request, before it goes on."""
         arrived, call_id = passing.arrived, passing.call_id
+        passing.strange = self._is_strange(call_id, request)
         if passing.initial:
-            passing.new = self._identity.new_call(request, arrived.source.side)
-            self._replaces(request)
+            passing.new = None if passing.strange else self._identity.new_call(request, arrived.source.side)
+            for taken in replaces(request):
+                self._engine.replaced(SipCallId(taken.call_id), taken.tags)
         elif arrived.in_dialog:
             passing.dialog = self._dialog(call_id, request)
         refused = self._identity.refuses(request, arrived.source.side)
         strip_private_headers(request)
+        if passing.strange:
+            return
         if request.method == "BYE" and self._engine.is_current(call_id, passing.dialog):
             self._engine.ending(call_id)
         if passing.new is not None:
@@ -280,11 +287,12 @@ class SipProxy:
     async def _ack(self, arrived: AckArrived) -> None:
         request = arrived.request
         strip_private_headers(request)
-        call_id = SipCallId(request.get("call-id") or "")
+        call_id, dialog = SipCallId(request.get("call-id") or ""), None
         try:
-            dialog = await self._show_ack(arrived, call_id)
-            by = Party(arrived.source.side.value)
-            self._engine.passed(call_id, by, "ACK", described=bool(request.body))
+            if not self._is_strange(call_id, request):
+                dialog = await self._show_ack(arrived, call_id)
+                by = Party(arrived.source.side.value)
+                self._engine.passed(call_id, by, "ACK", described=bool(request.body))
         except Exception:
             self._fault("an ACK is passed on without the engine")
             dialog = None
@@ -324,15 +332,19 @@ class SipProxy:
         refused = self._identity.refuses(response, passing.arrived.to_side)
         strip_private_headers(response)
         try:
-            if refused:
-                self._engine.hearsay.caller_refused(passing.call_id)
-            await self._show_response(response, passing)
-            by, said = _across(passing.party), f"{response.status} {method_word(passing.method)}"
-            self._engine.passed(passing.call_id, by, said, described=bool(response.body))
-            self._conclude(response, passing)
+            if not passing.strange:
+                await self._tell_response(response, passing, refused)
         except Exception:
             self._fault("a response is passed on without the engine")
         self._act(self._core.forward_response(arrived, self._clock.now()))
+
+    async def _tell_response(self, response: Response, passing: _Passing, refused: bool) -> None:
+        if refused:
+            self._engine.hearsay.caller_refused(passing.call_id)
+        await self._show_response(response, passing)
+        by, said = _across(passing.party), f"{response.status} {method_word(passing.method)}"
+        self._engine.passed(passing.call_id, by, said, described=bool(response.body))
+        self._conclude(response, passing)
 
     def _note_hop(self, passing: _Passing, arrived: ResponseArrived) -> None:
         """A hop that answers at all is there."""
@@ -368,6 +380,7 @@ class SipProxy:
         if response.status < 200:
             return
         success, call_id = response.status < 300, passing.call_id
+        current = self._engine.is_current(call_id, passing.dialog)
         if success and passing.method == "INVITE" and has_option(response, "supported", RECORD_AWARE):
             self._engine.record_aware(call_id, _across(passing.party), True)
         if success and passing.method in ("INVITE", "UPDATE"):
@@ -381,11 +394,11 @@ class SipProxy:
                 self._branch_over(passing)
         elif passing.method == "BYE" and passing.dialog is not None:
             passing.answered = True
-            if self._engine.is_current(call_id, passing.dialog) and response.status not in (401, 407):
+            if current and response.status not in (401, 407):
                 self._engine.hang_up(call_id)
         elif passing.method in CARRIES_OFFERS and passing.offered and not success and passing.dialog is not None:
             self._engine.rolled_back(call_id, passing.dialog)
-        elif passing.method == "REFER" and success:
+        elif passing.method == "REFER" and success and current:
             self._engine.referred(call_id)
 
     def _branch_over(self, passing: _Passing) -> None:
@@ -417,11 +430,8 @@ class SipProxy:
         """The callee's tag: whichever of From and To isn't the initial caller's."""
         return self._engine.dialog(call_id, address(message, "from").tag, address(message, "to").tag)
 
-    def _replaces(self, request: Request) -> None:
-        """An INVITE that takes another call over (RFC 3891) changes that call's parties."""
-        value = request.get("replaces")
-        if value:
-            self._engine.referred(SipCallId(value.split(";")[0].strip()))
+    def _is_strange(self, call_id: SipCallId, message: Message) -> bool:
+        return self._engine.is_strange(call_id, address(message, "from").tag, address(message, "to").tag)
 
 
 def _across(party: Party) -> Party:

@@ -136,6 +136,15 @@ class NameAddr:
         return param(self.params, "tag")
 
 
+@dataclass(frozen=True, slots=True)
+class Replaces:
+    """The dialog that an INVITE takes over (RFC 3891 §6.1)."""
+
+    call_id: str
+    tags: frozenset[str]
+    """Both ends'. Which is whose only the one that is asked knows; empty where one isn't said."""
+
+
 def parse_via(value: str) -> Via:
     """Read one Via value."""
     match = _VIA.match(value.strip())
@@ -291,6 +300,20 @@ def session_expires(message: Message) -> int | None:
     """Seconds until a session is over that nobody refreshes (RFC 4028 §4); None where there is no such timer."""
     value = (message.get("session-expires") or "").partition(";")[0].strip()
     return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else None
+
+
+def replaces(message: Message) -> list[Replaces]:
+    """The dialogs that an INVITE means to take over; a malformed header, which isn't ours to refuse, means none."""
+    found = []
+    for value in message.all("replaces"):
+        call_id, _, _ = value.partition(";")
+        try:
+            params = _parse_params(value, len(call_id), "Replaces")
+        except SipSyntaxError:
+            continue
+        tags = [param(params, name) for name in ("to-tag", "from-tag")]
+        found.append(Replaces(call_id.strip(), frozenset(tag for tag in tags if tag) if all(tags) else frozenset()))
+    return found
 
 
 def top_via(message: Message) -> Via:

@@ -54,6 +54,47 @@ async def test_a_transfer_ends_the_recording_and_the_new_agent_is_not_recorded(s
 
 
 @pytest.mark.parametrize(
+    "tags", ["", ";to-tag=uas", ";to-tag=uac;from-tag=uac", ";to-tag=uas;from-tag=guess", ";to-tag=uas;from-tag=uac;=x"]
+)
+async def test_whoever_knows_only_the_call_id_takes_no_call_over(sip, bench, tags):
+    """RFC 3891 §3: both tags must match."""
+    live = await recorded(sip, bench)
+    await sip.invite("201", call_id="call-2", extra=(f"Replaces: call-1{tags}",))
+    assert live.call.leg.stage is Stage.OPEN
+
+
+async def test_a_replaces_that_names_the_tags_the_other_way_round_is_a_transfer_too(sip, bench):
+    live = await recorded(sip, bench)
+    await sip.invite("201", call_id="call-2", extra=("Replaces: call-1 ;early-only;FROM-tag=uas; to-tag=uac",))
+    assert live.call.leg.stage is Stage.CLOSED
+
+
+async def test_a_stranger_with_the_same_call_id_ends_no_recording_and_gets_through(sip, bench):
+    """It refers, declines to be recorded and lets its session expire, all in a dialog of its own."""
+    live = await recorded(sip, bench)
+    await sip.request("REFER", from_tag="stranger", cseq=1, extra=("Refer-To: <sip:201@127.15.2.12>",))
+    await sip.respond(sip.requests("REFER")[-1], 202, tag="another")
+    declining = sdp() + b"a=recordpref:off\r\n"
+    timer = ("Session-Expires: 1", "Supported: record-aware")
+    await sip.request("INVITE", from_tag="stranger", cseq=2, body=declining, extra=timer)
+    passed = sip.requests("INVITE")[-1]
+    assert passed.body == declining
+    await sip.respond(passed, 200, tag="another", body=sdp("127.15.1.13", 5100), extra=timer)
+    assert sip.responses()[-1].body == sdp("127.15.1.13", 5100)
+    await sip.request("ACK", from_tag="stranger", to_tag="another", cseq=2, body=sdp())
+    assert sip.requests("ACK")[-1].body == sdp()
+    await sip.request("INVITE", from_tag="stranger", to_tag="another", cseq=3, body=sdp(port=4100))
+    await sip.respond(sip.requests("INVITE")[-1], 488, tag="another")
+    await sip.request("BYE", from_tag="stranger", to_tag="another", cseq=4)
+    await sip.respond(sip.requests("BYE")[-1], 200, tag="another")
+    assert live.call.leg.stage is Stage.OPEN
+    assert (live.over, live.lasts_until, live.call.record_aware) == (False, None, set())
+    assert orders(bench, Stop) == []
+    await sip.request("BYE", to_tag="uas", cseq=5)
+    assert len(orders(bench, Stop)) == 1
+
+
+@pytest.mark.parametrize(
     ("asked", "answered"), [("inactive", "recvonly"), ("inactive", "inactive"), ("sendonly", "sendrecv")]
 )
 async def test_a_hold_that_is_answered_wrongly_is_a_hold_and_both_hear_what_the_other_said(sip, bench, asked, answered):
