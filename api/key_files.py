@@ -53,7 +53,8 @@ def read_signing_key(path: Path) -> SigningKey:
     except OSError as error:
         raise CommandError(f"`{path}`: {error.strerror or error}", 2) from None
     except CryptoError as error:
-        raise CommandError(f"`{path}`: {error}; keys under a passphrase are used with `ssh-keygen -Y sign`", 2) from None
+        said = "keys under a passphrase are used with `ssh-keygen -Y sign`"
+        raise CommandError(f"`{path}`: {error}; {said}", 2) from None
 
 
 def sign_file(data: bytes, key: SigningKey, namespace: str) -> str:
