@@ -38,6 +38,7 @@ auplay_channels 1
 module_path {modules}
 module g711.so
 module g722.so
+module opus.so
 module aufile.so
 module aubridge.so
 module sndfile.so
@@ -156,8 +157,9 @@ class Baresip:
         dump = max(self.folder.glob("dump-*-dec.wav"), default=None)
         data = dump.read_bytes() if dump is not None else b""
         samples = np.frombuffer(data[44 : len(data) // 2 * 2], "<i2").astype(np.int16)
-        # a wideband call is dumped as it was decoded
-        return samples[:: max(int.from_bytes(data[24:28], "little") // RATE, 1)]
+        # a wideband call is dumped as it was decoded, Opus in stereo
+        rate, channels = int.from_bytes(data[24:28], "little"), int.from_bytes(data[22:24], "little")
+        return samples[:: max(rate // RATE * channels, 1)]
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
         assert self._process is not None
