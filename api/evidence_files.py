@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from api.errors import CommandError
+from storage.named_file import read_named
 
 __all__ = ["SIGNERS", "Bundle", "read_bundle"]
 
@@ -82,8 +83,6 @@ def _listed(folder: Path) -> list[Path]:
 
 def _read(path: Path, limit: int) -> bytes | None:
     try:
-        if not path.is_file() or path.stat().st_size > limit:
-            return None
-        return path.read_bytes()
+        return read_named(path, limit)
     except OSError:
         return None

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.errors import CommandError
+from api.evidence_files import MAX_PAYLOAD
 from api.sound import Pcm, decode, resampled
 from crypto import age, quorum
 from crypto.errors import CryptoError
@@ -29,6 +30,7 @@ from crypto.stream import read_chunks
 from crypto.x25519 import Identity, parse_identities
 from storage.errors import StorageError
 from storage.manifest import Opening
+from storage.named_file import read_named
 
 __all__ = ["Opened", "SideFile", "find_sides", "open_side", "read_identities", "stereo", "wav_bytes", "write_wav"]
 
@@ -74,7 +76,7 @@ class Opened:
 def read_identities(path: Path) -> list[Identity]:
     """The identities of an age key file; raises `CommandError`."""
     try:
-        return parse_identities(path.read_text(encoding="ascii"))
+        return parse_identities(read_named(path).decode("ascii"))
     except (OSError, UnicodeDecodeError):
         said = f"`{path}` can't be read; name the agent's key file (OUT.key of `fairtap keygen`)"
         raise CommandError(said, 2) from None
@@ -90,7 +92,7 @@ def find_sides(place: Path, vault: Path | None = None) -> list[SideFile]:
         if match is None:
             continue
         stem = path.name.removesuffix(match[3])
-        data = path.read_bytes()
+        data = _read(path)
         if match[3] == ".payload":
             header = _beside((vault or place) / f"{stem}.header")
             if header is None:
@@ -202,8 +204,15 @@ def _started(file: SideFile, identities: Sequence[Identity]) -> datetime | None:
         return None
 
 
+def _read(path: Path) -> bytes:
+    try:
+        return read_named(path, MAX_PAYLOAD)
+    except OSError as error:
+        raise CommandError(f"`{path}`: {error.strerror or error}") from None
+
+
 def _beside(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
+    return _read(path) if path.is_file() else None
 
 
 def summary(sides: Iterable[Opened]) -> list[Mapping[str, object]]:

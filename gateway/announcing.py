@@ -18,6 +18,7 @@ from gateway.media.prompts.sounds import Catalogue, own_folder
 from gateway.media.prompts.studio import MOST_BYTES
 from policy.agreement.load import AgreementRefused, load
 from policy.agreement.schema import Agreement
+from storage.named_file import read_named
 
 __all__ = ["AnnouncementError", "run"]
 
@@ -60,7 +61,6 @@ def _agreement(path: Path) -> Agreement:
 
 def _read(path: Path, most: int) -> bytes:
     try:
-        with path.open("rb") as file:
-            return file.read(most + 1)
+        return read_named(path, most)
     except OSError as error:
         raise AnnouncementError(f"`{path}`: {(error.strerror or 'it cannot be read').lower()}") from None

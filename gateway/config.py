@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gateway.errors import GatewayError
+from storage.named_file import read_named
 
 __all__ = ["Config", "ConfigError", "InternalNumbers", "Listener", "Peer", "SideConfig", "load_config"]
 
@@ -449,10 +450,12 @@ def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) 
     values: dict[str, Any] = {}
     if path is not None:
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            values = tomllib.loads(read_named(path).decode("utf-8"))
         except FileNotFoundError:
             raise ConfigError(f"`{path}` does not exist; make one with `fairtap init`") from None
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except OSError as error:
+            raise ConfigError(f"`{path}`: {error.strerror or error}") from None
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise ConfigError(f"`{path}`: {error}") from None
     for name, text in sorted(environment.items()):
         if name.startswith(ENV_PREFIX) and ("__" in name or name.removeprefix(ENV_PREFIX) in OUTSIDE_SECTIONS):
@@ -484,6 +487,6 @@ def _put(values: dict[str, Any], variable: str, text: str) -> None:
 
 def _secret(variable: str, path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        return read_named(Path(path)).decode("utf-8").strip()
     except (OSError, ValueError):
         raise ConfigError(f"{variable}: `{path}` can't be read") from None

@@ -16,6 +16,7 @@ from gateway.clock import Clock, SystemClock
 from gateway.config import Config, ConfigError
 from gateway.migrate import migrate
 from gateway.restore import Asked, restore
+from storage.named_file import read_named
 
 __all__ = ["run"]
 
@@ -85,7 +86,7 @@ def _identities(path: Path | None) -> list[Identity]:
     if path is None:
         return []
     try:
-        return parse_identities(path.read_text(encoding="ascii"))
+        return parse_identities(read_named(path).decode("ascii"))
     except (OSError, UnicodeDecodeError):
         raise ConfigError(f"--identity: `{path}` can't be read") from None
     except CryptoError as error:

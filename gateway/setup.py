@@ -23,6 +23,7 @@ from storage.database import Database
 from storage.durable import declared
 from storage.gateway_key import load_or_create, vkey
 from storage.lock import WriterLock
+from storage.named_file import read_named
 
 __all__ = ["AnchorError", "Made", "initialise"]
 
@@ -73,7 +74,7 @@ def _read(role: str, path: Path) -> Anchor:
     if role not in ROLES:
         raise AnchorError(f"--anchor {role}=…: the role is one of {', '.join(ROLES)}")
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_named(path).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         raise AnchorError(f"--anchor {role}: `{path}` can't be read") from None
     try:

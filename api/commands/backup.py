@@ -27,6 +27,7 @@ from gateway.clock import SystemClock
 from storage import durable
 from storage.backup.databases import snapshot_file
 from storage.errors import StorageError
+from storage.named_file import read_named
 
 __all__ = ["backup", "migrate", "restore"]
 
@@ -181,7 +182,7 @@ def _recipients(text: str) -> list[str]:
     if text.startswith("age1"):
         return [text]
     try:
-        found = [line.strip() for line in Path(text).read_text(encoding="utf-8").splitlines()]
+        found = [line.strip() for line in read_named(Path(text)).decode("utf-8").splitlines()]
     except (OSError, UnicodeDecodeError):
         raise CommandError(f"--recipient: `{text}` is neither age1… nor a file that can be read", 2) from None
     keys = [line for line in found if line.startswith("age1")]

@@ -30,6 +30,8 @@ __all__ = ["my_draws"]
 _KEY: Final = re.compile(rb"ssh-ed25519 [A-Za-z0-9+/=]{68}")
 _LOOPBACK: Final = ("127.", "localhost", "::1")
 PASSWORD: Final = "FAIRTAP_PASSWORD"
+MAX_DRAWS: Final = 256 << 20
+"""Bytes of a saved list: a year of an agent's calls, each with its proof, is well below."""
 
 
 def my_draws(
@@ -43,7 +45,7 @@ def my_draws(
 ) -> None:
     """Your legs in the log, drawn or not: proofs checked, openings opened, the draw recomputed."""
     identities, key = read_identities(identity), _gateway_key(gateway)
-    data = _from_site(source, login, ca) if "://" in source else read_bytes(Path(source))
+    data = _from_site(source, login, ca) if "://" in source else read_bytes(Path(source), MAX_DRAWS)
     try:
         told = OwnDrawPage.model_validate_json(data).told()
     except ValueError:

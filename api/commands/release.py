@@ -23,6 +23,7 @@ from crypto.errors import CryptoError
 from crypto.ssh_key import VerifyKey
 from gateway.clock import SystemClock
 from policy.key_words import key_words
+from storage.named_file import read_named
 
 __all__ = ["enrol", "release"]
 
@@ -127,7 +128,7 @@ def _keys(identity: Path, key: Path) -> ClientKeys:
 
 def _gateway_key(path: Path) -> VerifyKey:
     try:
-        match = _SSH_KEY.search(path.read_text(encoding="utf-8", errors="replace"))
+        match = _SSH_KEY.search(read_named(path).decode("utf-8", "replace"))
         return VerifyKey.parse(match[0] if match is not None else "")
     except OSError as error:
         raise CommandError(f"`{path}`: {error.strerror or error}") from None
