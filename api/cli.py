@@ -7,7 +7,7 @@ import sys
 import typer
 
 from api.commands import (
-    agreement,
+    acts,
     announcement,
     backup,
     calls,
@@ -58,7 +58,7 @@ app.command("passthrough")(calls.passthrough)
 app.command("testcall")(calls.testcall)
 app.add_typer(roster.agent, name="agent")
 app.add_typer(roster.token, name="token")
-app.add_typer(agreement.agreement, name="agreement")
+app.add_typer(acts.agreement, name="agreement")
 app.add_typer(link.link, name="link")
 app.add_typer(announcement.announcement, name="announcement")
 

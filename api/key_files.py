@@ -9,10 +9,11 @@ from pathlib import Path
 from api.errors import CommandError
 from crypto import sshsig
 from crypto.errors import CryptoError
-from crypto.ssh_key import SigningKey
-from crypto.x25519 import Identity, format_identity
+from crypto.ssh_key import SigningKey, VerifyKey
+from crypto.x25519 import Identity, Recipient, format_identity
+from storage.named_file import read_named
 
-__all__ = ["MadeKeys", "make_keys", "read_signing_key", "sign_file", "write_private"]
+__all__ = ["MadeKeys", "PublicKeys", "make_keys", "read_public_keys", "read_signing_key", "sign_file", "write_private"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,16 @@ class MadeKeys:
     signing_key: str
     fingerprint: str
     files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKeys:
+    """What an `OUT.pub` holds."""
+
+    signing_key: str
+    """`ssh-ed25519 …`, without comment."""
+    recipient: str | None
+    """`age1…`"""
 
 
 def make_keys(out: Path, comment: str = "") -> MadeKeys:
@@ -46,10 +57,25 @@ def make_keys(out: Path, comment: str = "") -> MadeKeys:
     return MadeKeys(str(identity.recipient), str(signing.verify_key), signing.verify_key.fingerprint(), files)
 
 
+def read_public_keys(path: Path) -> PublicKeys:
+    """An `OUT.pub`: one line `ssh-ed25519 …`, at most one `age1…`; raises `CommandError`."""
+    try:
+        lines = read_named(path).decode("utf-8", "replace").splitlines()
+        keys = [VerifyKey.parse(line) for line in lines if line.startswith("ssh-")]
+        recipients = [str(Recipient.parse(line.strip())) for line in lines if line.startswith("age1")]
+    except OSError as error:
+        raise CommandError(f"`{path}`: {error.strerror or error}") from None
+    except CryptoError as error:
+        raise CommandError(f"`{path}`: {error}") from None
+    if len(keys) != 1 or len(recipients) > 1:
+        raise CommandError(f"`{path}` must hold one ssh-ed25519 key, and at most one age1… recipient")
+    return PublicKeys(str(keys[0]), recipients[0] if recipients else None)
+
+
 def read_signing_key(path: Path) -> SigningKey:
     """An OpenSSH Ed25519 private key without passphrase; raises `CommandError`."""
     try:
-        return SigningKey.from_openssh(path.read_bytes())
+        return SigningKey.from_openssh(read_named(path))
     except OSError as error:
         raise CommandError(f"`{path}`: {error.strerror or error}", 2) from None
     except CryptoError as error:

@@ -31,6 +31,7 @@ from gateway.control.protocol import DraftAct, PostAct, SuspendRecording
 from policy.acts import parse_act
 from policy.agreement.load import AgreementRefused, load
 from policy.errors import ActError, DryRunError
+from policy.messages import say_fault
 
 router = APIRouter(tags=["agreement"])
 Party = Literal["employer", "council"]
@@ -62,7 +63,8 @@ async def dry_run_agreement(
     try:
         agreement = await loop.run_in_executor(_ALONE, load, body.document.encode())
     except AgreementRefused as refused:
-        raise Problem("agreement-refused", 422, f"{refused}; `POST /v1/agreements/check` lists every fault") from None
+        why = say_fault(refused.faults[0], _language(request)).rstrip(".")
+        raise Problem("agreement-refused", 422, f"{why}; `POST /v1/agreements/check` lists every fault") from None
     legs = body.legs
     if not legs and "statistics:read" in who.scopes:
         legs = legs_of_month(agreement, await parts.site.statistics(None), body.agents)
@@ -92,17 +94,19 @@ async def post_act(body: SignedAct, parts: Parts, request: Request) -> Done:
 
 
 @router.post("/acts/draft", dependencies=[Depends(need("acts:carry"))])
-async def draft_act(body: ActDraft, parts: Parts) -> Done:
+async def draft_act(body: ActDraft, parts: Parts, request: Request) -> Done:
     """The bytes to sign for an act that would follow the last one."""
-    return Done(**await parts.control.request(DraftAct(body.type, body.agreement, body.body)))
+    return Done(**await parts.control.request(DraftAct(body.type, body.agreement, body.body, _language(request))))
 
 
 @router.get("/agreements/{agreement}/rates/draft", dependencies=[Depends(need("acts:carry"))])
-async def draft_rates(agreement: str, parts: Parts, rates: Annotated[list[str], Query(max_length=64)]) -> Done:
+async def draft_rates(
+    agreement: str, parts: Parts, request: Request, rates: Annotated[list[str], Query(max_length=64)]
+) -> Done:
     """The bytes to sign for other percentages: `rates=sample/team-a/regular=2`, repeated."""
     pairs = [text.rpartition("=") for text in rates]
     body = {"rates": {rule: percent for rule, _, percent in pairs}, "resolution": None, "opinion_ref": None}
-    return Done(**await parts.control.request(DraftAct("rates", agreement, body)))
+    return Done(**await parts.control.request(DraftAct("rates", agreement, body, _language(request))))
 
 
 @router.put("/agreements/{agreement}/rates", dependencies=[Depends(need("acts:carry"))])

@@ -442,6 +442,8 @@ class DraftAct:
     type: str
     agreement: str
     body: dict[str, Any]
+    language: str = "en"
+    """In which a refusal is told: de, en, nb."""
     kind: Literal["draft_act"] = "draft_act"
 
 

@@ -31,10 +31,11 @@ from gateway.engine.signed import own_statement, signed_by_agent
 from gateway.events import Snapshot
 from gateway.media.plane import CallRef
 from policy.acts import ActType, Suspend, parse_act
+from policy.agreement.load import AgreementRefused
 from policy.chain import Posted, take
 from policy.decision import ConsentState, Purpose
 from policy.errors import ActError, ActFault, PolicyError, StaleAct
-from policy.messages import say
+from policy.messages import say, say_fault
 from policy.state import State
 from policy.statements import (
     CALL_CONSENT_NAMESPACE,
@@ -297,7 +298,10 @@ class Commands:
         state = self._engine.site.state
         fields: dict[str, object] = {"v": 1, "type": command.type, "agreement": command.agreement}
         fields |= {"seq": state.seq + 1, "prev": state.digest, "body": command.body}
-        return {"act": parse_act(canonical(fields)).canonical().decode()}
+        try:
+            return {"act": parse_act(canonical(fields)).canonical().decode()}
+        except ActError as error:
+            raise Refused(_code(error), say(error, command.language), 422) from None
 
     async def _take(
         self, act: bytes, signatures: dict[str, str], document: bytes | None, session: str | None, language: str
@@ -311,6 +315,8 @@ class Commands:
             except ActError as error:
                 status = 409 if isinstance(error, StaleAct) else 422
                 raise Refused(_code(error), say(error, language), status) from None
+            except AgreementRefused as error:
+                raise Refused(_code(error), say_fault(error.faults[0], language), 422) from None
             if not site.draw_ready and any(term.agreement.demo for term in state.terms):
                 raise Refused("demo_off_loopback", "an agreement marked `demo` is for loopback listeners only", 409)
             await self._keep(posted, state)

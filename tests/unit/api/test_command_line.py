@@ -29,6 +29,7 @@ EXAMPLE = Path(__file__).parents[3] / "deploy" / "agreement.example.yaml"
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
 
     def call(*arguments: object) -> tuple[int, str, str]:
         rc = main([str(argument) for argument in arguments])
@@ -169,15 +170,16 @@ def test_agreement_check_names_each_fault_with_field_and_line(run: Run, tmp_path
 
 def test_agreement_sign_takes_only_canonical_acts(run: Run, tmp_path: Path) -> None:
     run("keygen", "council")
-    act = b'{"agreement":"a","body":{},"prev":null,"seq":1,"type":"agreement","v":1}'
+    act = b'{"agreement":"a","body":{},"prev":"' + b"0" * 64 + b'","seq":2,"type":"suspend","v":1}'
     (tmp_path / "act.json").write_bytes(act)
-    rc, _, _ = run("agreement", "sign", "act.json", "-k", "council.sign", "--out", "act.council.sig")
+    rc, _, _ = run("agreement", "sign", "act.json", "-k", "council.sign", "--out", "act.council.sig", "--yes")
     key = SigningKey.from_openssh((tmp_path / "council.sign").read_bytes())
     sshsig.verify(key.verify_key, "fairtap-act@v1", act, (tmp_path / "act.council.sig").read_text())
     assert rc == 0
-    (tmp_path / "act.json").write_bytes(act + b"\n")
-    rc, _, err = run("agreement", "sign", "act.json", "-k", "council.sign")
-    assert (rc, err.count("\n")) == (1, 1)
+    for other in (act + b"\n", act.replace(b"suspend", b"stop"), b'{"v":1}', b"\xff"):
+        (tmp_path / "act.json").write_bytes(other)
+        rc, _, err = run("agreement", "sign", "act.json", "-k", "council.sign", "--yes")
+        assert (rc, err.count("\n"), (tmp_path / "act.json.sig").exists()) == (1, 1, False)
 
 
 def test_commands_go_to_the_running_gateway(run: Run, config: Path, tmp_path: Path) -> None:
@@ -201,9 +203,13 @@ def test_commands_go_to_the_running_gateway(run: Run, config: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("suspended", "agreement", "told"),
     [
-        ([], "bv", "act 4 is taken; in force now: `bv`, version 2"),
-        ([], None, "act 4 is taken; in force now: no agreement"),
-        (["council", "employer"], "bv", "act 4 is taken; suspended by council and employer, nothing is recorded"),
+        ([], "bv", "Act 4 is taken. In force now: `bv`, version 2."),
+        ([], None, "Act 4 is taken. No agreement is in force."),
+        (
+            ["council", "employer"],
+            "bv",
+            "Act 4 is taken. Suspended by: the works council, the employer; nothing is recorded.",
+        ),
     ],
 )
 def test_whoever_hands_in_an_act_is_told_what_holds_now(

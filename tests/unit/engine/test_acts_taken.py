@@ -43,6 +43,14 @@ class Parties:
         carried = None if document is None else document.decode()
         return await self.commands.command(p.PostAct(act.decode(), signatures, carried, "en"))
 
+    async def refused(self, body: Body, by, document: bytes | None = None) -> str:
+        act = self.site.state.draft(ID, body)
+        signatures = {role: sign(key(role), ACT_NAMESPACE, act) for role in by}
+        carried = None if document is None else document.decode()
+        with pytest.raises(Refused) as refused:
+            await self.commands.command(p.PostAct(act.decode(), signatures, carried, "de"))
+        return refused.value.refusal.message
+
     async def lower(self, percent: int):
         return await self.post(Rates({"sample/team-a/regular": percent * 10_000}), ("council",))
 
@@ -149,3 +157,15 @@ async def test_a_standing_no_stops_what_is_recorded_also_where_the_disk_refuses_
     assert stopped.is_set() and bench.stage(live) is Stage.CLOSED
     mend()
     await bench.engine.finished()
+
+
+async def test_an_act_a_document_and_a_draft_are_refused_in_the_language_of_the_request(parties):
+    faulty = DEMO.replace(b"PT10M", b"PT90M")
+    assert faulty != DEMO
+    assert "Zeile" in await parties.refused(NewAgreement("a" * 64), BOTH, faulty)
+    assert "noch unterschreiben: Arbeitgeber" in await parties.refused(
+        NewAgreement(load(DEMO).digest), ("council",), DEMO
+    )
+    with pytest.raises(Refused) as refused:
+        await parties.commands.command(p.DraftAct("rates", ID, {}, "nb"))
+    assert "kan ikke leses" in refused.value.refusal.message
