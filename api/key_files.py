@@ -64,11 +64,11 @@ def read_public_keys(path: Path) -> PublicKeys:
         keys = [VerifyKey.parse(line) for line in lines if line.startswith("ssh-")]
         recipients = [str(Recipient.parse(line.strip())) for line in lines if line.startswith("age1")]
     except OSError as error:
-        raise CommandError(f"`{path}`: {error.strerror or error}") from None
+        raise CommandError(f"`{path}`: {error.strerror or error}", 2) from None
     except CryptoError as error:
-        raise CommandError(f"`{path}`: {error}") from None
+        raise CommandError(f"`{path}`: {error}", 2) from None
     if len(keys) != 1 or len(recipients) > 1:
-        raise CommandError(f"`{path}` must hold one ssh-ed25519 key, and at most one age1… recipient")
+        raise CommandError(f"`{path}` must hold one ssh-ed25519 key, and at most one age1… recipient", 2)
     return PublicKeys(str(keys[0]), recipients[0] if recipients else None)
 
 

@@ -16,8 +16,18 @@ from api.commands.saying import read_bytes
 from api.errors import ApiError, CommandError
 from crypto.errors import CryptoError
 from storage.errors import ManifestError
+from storage.named_file import read_named
 
-__all__ = ["ApiAddress", "Certificate", "Login", "PasswordFile", "finish_at_site", "password_of", "site_http"]
+__all__ = [
+    "ApiAddress",
+    "Certificate",
+    "Login",
+    "PasswordFile",
+    "finish_at_site",
+    "password_of",
+    "site_http",
+    "trusting",
+]
 
 T = TypeVar("T")
 _SAFE: Final = re.compile(r"https://|http://(127(\.[0-9]{1,3}){3}|localhost|\[::1\])(:[0-9]{1,5})?/?$", re.ASCII)
@@ -27,12 +37,17 @@ Login = Annotated[str, typer.Option("--login", help="Your sign-in name.")]
 PasswordFile = Annotated[Path | None, typer.Option("--password-file", help="Without it, the password is asked for.")]
 
 
+def trusting(ca: Path | None) -> ssl.SSLContext:
+    """Trusts the certificates of that file, or the machine's; raises OSError, ValueError."""
+    return ssl.create_default_context(cadata=None if ca is None else read_named(ca).decode("ascii"))
+
+
 def site_http(api: str, ca: Path | None) -> httpx.AsyncClient:
     """What reaches the site. Raises CommandError before anything is sent."""
     if not _SAFE.match(api):
         raise CommandError(f"`{api}`: a password goes over https only, save on this machine", 2)
     try:
-        verify = ssl.create_default_context(cafile=str(ca) if ca is not None else None)
+        verify = trusting(ca)
         address = api.rstrip("/")
         return httpx.AsyncClient(base_url=address, verify=verify, timeout=30.0)
     except (OSError, httpx.InvalidURL, ValueError) as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import ssl
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -15,6 +14,7 @@ import httpx
 import typer
 
 from api.agent_client import fetch_draws
+from api.commands.at_site import trusting
 from api.commands.saying import AsJson, finish, read_bytes, tell
 from api.errors import ApiError, CommandError
 from api.listen import read_identities
@@ -79,12 +79,12 @@ def _from_site(url: str, login: str | None, ca: Path | None) -> bytes:
 
 async def _fetched(url: str, login: str, password: str, ca: Path | None) -> bytes:
     try:
-        context = ssl.create_default_context(cafile=None if ca is None else str(ca))
+        context = trusting(ca)
         http = httpx.AsyncClient(base_url=url.rstrip("/"), verify=context, timeout=30)
         async with SiteClient(http) as site:
             await site.sign_in(login, password)
             return json.dumps(await fetch_draws(site)).encode()
-    except (httpx.HTTPError, OSError) as error:
+    except (httpx.HTTPError, OSError, ValueError) as error:
         raise CommandError(f"the site can't be reached: {type(error).__name__}") from None
     except ApiError as error:
         raise CommandError(str(error)) from None
