@@ -107,7 +107,8 @@ class Consents:
     ) -> StandingConsent:
         """Set an answer: a yes needs its statement, a no or unset needs none.
 
-        Raises AgentUnknown, StatementMissing, and StaleConsent unless the statement's number grew.
+        A no whose statement's number didn't grow counts as one without a statement. Raises AgentUnknown,
+        StatementMissing, and StaleConsent for a yes whose number didn't grow.
         """
         if answer is ConsentState.YES and statement is None:
             raise StatementMissing("a yes needs the agent's signed statement")
@@ -116,11 +117,12 @@ class Consents:
             if connection.execute(select(agents.c.id).where(agents.c.id == agent)).first() is None:
                 raise AgentUnknown("no such agent on the roster")
             last = _last_seq(connection, agent, purpose)
-            if statement is not None and statement.seq <= last:
+            yes, fresh = answer is ConsentState.YES, statement is not None and statement.seq > last
+            if yes and not fresh:
                 raise StaleConsent(f"consent statement's number isn't over {last}")
-            seq = statement.seq if statement is not None else last + 1
-            yes = answer is ConsentState.YES
-            new = StandingConsent(purpose, answer, seq, yes and home_office, statement, at)
+            said = statement if fresh else None
+            seq = said.seq if said is not None else last + 1
+            new = StandingConsent(purpose, answer, seq, yes and home_office, said, at)
             _insert(connection, agent, new)
             return new
 

@@ -205,11 +205,11 @@ class Site:
 
     def reasons(self, wallclock: datetime) -> list[Reason]:
         """Why nothing is recorded at this site now, whoever calls."""
-        if self.agreement is None:
+        if not self.agreements:
             return [Reason.SIGNATURE_INVALID if self.unreadable else Reason.NO_AGREEMENT]
         found = {
             Reason.CLOCK_UNTRUSTED: not self.watch.observe(self.clock.now(), self.clock.wallclock()),
-            Reason.OUTSIDE_VALIDITY: not in_validity(self.agreement, wallclock),
+            Reason.OUTSIDE_VALIDITY: not any(in_validity(one, wallclock) for one in self.agreements),
             Reason.EVALUATION_OVERDUE: self.state.overdue(wallclock),
             Reason.SUSPENDED: self.state.suspended(wallclock),
             Reason.EPOCH_DARK: not self.draws(wallclock),

@@ -37,6 +37,11 @@ DEMO_EPOCHS: Final = tuple(f"PT{minutes}M" for minutes in range(1, 11))
 
 _ANY = re.compile(r"(?s).+")
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
+_PLACE = re.compile(
+    r"(?:Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Europe|Indian|Pacific)/[A-Za-z0-9/_+-]{1,50}|UTC",
+    re.ASCII,
+)
+"""Not `localtime`, `Factory`, `posixrules`, `right/…`: what these mean depends on the machine, or nobody lives by it."""
 _REGION = re.compile(r"[A-Z][A-Z0-9-]{1,15}", re.ASCII)
 _CHANNEL = re.compile(r"dtmf|agent_key|ivr:[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
 _KEY = re.compile(r"[0-9]", re.ASCII)
@@ -132,9 +137,11 @@ def _validity(root: Section, zones: ZoneSource) -> schema.Validity:
 def _zone(validity: Section, name: str, zones: ZoneSource) -> tzinfo:
     if name:
         try:
-            return zones(name)
+            if _PLACE.fullmatch(name):
+                return zones(name)
         except Exception:  # whatever the source of zones raises: the name is at fault
-            validity.refuse(FaultCode.WRONG_VALUE, "timezone", f"no time zone `{name[:40]}`; one is Europe/Berlin")
+            pass
+        validity.refuse(FaultCode.WRONG_VALUE, "timezone", f"no place's time zone `{name[:40]}`; one is Europe/Berlin")
     return UTC
 
 

@@ -65,6 +65,20 @@ async def test_a_no_needs_nothing_and_an_old_yes_cant_undo_it(folder, consents):
     assert [(row.answer, row.seq) for row in history] == [(YES, 4), (NO, 5), (UNSET, 6), (YES, 7)]
 
 
+async def test_a_no_is_never_too_old_and_opens_no_way_for_a_yes(folder, consents):
+    agent = await add_agent(folder)
+    await consents.set(agent, COACHING, YES, AT, statement=said(4))
+    for seq in (4, 1):
+        assert (await consents.set(agent, COACHING, NO, AT, statement=said(seq))).statement is None
+    now = (await consents.standing(agent))[COACHING]
+    assert (now.answer, now.seq) == (NO, 6)
+    for seq in (4, 5, 6):
+        with pytest.raises(StaleConsent):
+            await consents.set(agent, COACHING, YES, AT, statement=said(seq))
+    await consents.set(agent, COACHING, YES, AT, statement=said(7))
+    assert (await consents.set(agent, COACHING, NO, AT, statement=said(9))).statement == said(9)
+
+
 async def test_receipts_come_back_by_call_and_recording(consents):
     first, second = receipt("j1", recording="r1"), receipt("j2", ReceiptOutcome.WITHDRAWN, "r1")
     for one in (first, second, receipt("j3", call_ref="c2")):

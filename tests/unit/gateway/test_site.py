@@ -401,6 +401,16 @@ def enact_both(house: House, *documents: Agreement) -> None:
 FIRST = load(DEMO)
 OF_GAS = agreement(demo="yes", id="bv-gas", lanes__campaigns=[], scope__queues=["service-gas"], pause__max="PT2M")
 OF_ALL = agreement(demo="yes", id="bv-alle", lanes__campaigns=[], pause__max="PT3M", retention__coaching="P7D")
+SHORTER = agreement(demo="yes", id="bv-gas", lanes__campaigns=[], validity__end="2026-08-01T00:00:00")
+
+
+@pytest.mark.parametrize("order", [(FIRST, SHORTER), (SHORTER, FIRST)], ids=["shorter last", "shorter first"])
+async def test_the_site_is_outside_validity_once_every_agreement_in_force_has_ended(house, order):
+    enact_both(house, *order)
+    for end, outside in ((SHORTER.validity.end, False), (FIRST.validity.end, True)):
+        house.clock.step((end - house.at).total_seconds())
+        house.site.turn(house.at)
+        assert (Reason.OUTSIDE_VALIDITY in house.site.reasons(house.at)) is outside
 
 
 async def test_a_leg_goes_by_the_agreements_that_are_about_it(house):

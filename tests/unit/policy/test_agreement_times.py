@@ -96,3 +96,8 @@ class TestRetention:
 
     def test_receipts_outlive_the_recording(self):
         assert erase_receipt_at([example()], NOW) == datetime(2029, 3, 4, 9, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("name", ["Europe/Berlin", "America/Argentina/Buenos_Aires", "Atlantic/Faroe", "UTC"])
+def test_a_time_zone_is_a_places(name):
+    assert agreement(validity__timezone=name).validity.timezone == name
