@@ -41,7 +41,7 @@ _PLACE = re.compile(
     r"(?:Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Europe|Indian|Pacific)/[A-Za-z0-9/_+-]{1,50}|UTC",
     re.ASCII,
 )
-"""Not `localtime`, `Factory`, `posixrules`, `right/…`: what these mean depends on the machine, or nobody lives by it."""
+"""Not `localtime`, `Factory`, `right/…`: what these mean depends on the machine, or nobody lives by it."""
 _REGION = re.compile(r"[A-Z][A-Z0-9-]{1,15}", re.ASCII)
 _CHANNEL = re.compile(r"dtmf|agent_key|ivr:[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
 _KEY = re.compile(r"[0-9]", re.ASCII)

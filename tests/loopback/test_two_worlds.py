@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import httpx
 import numpy as np
@@ -18,6 +20,7 @@ import pytest
 from crypto import sshsig
 from crypto.jcs import canonical
 from demo.staff import SESSION_NAMESPACE
+from gateway.clock import SystemClock
 from policy.terms import Purpose
 from tests.peers.running_site import RunningSite, until
 
@@ -28,6 +31,7 @@ OWN = "/v1/agents/me"
 ASKED = 120
 """Times each of the two calls is asked for, by each role."""
 CHANCE = 1e-4
+HOUR = timedelta(hours=1)
 INSTANT = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
@@ -105,8 +109,25 @@ def by_chance(taken: np.ndarray, flips: int = 20_000) -> float:
     return float((np.sum(np.abs(signs @ ranks) >= seen) + 1) / (flips + 1))
 
 
+def of_a_week(text: str) -> str:
+    """The agreement with an epoch that can't end while both worlds are looked at, wherever Monday begins."""
+    now = SystemClock().wallclock()
+    zone = next(
+        name
+        for name in ("Europe/Berlin", "Asia/Tokyo")
+        if week_of(now, name) == week_of(now - HOUR, name) == week_of(now + HOUR, name)
+    )
+    edited = re.sub(r"timezone: \S+", f"timezone: {zone}", text).replace("epoch: PT10M", "epoch: P1W")
+    assert edited.count(zone) == edited.count("epoch: P1W") == 1
+    return edited
+
+
+def week_of(instant: datetime, zone: str) -> int:
+    return instant.astimezone(ZoneInfo(zone)).isocalendar().week
+
+
 async def test_a_veto_and_a_silent_caller_are_the_same_to_everybody_else(tmp_path, stack):
-    async with RunningSite(tmp_path, desks=2) as site:
+    async with RunningSite(tmp_path, desks=2, agreed=of_a_week) as site:
         vetoing, silent = site.desks
         await vetoing.client.say_no(Purpose.COACHING)
         clients = await everybody(site, stack)
