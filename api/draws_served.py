@@ -6,11 +6,13 @@ Opens nothing: the openings are for the agent's key. Shares are those that the l
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
+from itertools import pairwise
 
 from api.reads import DrawnEpoch, DrawRow, OwnDraws, Proven
 from policy import log_entry
-from policy.log_rules import OTHER, may_hold
+from policy.epoch_rules import EpochRules, since
+from policy.log_rules import may_hold
 from policy.state import State
 from storage.database import Database
 from storage.epochs import Epochs, StoredEpoch
@@ -19,9 +21,6 @@ from storage.log.leg_openings import sealed_openings
 from storage.log.reader import LogReader
 
 __all__ = ["proven", "read_draws"]
-
-StatesSince = Callable[[StoredEpoch], Sequence[State]]
-"""The parties' acts folded, as they stood at an epoch's start and after each act in it."""
 
 
 async def proven(reader: LogReader, origin: str, index: int) -> Proven:
@@ -35,9 +34,12 @@ async def proven(reader: LogReader, origin: str, index: int) -> Proven:
 
 
 async def read_draws(
-    database: Database, reader: LogReader, states: StatesSince, agent: str, after: int, limit: int
+    database: Database, reader: LogReader, states: Sequence[State], agent: str, after: int, limit: int
 ) -> OwnDraws:
-    """An agent's legs from behind the id `after`, and every epoch that they are of. Raises `StorageError`."""
+    """An agent's legs from behind the id `after`, and every epoch that they are of. Raises `StorageError`.
+
+    `states`: the parties' acts folded, before the first and after each.
+    """
     found = await database.read(lambda connection: sealed_openings(connection, agent, after, limit))
     rows, own = [], {}
     for one in found:
@@ -50,7 +52,9 @@ async def read_draws(
     return OwnDraws(rows, [one for one in told if one is not None])
 
 
-async def _epoch(database: Database, reader: LogReader, states: StatesSince, name: str, a: str) -> DrawnEpoch | None:
+async def _epoch(
+    database: Database, reader: LogReader, states: Sequence[State], name: str, a: str
+) -> DrawnEpoch | None:
     try:
         epoch = await Epochs(database).get(name)
     except EpochUnknown:
@@ -60,18 +64,21 @@ async def _epoch(database: Database, reader: LogReader, states: StatesSince, nam
         name,
         None if commit is None else await proven(reader, epoch.origin, commit),
         None if reveal is None else await proven(reader, epoch.origin, reveal),
-        await asyncio.to_thread(lambda: _rates(states(epoch), epoch, a)),
+        await asyncio.to_thread(lambda: _rates(states, epoch, a)),
     )
 
 
-def _rates(states: Iterable[State], epoch: StoredEpoch, a: str) -> dict[str, list[int]]:
-    """By rule index: every rate (ppm) that held for this roster entry at some time of the epoch."""
+def _rates(states: Sequence[State], epoch: StoredEpoch, a: str) -> dict[str, list[int]]:
+    """By the `r` of its log: every rate (ppm) that held for this roster entry at some time of the epoch."""
     leaf, found = epoch.leaf(a), dict[int, set[int]]()
     if leaf is None:
         return {}
-    for state in states:
-        queues = {name for term in state.terms for name in term.agreement.scope.queues}
-        for queue in (OTHER, *queues):
-            for index, ruled in may_hold(state, (epoch.start, epoch.end), queue, leaf.group, leaf.phase).items():
-                found.setdefault(index, set()).add(ruled.rule.ppm)
-    return {str(index): sorted(rates) for index, rates in sorted(found.items())}
+    span, first = (epoch.start, epoch.end), since(states, epoch.acts)
+    rules = EpochRules(span, states, first)
+    for state, after in pairwise((*states[first:], None)):
+        if state is None or (after is not None and after.changed_at is not None and after.changed_at < epoch.start):
+            continue  # over before the epoch began
+        for queue in {name for term in state.terms for name in term.agreement.scope.queues}:
+            for place, ruled in may_hold(rules, state, span, queue, leaf.group, leaf.phase).items():
+                found.setdefault(place, set()).add(ruled.rule.ppm)
+    return {str(place): sorted(rates) for place, rates in sorted(found.items())}

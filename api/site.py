@@ -39,7 +39,7 @@ from gateway.config import Config
 from policy.act_file import act_fields
 from policy.acts import parse_act
 from policy.agreement.schema import Agreement
-from policy.chain import Posted, fold
+from policy.chain import Posted, fold, history
 from policy.consent import ask_again_at, standing_answer
 from policy.draw_rules import rules
 from policy.epochs import EpochState, frozen
@@ -56,7 +56,7 @@ from storage.coaches import Coach, Coaches, told_of
 from storage.consents import Consents, StandingConsent
 from storage.council_lists import openings_of
 from storage.database import Database, Work
-from storage.epochs import StoredEpoch, inventory
+from storage.epochs import inventory
 from storage.errors import AgentUnknown, CoachUnknown, LogEntryUnknown, StorageError
 from storage.gateway_key import load_public, vkey
 from storage.log.files import LocalLogFiles
@@ -243,13 +243,9 @@ class SiteFolder:
         """With leaves, proofs, and the epochs' shares and rates."""
         acts = Acts(await self._open())
         posts, first = await acts.chain(), [Anchor(one.role, one.key, one.recipient) for one in await acts.anchors()]
-
-        def states(epoch: StoredEpoch) -> list[State]:
-            sizes = [size for size in range(1, len(posts)) if posts[size].at >= epoch.start]
-            return [fold(first, posts[:size]) for size in (*sizes, len(posts))]
-
         reader = await self._reader()
         try:
+            states = await asyncio.to_thread(lambda: list(history(first, posts)))
             return await read_draws(await self._open(), reader, states, agent, after, limit)
         except (StorageError, CryptoError, PolicyError):
             raise _unreadable() from None

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from council.errors import CdrError
-from policy.log_rules import Span
+from policy.epoch_rules import Span
 from policy.opening import CallOpening
 
 MAX_BYTES: Final = 256 * 1024 * 1024

@@ -17,8 +17,8 @@ from council.finding import Findings
 from crypto.draw import AgentDraws, drawn
 from policy import log_entry
 from policy.decision import Reason
+from policy.epoch_rules import Ruled, Tally
 from policy.epochs import EpochState, RosterLeaf, count_groups
-from policy.log_rules import Ruled, Tally
 
 _STEPS: Final = {
     log_entry.ECommit: (EpochState.NONE, EpochState.COMMITTED, Code.ECOMMIT_REPEATED),
@@ -166,7 +166,7 @@ class EpochBook:
         for what in wrong:
             self.findings.at(Code.ECLOSE_COUNTS, index, epoch=self.name, what=what)
 
-    def replay(self, host: bytes, council: bytes, origin: str, campaigns: Counter[str]) -> list[Share]:
+    def replay(self, host: bytes, council: bytes, origin: str, campaigns: Counter[tuple[str, str]]) -> list[Share]:
         """Every outcome follows from the shares, the ceiling and the caps, in log order (V7)."""
         tally, agents = Tally(campaigns), dict[str, tuple[AgentDraws, Share]]()
         for leg in self.legs:
@@ -174,12 +174,11 @@ class EpochBook:
             if outside and (leg.rule is not None or leg.out in ("hit", "cap")):
                 self.findings.at(Code.OUTSIDE_ROSTER, leg.entry, epoch=self.name)
                 continue
-            if leg.rule is None:
-                self._judge(leg, is_drawn=False)
-                continue
-            tally.legs[leg.rule] += 1
             if leg.ruled is None:
-                continue  # V5 has said that no such rule holds
+                if leg.rule is None:  # else V5 has said that no such rule holds
+                    self._judge(leg, is_drawn=False)
+                continue
+            tally.leg(leg.ruled)
             if leg.a not in agents:
                 agents[leg.a] = AgentDraws(origin, self.name, leg.a, host, council), Share(self.name, leg.a)
             draws, share = agents[leg.a]

@@ -90,7 +90,7 @@ class _Walk:
         self.size = 0
         self.days: list[tuple[int, datetime]] = []
         """Entries that can't be older than an instant."""
-        self.campaigns: Counter[str] = Counter()
+        self.campaigns: Counter[tuple[str, str]] = Counter()
         self.carried: Counter[str] = Counter()
         self.first_told = False
         """An `eclose` of this log has told what was kept: what was carried over before is known from then on."""
@@ -151,6 +151,7 @@ class _Walk:
 
     def eopen(self, index: int, entry: log_entry.EOpen) -> None:
         book = self.book(entry.e)
+        self.terms.begin(entry.e)
         if not book.step(index, entry):
             return
         found = self._cosigned(entry.cosig, book.ecommit_at + 1, index)

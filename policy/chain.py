@@ -5,7 +5,7 @@ Used for an act that comes in (`take`) and, on every load and start, for the who
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -44,11 +44,18 @@ def take(state: State, posted: Posted, zones: ZoneSource = ZoneInfo) -> State:
     return apply(state, act, signed, posted.at, document, posted.session)
 
 
-def fold(anchors: Iterable[Anchor], posts: Iterable[Posted], zones: ZoneSource = ZoneInfo) -> State:
-    """The state after a whole chain, from the anchors as they were first set; raises what `take` raises."""
+def history(anchors: Iterable[Anchor], posts: Iterable[Posted], zones: ZoneSource = ZoneInfo) -> Iterator[State]:
+    """The state before a chain and after each of its acts; raises what `take` raises."""
     state = State(tuple(anchors))
+    yield state
     for posted in posts:
         state = take(state, posted, zones)
+        yield state
+
+
+def fold(anchors: Iterable[Anchor], posts: Iterable[Posted], zones: ZoneSource = ZoneInfo) -> State:
+    """The state after a whole chain, from the anchors as they were first set; raises what `take` raises."""
+    *_, state = history(anchors, posts, zones)
     return state
 
 

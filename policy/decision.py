@@ -137,8 +137,9 @@ class Rule:
     lane: Lane
     purpose: Purpose
     ppm: int
-    index: int
-    """Place among the agreement's rules: campaigns first, then sample rates, in document order; the log's `r`."""
+    """The lowest rate, where it is a rule of several agreements."""
+    name: str
+    """`campaign/ID` or `sample/GROUP/PHASE`, as acts call it."""
     campaign: str | None = None
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from policy.agreement.schema import Agreement, Campaign, CustomerRequestLane
 from policy.decision import Rule
+from policy.state import campaign_rule, sample_rule
 from policy.terms import Lane, Phase
 from policy.validity import local_time
 
@@ -70,12 +71,13 @@ def phase_in_epoch(agreement: Agreement, group: str, phase: Phase, since: date, 
 
 
 def rules(agreement: Agreement) -> tuple[Rule, ...]:
-    """All drawn rules in the order of their index: campaigns, then sample rates, as the document lists them."""
+    """All drawn rules: campaigns, then sample rates, as the document lists them."""
     lanes = agreement.lanes
-    drawn = [Rule(Lane.CAMPAIGN, one.purpose, one.ppm, 0, one.id) for one in lanes.campaigns]
+    drawn = [Rule(Lane.CAMPAIGN, one.purpose, one.ppm, campaign_rule(one.id), one.id) for one in lanes.campaigns]
     if lanes.sample is not None:
-        drawn += [Rule(Lane.SAMPLE, lanes.sample.purpose, rate.ppm, 0) for rate in lanes.sample.rates]
-    return tuple(replace(rule, index=index) for index, rule in enumerate(drawn))
+        lines = ((rate, sample_rule(rate.group, rate.phase)) for rate in lanes.sample.rates)
+        drawn += [Rule(Lane.SAMPLE, lanes.sample.purpose, rate.ppm, name) for rate, name in lines]
+    return tuple(drawn)
 
 
 def rule_for(
@@ -83,9 +85,13 @@ def rule_for(
 ) -> Rule | None:
     """The one rule for a leg entered at `wallclock`, or `None` where the agreements have none or don't agree.
 
-    `agreements` are those whose scope contains the leg. The index is that of the first of them.
+    `agreements` are those whose scope contains the leg.
     """
-    found = [_rule(agreement, queue, group, phase, wallclock) for agreement in agreements]
+    return joined([_rule(agreement, queue, group, phase, wallclock) for agreement in agreements])
+
+
+def joined(found: Sequence[Rule | None]) -> Rule | None:
+    """One rule of several agreements, at the lowest rate; None where one has none or they don't agree."""
     known = [rule for rule in found if rule is not None]
     if not known or len(known) != len(found):
         return None
@@ -95,16 +101,10 @@ def rule_for(
 
 
 def _rule(agreement: Agreement, queue: str, group: str, phase: Phase, wallclock: datetime) -> Rule | None:
-    campaigns = agreement.lanes.campaigns
-    listed = rules(agreement)
-    for campaign, rule in zip(campaigns, listed, strict=False):
-        if campaign.queue == queue and campaign.start <= wallclock < campaign.end:
-            return rule
-    sample = agreement.lanes.sample
-    for rate, rule in zip(sample.rates if sample else (), listed[len(campaigns) :], strict=True):
-        if rate.group == group and rate.phase is phase:
-            return rule
-    return None
+    running = (one for one in agreement.lanes.campaigns if one.queue == queue and one.start <= wallclock < one.end)
+    campaign = next(running, None)
+    name = campaign_rule(campaign.id) if campaign is not None else sample_rule(group, phase)
+    return next((rule for rule in rules(agreement) if rule.name == name), None)
 
 
 def ceiling(ppm: int, legs: int) -> int:

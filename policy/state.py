@@ -171,9 +171,14 @@ def _overlap(one: Agreement, other: Agreement) -> bool:
 def rates_of(agreement: Agreement) -> dict[str, int]:
     """Every drawn rule and its rate (ppm), campaigns first, as `draw_rules.rules` lists them."""
     lanes = agreement.lanes
-    found = {f"campaign/{one.id}": one.ppm for one in lanes.campaigns}
+    found = {campaign_rule(one.id): one.ppm for one in lanes.campaigns}
     rates = lanes.sample.rates if lanes.sample is not None else ()
     return found | {sample_rule(rate.group, rate.phase): rate.ppm for rate in rates}
+
+
+def campaign_rule(campaign: str) -> str:
+    """The name of a campaign's rate."""
+    return f"campaign/{campaign}"
 
 
 def sample_rule(group: str, phase: Phase) -> str:
@@ -189,5 +194,5 @@ def with_rates(agreement: Agreement, rates: Mapping[str, int]) -> Agreement:
     if sample is not None:
         lines = tuple(replace(one, ppm=rates.get(sample_rule(one.group, one.phase), one.ppm)) for one in sample.rates)
         sample = replace(sample, rates=lines)
-    campaigns = tuple(replace(one, ppm=rates.get(f"campaign/{one.id}", one.ppm)) for one in lanes.campaigns)
+    campaigns = tuple(replace(one, ppm=rates.get(campaign_rule(one.id), one.ppm)) for one in lanes.campaigns)
     return replace(agreement, lanes=replace(lanes, sample=sample, campaigns=campaigns))

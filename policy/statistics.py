@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from policy.agreement.schema import Agreement, StatisticsTerms
 from policy.decision import Rule
+from policy.draw_rules import rules
 from policy.terms import Lane
 
 __all__ = [
@@ -139,17 +140,15 @@ class Statistics:
 # --- names of rules ---------------------------------------------------------------------------------------------------
 
 
-def rule_name(agreement: Agreement, rule: Rule) -> str:
-    """What the statistics call a rule, the same in every version of the agreement."""
-    return rule_names(agreement)[rule.index]
+def rule_name(rule: Rule) -> str:
+    """What the statistics call a rule, the same in every agreement: `campaign/ID` or `sample/PHASE/GROUP`."""
+    kind, *parts = rule.name.split("/")
+    return "/".join((kind, *reversed(parts)))
 
 
 def rule_names(agreement: Agreement) -> tuple[str, ...]:
-    """Names in the order of `draw_rules.rules`: `campaign/ID`, then `sample/PHASE/GROUP`."""
-    sample = agreement.lanes.sample
-    campaigns = [f"{Lane.CAMPAIGN.value}/{one.id}" for one in agreement.lanes.campaigns]
-    rates = sample.rates if sample is not None else ()
-    return (*campaigns, *(f"{Lane.SAMPLE.value}/{rate.phase.value}/{rate.group}" for rate in rates))
+    """Names in the order of `draw_rules.rules`."""
+    return tuple(rule_name(rule) for rule in rules(agreement))
 
 
 # --- publishing -------------------------------------------------------------------------------------------------------

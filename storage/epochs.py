@@ -24,6 +24,7 @@ from storage.database import Database
 from storage.errors import EpochStep, EpochUnknown
 from storage.log.blocks import epoch_origin
 from storage.log.wal import append, open_log, open_logs
+from storage.tables import acts as acts_table
 from storage.tables import cosignatures, epochs, legs, logs, recordings, segments
 
 MAX_OVER: Final = 400
@@ -58,6 +59,8 @@ class StoredEpoch:
     closed_at: datetime | None = None
     revealed_index: int | None = None
     """Where `reveal` stands in its log."""
+    acts: int = 0
+    """How many acts stood in its log before its `eopen`: its rules are counted from there."""
     told: bool = False
     """Its `eclose` says what was kept, so that there is an inventory."""
 
@@ -169,7 +172,8 @@ class Epochs:
             if seen is None:
                 raise EpochStep("no cosigned checkpoint holds the epoch's commitments yet")
             append(connection, row.origin, EOpen(e=name, cosig=seen.line))
-            _move(connection, row, EpochState.OPENED, council_secret=share, day=day)
+            acts = connection.execute(select(func.max(acts_table.c.seq))).scalar_one() or 0
+            _move(connection, row, EpochState.OPENED, council_secret=share, day=day, acts=acts)
 
         await self._database.write(work)
 
@@ -420,5 +424,6 @@ def _epoch(row: Row[Any]) -> StoredEpoch:
         day=row.day or 0,
         closed_at=row.closed_at,
         revealed_index=row.revealed_index,
+        acts=row.acts or 0,
         told=row.figures is not None and row.figures["told"],
     )

@@ -1,11 +1,12 @@
 """The entries of agent legs: `call`, `wish`, `x` and their `out`, in one order (crypto.md §3, §4, agreement.md §4).
 
 Each is a row and an entry of the epoch's log, durable together before the verb returns. The rows hold only epoch,
-pseudonym, counter, rule index, queue code, 32-byte commitments and the day. Epochs themselves are `epochs`'.
+pseudonym, counter, rule, queue code, 32-byte commitments, the day and the number of the last act. Epochs themselves are
+`epochs`'.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -18,7 +19,8 @@ from crypto.framing import parse_hex
 from crypto.merkle import leaf_hash
 from policy import draw_rules, log_entry
 from policy.agreement.schema import Agreement
-from policy.decision import Reason, Rule
+from policy.decision import Reason
+from policy.epoch_rules import Ceiling, Ruled
 from policy.opening import OutOpening
 from policy.terms import Lane
 from storage.council_lists import ForCouncil, keep_opening
@@ -75,7 +77,7 @@ class LegEntry:
     n: int
     """The agent's counter in this epoch, of this kind: 1, 2, 3, … without gaps."""
     rule: int | None
-    """Index of the rule the leg is drawn under."""
+    """Place of the rule the leg is drawn under among its epoch's (`policy.epoch_rules`)."""
     admitted: Out | None = None
     """`no`, `cap` or `hit` once `admit` said so."""
     origin: str = ""
@@ -84,6 +86,10 @@ class LegEntry:
     """Where it stands there."""
     leaf: bytes = b""
     """The hash of the entry, as it stands there."""
+    queue: str | None = None
+    """Its code, of a `call` entry."""
+    acts: int | None = None
+    """The number of the act that `rule` was read under, where it is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,7 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class EpochCounts:
-    """Legs, hits and caps of an epoch by rule index, and legs without counter by kind."""
+    """Legs, hits and caps of an epoch by place of the rule, and legs without counter by kind."""
 
     legs: dict[int, int]
     hits: dict[int, int]
@@ -135,7 +141,7 @@ class Legs:
         council. Raises EpochStep unless the epoch is open.
         """
         row = {"e": epoch, "a": _pseudonym(pseudonym), "r": rule, "q": queue, "c": _commitment(commitment), "day": day}
-        row["rule"] = rule_name
+        row |= {"rule": rule_name, "acts": acts}
 
         def work(connection: Connection) -> LegEntry:
             found = open_row(connection, epoch)
@@ -186,26 +192,24 @@ class Legs:
 
         await self._database.write(work)
 
-    async def admit(
-        self, entry: LegEntry, *, drawn: bool, rule: Rule | None, agreements: Sequence[Agreement]
-    ) -> Admission:
-        """Admit a drawn leg under its rule's ceiling, the agent's caps and its campaign's count; durable on return.
+    async def admit(self, entry: LegEntry, *, drawn: bool, ruled: Ruled | None) -> Admission:
+        """Admit a drawn leg under its rules' ceilings, the agent's caps and its campaign's counts; durable on return.
 
         In log order: waits until every earlier leg of the epoch is admitted, since their hits count. A second time it
         answers as the first. Raises EntryUnknown for what isn't a `call` entry, StorageUnavailable.
         """
-        rule = rule if drawn else None
+        held = ruled if drawn else None
         while True:
             seen = self._admissions
             # A caller who is cancelled here must not keep those who wait from hearing of the admission.
-            answer = await asyncio.shield(asyncio.create_task(self._attempt(entry, rule, agreements)))
+            answer = await asyncio.shield(asyncio.create_task(self._attempt(entry, held)))
             if answer is not None:
                 return answer
             if seen == self._admissions:  # else the leg before may have been admitted meanwhile
                 await self._turns.setdefault(entry.epoch, {}).setdefault(entry.entry, asyncio.Event()).wait()
 
-    async def _attempt(self, entry: LegEntry, rule: Rule | None, agreements: Sequence[Agreement]) -> Admission | None:
-        answer = await self._database.write(lambda connection: _admit(connection, entry, rule, agreements))
+    async def _attempt(self, entry: LegEntry, held: Ruled | None) -> Admission | None:
+        answer = await self._database.write(lambda connection: _admit(connection, entry, held))
         if answer is not None:
             self._call_next(entry)
         return answer
@@ -292,10 +296,8 @@ def _enter(connection: Connection, kind: EntryKind, row: dict[str, Any], owned: 
     return _entry(connection.execute(inserted).one())
 
 
-def _admit(
-    connection: Connection, entry: LegEntry, rule: Rule | None, agreements: Sequence[Agreement]
-) -> Admission | None:
-    """The admission, or None while an earlier leg of the epoch has none. `rule` None: not drawn."""
+def _admit(connection: Connection, entry: LegEntry, held: Ruled | None) -> Admission | None:
+    """The admission, or None while an earlier leg of the epoch has none. `held` None: not drawn."""
     row = _row(connection, entry.entry)
     if row.kind != EntryKind.CALL:
         raise EntryUnknown("not a leg's `call` entry")
@@ -304,12 +306,13 @@ def _admit(
     if _earlier_open(connection, row):
         return None
     answer = Admission(Out.NO)
-    if rule is not None:
-        reasons = _refusals(connection, row, rule, agreements)
+    if held is not None:
+        reasons = _refusals(connection, row, held)
         answer = Admission(Out.CAP if reasons else Out.HIT, reasons)
     connection.execute(update(legs).where(legs.c.id == entry.entry).values(admission=answer.out.value))
-    if answer.out is Out.HIT and rule is not None and rule.campaign is not None:
-        _count_campaign(connection, rule.campaign)
+    if answer.out is Out.HIT and held is not None and held.rule.campaign is not None:
+        for agreement in held.agreements:
+            _count_campaign(connection, agreement.id, held.rule.campaign)
     return answer
 
 
@@ -318,26 +321,40 @@ def _earlier_open(connection: Connection, row: Row[Any]) -> bool:
     return connection.execute(query).first() is not None
 
 
-def _refusals(connection: Connection, row: Row[Any], rule: Rule, agreements: Sequence[Agreement]) -> tuple[Reason, ...]:
+def _refusals(connection: Connection, row: Row[Any], held: Ruled) -> tuple[Reason, ...]:
     """Why a drawn leg isn't a hit; counts this leg and what lies before it."""
 
     def count(*where: Any) -> int:
         return connection.execute(select(func.count()).where(*_calls(row), *where)).scalar_one()
 
     hit = legs.c.admission == Out.HIT.value
-    legs_so_far = count(legs.c.r == row.r, legs.c.id <= row.id)
+
+    def under(ceiling: Ceiling) -> bool:
+        of_rule = legs.c.r.in_(sorted(ceiling.places))
+        so_far = count(of_rule, legs.c.id <= row.id)
+        return draw_rules.ceiling_ok(ceiling.ppm, legs=so_far, hits=count(of_rule, hit))
+
+    agreements, campaign = held.agreements, held.rule.campaign
     reasons = []
-    if not draw_rules.ceiling_ok(rule.ppm, legs=legs_so_far, hits=count(legs.c.r == row.r, hit)):
+    if not all(under(ceiling) for ceiling in held.ceilings):
         reasons.append(Reason.CEILING)
     # Caps are never longer than the epoch, and an epoch never longer than a week: its hits are the week's.
     week, today = count(legs.c.a == row.a, hit), count(legs.c.a == row.a, legs.c.day == row.day, hit)
     if not draw_rules.caps_ok(agreements, hits_today=today, hits_this_week=week):
         reasons.append(Reason.AGENT_CAP)
-    if rule.campaign is not None:
-        used = connection.execute(select(campaigns.c.hits).where(campaigns.c.id == rule.campaign)).scalar_one_or_none()
-        if draw_rules.campaign_full(agreements, rule.campaign, hits=used or 0):
-            reasons.append(Reason.CAMPAIGN_FULL)
+    if campaign is not None and any(_is_full(connection, one, campaign) for one in agreements):
+        reasons.append(Reason.CAMPAIGN_FULL)
     return tuple(reasons)
+
+
+def _is_full(connection: Connection, agreement: Agreement, campaign: str) -> bool:
+    query = select(campaigns.c.hits).where(*_campaign(agreement.id, campaign))
+    used = connection.execute(query).scalar_one_or_none()
+    return draw_rules.campaign_full((agreement,), campaign, hits=used or 0)
+
+
+def _campaign(agreement: str, campaign: str) -> tuple[Any, ...]:
+    return campaigns.c.agreement == agreement, campaigns.c.id == campaign
 
 
 def _calls(row: Row[Any]) -> tuple[Any, ...]:
@@ -345,10 +362,10 @@ def _calls(row: Row[Any]) -> tuple[Any, ...]:
     return legs.c.e == row.e, legs.c.kind == EntryKind.CALL.value
 
 
-def _count_campaign(connection: Connection, campaign: str) -> None:
-    counted = update(campaigns).where(campaigns.c.id == campaign).values(hits=campaigns.c.hits + 1)
+def _count_campaign(connection: Connection, agreement: str, campaign: str) -> None:
+    counted = update(campaigns).where(*_campaign(agreement, campaign)).values(hits=campaigns.c.hits + 1)
     if connection.execute(counted).rowcount == 0:
-        connection.execute(insert(campaigns).values(id=campaign, hits=1))
+        connection.execute(insert(campaigns).values(agreement=agreement, id=campaign, hits=1))
 
 
 def end_untold(connection: Connection) -> None:
@@ -377,7 +394,8 @@ def _said(row: Mapping[str, Any]) -> log_entry.Call | log_entry.Wish:
 def _entry(row: Row[Any]) -> LegEntry:
     admitted = None if row.admission is None else Out(row.admission)
     leaf = leaf_hash(log_entry.encode(_said(row._asdict())))
-    return LegEntry(row.id, EntryKind(row.kind), row.e, row.a, row.n, row.r, admitted, row.origin, row.i, leaf)
+    kind = EntryKind(row.kind)
+    return LegEntry(row.id, kind, row.e, row.a, row.n, row.r, admitted, row.origin, row.i, leaf, row.q, row.acts)
 
 
 def _add(counts: EpochCounts, row: Row[Any]) -> None:

@@ -200,6 +200,7 @@ epochs = Table(
     Column("figures", JSON, nullable=True),
     _time("closed_at", null=True),
     _whole("revealed_index", null=True),
+    _whole("acts", null=True),
     Index(None, "state"),
 )
 epoch_names = Table(
@@ -241,6 +242,7 @@ legs = _numbered(
     _text("origin", null=True),
     _whole("i", null=True),
     _whole("out_i", null=True),
+    _whole("acts", null=True),
     UniqueConstraint("e", "kind", "a", "n"),
     Index(None, "e", "kind", "r", "admission"),
     Index(None, "kind", "o"),
@@ -291,7 +293,9 @@ figures = Table(
     *(Column(name, Text, primary_key=True) for name in ("month", "site", "rule", "channel", "what")),
     _whole("total"),
 )
-campaigns = Table("campaigns", metadata, Column("id", Text, primary_key=True), _whole("hits"))
+campaigns = Table(
+    "campaigns", metadata, *(Column(name, Text, primary_key=True) for name in ("agreement", "id")), _whole("hits")
+)
 decisions = _numbered(
     "decisions",
     _text("call_ref"),

@@ -9,8 +9,10 @@ from datetime import datetime
 
 from crypto.commitment import pseudonym
 from policy.agreement.schema import Agreement
+from policy.epoch_rules import EpochRules, since
 from policy.epochs import EpochState, witnessed
 from policy.intersection import epoch_for
+from policy.state import State
 from storage.epochs import StoredEpoch
 
 __all__ = ["EpochBook"]
@@ -26,6 +28,31 @@ class EpochBook:
     """Of the newest checkpoint that the council cosigned."""
     unconfirmed: bool = False
     """An older state of the site was put back, and the council hasn't cosigned a log begun since."""
+
+    states: list[State] = field(default_factory=list)
+    """What the acts have made, act by act."""
+    _rules: dict[str, EpochRules] = field(default_factory=dict)
+    """By epoch."""
+
+    def enact(self, state: State) -> None:
+        """The chain has come to this state; or back to it, where an act couldn't be kept."""
+        if self.states and self.states[-1].seq >= state.seq:
+            self.states[:] = [one for one in self.states if one.seq < state.seq]
+            self._rules.clear()
+        self.states.append(state)
+
+    def rules_of(self, epoch: StoredEpoch) -> EpochRules:
+        """The rules of an epoch that was opened, as its log counts them."""
+        if epoch.name not in self._rules:
+            self._rules = {name: rules for name, rules in self._rules.items() if name in self.rows}
+            self._rules[epoch.name] = EpochRules((epoch.start, epoch.end), self.states, since(self.states, epoch.acts))
+        return self._rules[epoch.name]
+
+    def state_after(self, acts: int | None) -> State | None:
+        """The state after so many acts; None: the newest."""
+        if acts is None or not self.states:
+            return self.states[-1] if self.states else None
+        return self.states[since(self.states, acts)]
 
     def open_for(self, agreements: Sequence[Agreement], wallclock: datetime) -> StoredEpoch | None:
         """The open epoch that all these agreements mean by `wallclock`; None: it is dark."""

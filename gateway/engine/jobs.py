@@ -160,7 +160,7 @@ class Jobs:
         await asyncio.sleep(WORKERS_REPORT_S)
         try:
             await self._engine.custody.interrupt_leftovers()
-            left = await self._engine.ledger.close_leftovers(self._engine.site.agreement)
+            left = await self._engine.ledger.close_leftovers()
         except StorageError as error:
             log.error("what an earlier run left open could not be closed", fault=type(error).__name__)
             return

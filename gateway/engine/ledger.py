@@ -17,8 +17,10 @@ from gateway.call.model import EntryResult
 from gateway.engine.epoch_book import EpochBook, pseudonym_of
 from policy.agreement.schema import Agreement
 from policy.decision import CallerAnswer, ConsentState, Reason, Rule
-from policy.draw_rules import epoch_of, rule_for, rules, wish_caps_ok
+from policy.draw_rules import epoch_of, wish_caps_ok
+from policy.epoch_rules import Ruled
 from policy.intersection import covering
+from policy.log_rules import may_hold
 from policy.opening import CallOpening, OutOpening
 from policy.retention import forget_opening_at
 from policy.statistics import rule_name
@@ -115,8 +117,8 @@ class Ledger:
         self._share = share
         self._council = council
         self._leftovers: tuple[LegEntry, ...] = ()
-        self._failed: list[tuple[LegEntry, Rule | None, Sequence[Agreement]]] = []
-        """Entered under this rule and these agreements, and then the draw or the disk failed."""
+        self._failed: list[tuple[LegEntry, Ruled | None]] = []
+        """Entered under this rule, and then the draw or the disk failed."""
         self._unsaid: list[_Said] = []
         """Ends that the disk refused."""
         self._counting = asyncio.Lock()
@@ -144,20 +146,21 @@ class Ledger:
             return None
         leaf = epoch.leaf(a := pseudonym_of(agent.salt, epoch))
         scoped = covering(agreements, site=agent.site, queue=queue or "", group=agent.group)
-        rule = None
+        place, ruled = None, None
         if leaf is not None:
-            rule = rule_for(scoped, queue=queue or "", group=leaf.group, phase=leaf.phase, wallclock=wallclock)
+            rules, about = self._book.rules_of(epoch), {"queue": queue or "", "group": leaf.group}
+            place, ruled = rules.find(scoped, **about, phase=leaf.phase, wallclock=wallclock) or (None, None)
         day = local_time(agreement, wallclock).date()
         told, owner = _opening(call, call_id, wallclock), _owner(agent, agreements, wallclock)
         try:
             entry = await self._legs.enter(
                 epoch=epoch.name,
                 pseudonym=a,
-                rule=rule.index if rule is not None else None,
+                rule=place,
                 queue=queue if queue is not None and any(queue in one.scope.queues for one in agreements) else "other",
                 commitment=told.commitment(),
                 day=day,
-                rule_name=rule_name(scoped[0], rule) if rule is not None else None,
+                rule_name=rule_name(ruled.rule) if ruled is not None else None,
                 acts=acts,
                 owned=Owned(owner, told) if owner is not None else None,
                 shown=ForCouncil(told, self._council(wallclock)),
@@ -166,11 +169,12 @@ class Ledger:
             return None  # it was closed this very moment
         try:
             await self.close_failed()
-            hit = rule is not None and await self._is_drawn(epoch, entry, rule)
-            admission = await self._legs.admit(entry, drawn=hit, rule=rule, agreements=scoped)
+            hit = ruled is not None and await self._is_drawn(epoch, entry, ruled)
+            admission = await self._legs.admit(entry, drawn=hit, ruled=ruled)
         except BaseException:
-            self._failed.append((entry, rule, scoped))
+            self._failed.append((entry, ruled))
             raise
+        rule = ruled.rule if ruled is not None else None
         return Entered(_result(entry, rule, hit, admission), entry, admission, next(iter(scoped), agreement), owner)
 
     async def wish(
@@ -248,15 +252,15 @@ class Ledger:
         """On start, before anything is entered: remember what an earlier run entered and never closed."""
         self._leftovers = tuple(await self._legs.without_out())
 
-    async def close_leftovers(self, agreement: Agreement | None) -> int:
+    async def close_leftovers(self) -> int:
         """Close what was noted; how many. Raises `StorageError`, and may be called again then.
 
-        An entry that was not admitted yet is drawn now, from the same epoch, pseudonym and counter: a crash must not
-        turn a hit into a miss.
+        An entry that was not admitted yet is drawn now, from the same epoch, pseudonym and counter, under the rule that
+        it names: a crash must not turn a hit into a miss.
         """
         left, closed = self._leftovers, 0
         for entry in left:
-            await self._close(entry, _rule_at(agreement, entry.rule), (agreement,) if agreement is not None else ())
+            await self._close(entry, await self._ruled_by(entry))
             closed += 1
             self._leftovers = left[closed:]
         return closed
@@ -286,19 +290,32 @@ class Ledger:
                 self._failed.append(failed)
                 raise
 
-    async def _close(self, entry: LegEntry, rule: Rule | None, agreements: Sequence[Agreement]) -> None:
+    async def _close(self, entry: LegEntry, ruled: Ruled | None) -> None:
         if entry.kind is EntryKind.CALL and entry.admitted is None:
-            epoch = self._book.rows.get(entry.epoch) or await self._epochs.get(entry.epoch)
-            hit = rule is not None and await self._is_drawn(epoch, entry, rule)
-            await self._legs.admit(entry, drawn=hit, rule=rule, agreements=agreements)
+            hit = ruled is not None and await self._is_drawn(await self._epoch(entry), entry, ruled)
+            await self._legs.admit(entry, drawn=hit, ruled=ruled)
         await self._legs.out(entry, OutOpening(0, "interrupted", None, (), (), new_salt()))
 
-    async def _is_drawn(self, epoch: StoredEpoch, entry: LegEntry, rule: Rule) -> bool:
+    async def _epoch(self, entry: LegEntry) -> StoredEpoch:
+        return self._book.rows.get(entry.epoch) or await self._epochs.get(entry.epoch)
+
+    async def _ruled_by(self, entry: LegEntry) -> Ruled | None:
+        """What an entry's `r` stands for, as whoever checks the log reads it: by the acts that stood before it."""
+        if entry.rule is None or entry.queue is None or entry.admitted is not None:
+            return None
+        epoch, state = await self._epoch(entry), self._book.state_after(entry.acts)
+        leaf, span = epoch.leaf(entry.pseudonym), (epoch.start, epoch.end)
+        if leaf is None or state is None:
+            return None
+        rules = self._book.rules_of(epoch)
+        return may_hold(rules, state, span, entry.queue, leaf.group, leaf.phase).get(entry.rule)
+
+    async def _is_drawn(self, epoch: StoredEpoch, entry: LegEntry, ruled: Ruled) -> bool:
         if epoch.host is None:
             raise EpochStep("the host's share isn't here")
         host = draw_output(agent_key("host", epoch.origin, epoch.name, entry.pseudonym, epoch.host), entry.n)
         council = await self._share.draw(epoch, entry.pseudonym, entry.n, entry.leaf)
-        return drawn(combine(host, council), rule.ppm)
+        return drawn(combine(host, council), ruled.rule.ppm)
 
 
 def _opening(call: str, call_id: str, wallclock: datetime, lane: str | None = None) -> CallOpening:
@@ -312,11 +329,6 @@ def _owner(agent: Agent, agreements: Sequence[Agreement], wallclock: datetime) -
     if agent.recipient is None:
         return None
     return Owner(agent.id, agent.recipient, forget_opening_at(agreements, wallclock.date()))
-
-
-def _rule_at(agreement: Agreement | None, index: int | None) -> Rule | None:
-    listed = rules(agreement) if agreement is not None else ()
-    return listed[index] if index is not None and index < len(listed) else None
 
 
 def _answered(origin: str, answer: CallerAnswer | None) -> Answered | None:

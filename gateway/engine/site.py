@@ -21,7 +21,7 @@ from gateway.engine.proofs import proven_agent, proven_answer, proven_seat, seat
 from gateway.engine.protected import ProtectedParties, is_emergency
 from gateway.media.plane import Quorum
 from policy.agreement.schema import Agreement, Prompt
-from policy.chain import fold
+from policy.chain import history
 from policy.consent import standing_answer
 from policy.decision import Facts, Phase, Purpose, Reason
 from policy.draw_rules import rules
@@ -92,7 +92,9 @@ class Site:
         """Read everything; a chain whose signatures don't hold permits nothing."""
         try:
             anchors = [Anchor(one.role, one.key, one.recipient) for one in await self.acts.anchors()]
-            self.enact(fold(anchors, await self.acts.chain()))
+            for state in history(anchors, await self.acts.chain()):
+                self.book.enact(state)
+            self.enact(self.book.states[-1])
         except (CryptoError, PolicyError, StorageError) as error:
             self.unreadable = True
             self.enact(State(()))
@@ -103,6 +105,7 @@ class Site:
     def enact(self, state: State) -> None:
         """The chain has come to this state."""
         self.state = state
+        self.book.enact(state)
         self._hold(self.clock.wallclock())
 
     @property

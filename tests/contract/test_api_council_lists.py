@@ -42,7 +42,7 @@ async def test_a_data_folder_tells_them_only_once_the_epoch_is_closed(tmp_path):
         epoch=EPOCH, pseudonym=pseudonym(1), rule=None, queue="other", commitment=opening.commitment(), day=DAY,
         shown=shown,
     )  # fmt: skip
-    await folder.legs.admit(leg, drawn=False, rule=None, agreements=())
+    await folder.legs.admit(leg, drawn=False, ruled=None)
     await folder.legs.out(leg, TOLD)
     config = Config.model_validate({"site": {"name": "hamburg", "data_dir": tmp_path}})
     async with SiteFolder(config, SystemClock()) as site:

@@ -29,13 +29,13 @@ from storage.legs import LegEntry, Legs
 from tests.peers.api_server import RunningApi, running_api
 from tests.peers.manual_clock import ManualClock
 from tests.peers.opened_epoch import open_epoch
-from tests.peers.stored import TOLD, pseudonym
+from tests.peers.stored import TOLD, pseudonym, ruled
 from tests.unit.policy.green import edited
 
 MARCH = Month(date(2026, 3, 1))
 SIGNED = datetime(2026, 2, 20, tzinfo=UTC)
 REGULAR = "sample/regular/team-a"
-EVERY = Rule(Lane.SAMPLE, Purpose.COACHING, 1_000_000, 2)
+EVERY = Rule(Lane.SAMPLE, Purpose.COACHING, 1_000_000, "sample/team-a/regular")
 
 
 def told(funnel: Funnel) -> MonthStatistics:
@@ -178,7 +178,7 @@ async def leg(legs: Legs, agent: int, *, drawn: bool = True) -> LegEntry:
         epoch="2026-W11", pseudonym=pseudonym(agent), rule=2, queue="q", commitment=bytes(32),
         day=date(2026, 3, 10), rule_name=REGULAR,
     )  # fmt: skip
-    await legs.admit(entry, drawn=drawn, rule=EVERY, agreements=())
+    await legs.admit(entry, drawn=drawn, ruled=ruled(EVERY, 2))
     return entry
 
 
@@ -232,7 +232,7 @@ async def test_two_questions_an_hour_and_a_year_apart_get_the_same_answer(
             epoch="2026-W14", pseudonym=pseudonym(number % 6), rule=2, queue="q", commitment=bytes(32),
             day=date(2026, 4, 1), rule_name=REGULAR,
         )  # fmt: skip
-        await legs.admit(entry, drawn=True, rule=EVERY, agreements=())
+        await legs.admit(entry, drawn=True, ruled=ruled(EVERY, 2))
         await legs.out(entry, TOLD, Answered("hamburg/fairtap", "dtmf", What.YES))
     document = edited({"statistics": {"min_agents": 5, "min_calls": 1}, "version": 4})
     later = MARCH.told_from + timedelta(days=365)

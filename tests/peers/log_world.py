@@ -28,14 +28,14 @@ from crypto.tlog_tiles import HEIGHT, WIDTH, encode_bundle, encode_hashes, fold,
 from crypto.x25519 import Identity
 from policy import draw_rules, log_entry
 from policy.act_file import print_act
-from policy.acts import ACT_NAMESPACE, Act, ActType, NewAgreement, Rates
-from policy.agreement.load import canonical_document
-from policy.agreement.schema import Agreement
-from policy.chain import Posted
+from policy.acts import ACT_NAMESPACE, Act, Body, NewAgreement, Rates, type_of
+from policy.agreement.load import canonical_document, load
+from policy.chain import Posted, take
 from policy.chain import fold as fold_acts
-from policy.decision import Rule
+from policy.epoch_rules import EpochRules, Ruled
 from policy.epoch_statement import commit
 from policy.epochs import RosterLeaf, in_roster_order, roster_root
+from policy.intersection import covering
 from policy.log_entry import Entry
 from policy.opening import CallOpening, OutOpening
 from policy.state import Anchor, State
@@ -51,6 +51,7 @@ LEGS = 24
 """Of an agent in a week."""
 KEYS = {name: SigningKey.generate() for name in ("log", "employer", "council", "dpo", "stranger")}
 RECIPIENTS = {role: str(Identity.generate().recipient) for role in ("council", "dpo")}
+AGREEMENT = "bv-aufzeichnung-nord"
 DOCUMENT = canonical_document(
     edited(
         {
@@ -238,6 +239,9 @@ def write_log(folder: Path, leaves: list[bytes], hashes: list[bytes], checkpoint
 class Host:
     """Runs the site for two weeks and a day."""
 
+    queues = ("service-strom", "service-gas", "elsewhere")
+    """Of the legs."""
+
     def __init__(self, seed: int, legs: int = LEGS, agents: int = AGENTS) -> None:
         self.dice = random.Random(seed)
         self.legs = legs
@@ -246,8 +250,9 @@ class Host:
             (self.dice.randbytes(32), "team-a" if i % 2 else "team-b", Phase.ONBOARDING if i < 3 else Phase.REGULAR)
             for i in range(agents)
         ]
-        self.state = State(())
-        self.campaigns: Counter[str] = Counter()
+        self.states = [State(())]
+        self.rules: dict[str, EpochRules] = {}
+        self.campaigns: Counter[tuple[str, str | None]] = Counter()
         self.carried = Counter(hits=0, kept=0)
         self.untold: list[str] = []
         """Digests of manifests that no inventory has told yet."""
@@ -257,6 +262,9 @@ class Host:
 
     def log(self, item: Item) -> int:
         """Append; the index."""
+        if isinstance(item, PendingOpen):
+            start = START + EPOCHS.index(item.e) * WEEK if item.e in EPOCHS else item.at
+            self.rules[item.e] = EpochRules((start, start + WEEK), self.states, len(self.states) - 1)
         self.world.entries.append(item)
         return len(self.world.entries) - 1
 
@@ -283,18 +291,27 @@ class Host:
             self.log(log_entry.Anchor(role, key, RECIPIENTS.get(role), 1, None))
         self.log(log_entry.Build("c0" * 32, "c1" * 32, "c2" * 32))
         anchors = [Anchor(role, KEYS[role].verify_key.line(), RECIPIENTS.get(role)) for role in KEYS if role in ROLES]
-        self.state = fold_acts(anchors, [])
-        self.enact(NewAgreement(hashlib.sha256(DOCUMENT).hexdigest()), START - timedelta(days=3), DOCUMENT)
+        self.states = [fold_acts(anchors, [])]
+        self.agree(DOCUMENT)
 
-    def enact(self, body: NewAgreement | Rates, at: datetime, document: bytes | None = None) -> None:
+    def agree(self, document: bytes) -> None:
+        """Both parties sign an agreement."""
+        digest = hashlib.sha256(document).hexdigest()
+        self.enact(NewAgreement(digest), START - timedelta(days=3), document, load(document).id)
+
+    @property
+    def state(self) -> State:
+        """After the last act."""
+        return self.states[-1]
+
+    def enact(self, body: Body, at: datetime, document: bytes | None = None, agreement: str = AGREEMENT) -> None:
         """A signed act and its entry."""
-        kind = ActType.AGREEMENT if document is not None else ActType.RATES
-        act = Act(kind, "bv-aufzeichnung-nord", self.state.seq + 1, self.state.digest, body)
+        act = Act(type_of(body), agreement, self.state.seq + 1, self.state.digest, body)
         signers = ("employer", "council") if document is not None else ("council",)
         signatures = {role: sign(KEYS[role], ACT_NAMESPACE, act.canonical()) for role in signers}
         posted = Posted(act.canonical(), signatures, at, document)
         self.world.acts.append(posted)
-        self.state = fold_acts(self.state.anchors, self.world.acts)
+        self.states.append(take(self.state, posted))
         self.log(log_entry.Act(act.digest, act.type.value, act.seq))
 
     def commit(self, epoch: str) -> None:
@@ -321,7 +338,7 @@ class Host:
             for day in (self.dice.randrange(5) for _ in range(self.legs))
         ]
         self.counters: Counter[tuple[str, bool]] = Counter()
-        self.of_rule: Counter[int] = Counter()
+        self.of_rule: Counter[object] = Counter()
         self.hits: Counter[object] = Counter()
         self.waiting: list[tuple[int, log_entry.Out]] = []
         day = 0
@@ -357,17 +374,18 @@ class Host:
         a, self.ended = self.a(salt, epoch), getattr(self, "ended", [])
         self.counters[epoch + a, False] += 1
         n = self.counters[epoch + a, False]
-        queue = self.dice.choice(["service-strom", "service-gas", "elsewhere"])
+        queue = self.dice.choice(self.queues)
         agreements = self.state.in_force(at)
-        inside = queue != "elsewhere"
-        scoped = agreements if inside else ()
-        rule = draw_rules.rule_for(scoped, queue=queue, group=group, phase=phase, wallclock=at)
+        scoped = covering(agreements, site="hamburg", queue=queue, group=group)
+        place, ruled = self.rules[epoch].find(scoped, queue=queue, group=group, phase=phase, wallclock=at) or (
+            None,
+            None,
+        )
         opening = self.opening(at)
-        r = rule.index if rule is not None else None
-        q = queue if inside else "other"
-        index = self.log(log_entry.Call(epoch, a, n, q, r, opening.commitment().hex()))
+        q = queue if any(queue in one.scope.queues for one in agreements) else "other"
+        index = self.log(log_entry.Call(epoch, a, n, q, place, opening.commitment().hex()))
         self.world.openings.append(replace(opening, entry=index))
-        said = "no" if rule is None else self.admit(epoch, a, n, rule, scoped, at)
+        said = "no" if ruled is None else self.admit(epoch, a, n, ruled, at)
         if out:
             self.ended.append(log_entry.Out(epoch, a, n, said, "00" * 32))
         if wish:
@@ -386,27 +404,32 @@ class Host:
         self.world.cdr.append((call_id, at, 30 + self.dice.randrange(400)))
         return CallOpening(0, f"{self.call:016x}", call_id, f"{at:%Y-%m-%dT%H:%M:%SZ}", self.dice.randbytes(32))
 
-    def admit(self, epoch: str, a: str, n: int, rule: Rule, scoped: tuple[Agreement, ...], at: datetime) -> str:
-        """Draw, ceiling, caps, campaign."""
-        self.of_rule[rule.index] += 1
+    def admit(self, epoch: str, a: str, n: int, ruled: Ruled, at: datetime) -> str:
+        """Draw, ceilings, caps, campaign."""
+        scoped, campaign = ruled.agreements, ruled.rule.campaign
+        rules = [(epoch, one.agreement, one.rule) for one in ruled.ceilings]
+        self.of_rule.update(rules)
         u = self.draw(epoch, a, n)
-        if not drawn(u, rule.ppm):
+        if not drawn(u, ruled.rule.ppm):
             return "no"
         today = (a, epoch, at.astimezone(scoped[0].validity.zone).date())
         gates = {
-            "ceiling": draw_rules.ceiling_ok(
-                rule.ppm, legs=self.of_rule[rule.index], hits=self.hits[epoch, rule.index]
+            "ceiling": all(
+                draw_rules.ceiling_ok(one.ppm, legs=self.of_rule[rule], hits=self.hits[rule])
+                for one, rule in zip(ruled.ceilings, rules, strict=True)
             ),
             "caps": draw_rules.caps_ok(scoped, hits_today=self.hits[today], hits_this_week=self.hits[a]),
-            "campaign": rule.campaign is None
-            or not draw_rules.campaign_full(scoped, rule.campaign, hits=self.campaigns[rule.campaign]),
+            "campaign": campaign is None
+            or not any(
+                draw_rules.campaign_full((one,), campaign, hits=self.campaigns[one.id, campaign]) for one in scoped
+            ),
         }
         closed = [gate for gate, fits in gates.items() if not fits]
         if closed:
             self.why[epoch, a, n] = closed[0]
             return "cap"
-        self.hits.update([(epoch, rule.index), today, a])
-        self.campaigns[rule.campaign or ""] += 1
+        self.hits.update([*rules, today, a])
+        self.campaigns.update((one.id, campaign) for one in scoped)
         return "hit"
 
     def draw(self, epoch: str, a: str, n: int) -> int:

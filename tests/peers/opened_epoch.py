@@ -13,6 +13,7 @@ from policy.epoch_statement import commit
 from policy.epochs import EpochState, RosterLeaf
 from policy.intersection import epoch_for
 from policy.log_block import LogBlock, first_day
+from policy.state import State, Term
 from policy.terms import Phase
 from storage.epochs import Cosigned, Epochs, StoredEpoch
 from storage.errors import EpochUnknown
@@ -59,15 +60,23 @@ async def open_epoch(epochs: Epochs, name: str, leaves: Sequence[RosterLeaf] = (
     return found
 
 
-async def opened_book(epochs: Epochs, name: str, agents: Iterable[Agent], phase: Phase = Phase.REGULAR) -> EpochBook:
-    """The book with this one epoch open, and these agents on its roster."""
+def state_of(*agreements: Agreement) -> State:
+    """These agreements as one act may have put them in force."""
+    terms = (Term(one, 1, one.validity.start, one.validity.end) for one in agreements)
+    return State((), seq=1, terms=tuple(terms))
+
+
+async def opened_book(
+    epochs: Epochs, name: str, agents: Iterable[Agent], phase: Phase = Phase.REGULAR, terms: Sequence[Agreement] = ()
+) -> EpochBook:
+    """The book with this one epoch open, these agents on its roster, and these agreements in force."""
     epoch = epoch_named(name)
     row = StoredEpoch(name, await promise(epochs, epoch), EpochState.PROMISED, epoch.start, epoch.end, b"", "")
     leaves = [RosterLeaf(pseudonym_of(agent.salt, row), agent.group, phase) for agent in agents]
     await epochs.commit(name, leaves, [], POLICY)
     await cosigned(epochs, row.origin, epoch.start)
     await epochs.open(name, SHARE, 0)
-    return EpochBook(await epochs.live(), epoch.start)
+    return EpochBook(await epochs.live(), epoch.start, states=[state_of(*terms)])
 
 
 class OpenBook(EpochBook):

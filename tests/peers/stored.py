@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,9 @@ from crypto.quorum import seal
 from crypto.ssh_key import SigningKey
 from crypto.stream import CHUNK_BYTES, PayloadWriter, new_file_key
 from crypto.x25519 import Identity
+from policy.agreement.schema import Agreement
+from policy.decision import Rule
+from policy.epoch_rules import Ceiling, Ruled
 from policy.opening import OutOpening
 from policy.terms import Lane, Purpose, Side
 from storage import gateway_key
@@ -121,6 +125,11 @@ async def enter(folder: Folder, agent: int = 1, *, rule: int = 0, epoch: str = E
     return await folder.legs.enter(
         epoch=epoch, pseudonym=pseudonym(agent), rule=rule, queue="service", commitment=bytes(32), day=day
     )
+
+
+def ruled(rule: Rule, place: int = 0, agreements: Sequence[Agreement] = ()) -> Ruled:
+    """A rule by itself, which legs entered under this place count for."""
+    return Ruled(rule, tuple(agreements), (Ceiling("bv", rule.name, rule.ppm, frozenset({place})),))
 
 
 async def begin(

@@ -46,8 +46,8 @@ callers = st.dictionaries(st.sampled_from(Purpose), st.builds(CallerAnswer, stat
 rules = st.sampled_from(
     [
         SAMPLE_RULE,
-        Rule(Lane.CAMPAIGN, Purpose.PROCESS_QUALITY, 100_000, 0, CAMPAIGN.id),
-        Rule(Lane.CUSTOMER_REQUEST, Purpose.DISPUTE, 0, 0),
+        Rule(Lane.CAMPAIGN, Purpose.PROCESS_QUALITY, 100_000, f"campaign/{CAMPAIGN.id}", CAMPAIGN.id),
+        Rule(Lane.CUSTOMER_REQUEST, Purpose.DISPUTE, 0, ""),
         None,
     ]
 )

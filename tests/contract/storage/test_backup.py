@@ -193,7 +193,9 @@ async def test_while_a_gateway_writes_it_is_of_one_instant(local_site):
     with WriterLock(local_site.data):
         made = await local_site.kept()  # needs no lock: it only reads
         await local_site.record(folder, LATER)
-        await folder.database.write(lambda connection: connection.execute(insert(campaigns).values(id="x", hits=1)))
+        await folder.database.write(
+            lambda connection: connection.execute(insert(campaigns).values(agreement="bv", id="x", hits=1))
+        )
         second = await local_site.kept("second")
     assert second.recordings == made.recordings + 2
     await folder.database.close()

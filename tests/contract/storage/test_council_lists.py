@@ -32,7 +32,7 @@ async def enter(legs: Legs, number: int, *recipients: Identity, epoch: str = EPO
     leg = await legs.enter(
         epoch=epoch, pseudonym=pseudonym(1), rule=None, queue="other", commitment=c, day=day, shown=shown
     )
-    await legs.admit(leg, drawn=False, rule=None, agreements=())
+    await legs.admit(leg, drawn=False, ruled=None)
     await legs.out(leg, TOLD)
     return leg.index
 

@@ -6,16 +6,20 @@ import os
 import stat
 import traceback
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import event, insert, select, text
+from sqlalchemy import Connection, event, insert, select, text
 from sqlalchemy.exc import StatementError
 
+from storage import migrations
 from storage.database import Database
 from storage.errors import AgentUnknown, StorageUnavailable, StorageUrlError
-from storage.tables import campaigns, metadata, receipts
+from storage.tables import acts, campaigns, epochs, metadata, receipts
 from tests.peers.stored import AT
 
 
@@ -28,7 +32,7 @@ async def database(url):
 
 
 def add(name):
-    return lambda connection: connection.execute(insert(campaigns).values(id=name, hits=0)).rowcount
+    return lambda connection: connection.execute(insert(campaigns).values(agreement="bv", id=name, hits=0)).rowcount
 
 
 def names(connection):
@@ -46,6 +50,40 @@ async def test_migrating_again_changes_nothing(database):
     await database.write(add("kept"))
     await database.migrate()
     assert await database.read(names) == ["kept"]
+
+
+async def test_a_campaigns_hits_count_on_for_every_agreement_and_epochs_from_the_acts_before_them(url):
+    opened = await Database.open(url)
+    await opened.write(lambda connection: upgraded(connection, "0011"))
+    await opened.write(as_it_was)
+    await opened.migrate()
+    rows = await opened.read(lambda connection: connection.execute(select(campaigns).order_by(*campaigns.c)).all())
+    assert [tuple(row) for row in rows] == [("bv-nord", "april", 7), ("bv-sued", "april", 7)]
+    counted = await opened.read(lambda connection: dict(connection.execute(select(epochs.c.name, epochs.c.acts)).all()))
+    assert counted == {"2026-W14": 2, "2026-W15": None}
+    await opened.close()
+
+
+def upgraded(connection: Connection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def as_it_was(connection: Connection) -> None:
+    """Two agreements, a narrowing of one and rates within an epoch that is open; a later one is promised."""
+    connection.execute(text("INSERT INTO campaigns (id, hits) VALUES ('april', 7)"))
+    for seq, (kind, agreement, day) in enumerate(
+        (("agreement", "bv-nord", 1), ("agreement", "bv-sued", 2), ("rates", "bv-nord", 9)), start=1
+    ):
+        row = {"seq": seq, "type": kind, "agreement": agreement, "digest": str(seq), "act": b"", "signatures": {}}
+        connection.execute(insert(acts).values(**row, at=datetime(2026, 4, day, tzinfo=UTC)))
+    for week, share in ((14, b"share"), (15, None)):
+        start = datetime(2026, 4, 6, tzinfo=UTC) + timedelta(weeks=week - 14)
+        times = {"starts_at": start, "ends_at": start + timedelta(weeks=1), "first_day": start.date()}
+        row = {"name": f"2026-W{week}", "origin": "o", "state": "x", "c": b"", "csig": "", "council_secret": share}
+        connection.execute(insert(epochs).values(**row, **times))
 
 
 async def test_a_refused_work_undoes_itself_alone(database):

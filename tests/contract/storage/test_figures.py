@@ -15,9 +15,9 @@ from storage.names import SegmentKey
 from storage.recordings import State
 from storage.tables import figures
 from tests.peers.opened_epoch import open_epoch
-from tests.peers.stored import AT, DAY, ORIGIN, TOLD, Folder, begin, open_side, pseudonym
+from tests.peers.stored import AT, DAY, ORIGIN, TOLD, Folder, begin, open_side, pseudonym, ruled
 
-ALWAYS = Rule(Lane.SAMPLE, Purpose.COACHING, 1_000_000, 0)
+ALWAYS = Rule(Lane.SAMPLE, Purpose.COACHING, 1_000_000, "sample/team-a/regular")
 NAME = "sample/regular/team-a"
 M = bytes(32)
 FIRST, AFTER = date(2026, 4, 1), date(2026, 5, 1)
@@ -34,7 +34,7 @@ async def entered(folder: Folder, agent: int = 1, *, day: date = DAY, name: str 
     leg = await folder.legs.enter(
         epoch=epoch, pseudonym=pseudonym(agent), rule=0, queue="q", commitment=M, day=day, rule_name=name
     )
-    await folder.legs.admit(leg, drawn=drawn, rule=ALWAYS, agreements=())
+    await folder.legs.admit(leg, drawn=drawn, ruled=ruled(ALWAYS))
     return leg
 
 
@@ -74,7 +74,7 @@ async def kept(folder: Folder, identity, *, discard: bool = False, crash: bool =
             connection.exec_driver_sql(f"UPDATE legs SET rule = '{NAME}' WHERE id = {leg.entry}").rowcount
         )
     )
-    await folder.legs.admit(leg, drawn=True, rule=ALWAYS, agreements=())
+    await folder.legs.admit(leg, drawn=True, ruled=ruled(ALWAYS))
     key = SegmentKey(recording, 1, "agent")
     side = await open_side(folder, key, identity)
     await folder.recordings.seal(recording, 1, "agent", side.finish(), "normal")
@@ -120,7 +120,7 @@ async def test_a_month_with_an_open_leg_or_recording_is_not_told(folder, identit
     assert await source.of(FIRST, AFTER) is not None
     recording = token_hex(16)
     late = await begin(folder, recording, identity)
-    await folder.legs.admit(late, drawn=True, rule=ALWAYS, agreements=())
+    await folder.legs.admit(late, drawn=True, ruled=ruled(ALWAYS))
     await folder.legs.out(late, TOLD)
     assert await source.of(FIRST, AFTER) is None
     assert await source.of(AFTER, date(2026, 6, 1)) is not None

@@ -17,10 +17,10 @@ from storage.errors import EntryState, EntryUnknown
 from storage.legs import Admission, EntryKind, Legs, Out, XKind
 from storage.tables import legs as legs_table
 from tests.peers.opened_epoch import open_epoch
-from tests.peers.stored import DAY, EPOCH, ORIGIN, TOLD, enter, pseudonym
+from tests.peers.stored import DAY, EPOCH, ORIGIN, TOLD, enter, pseudonym, ruled
 
 ASKED = Lane.CUSTOMER_REQUEST
-RULE = Rule(Lane.SAMPLE, Purpose.COACHING, 300_000, 0)
+RULE = Rule(Lane.SAMPLE, Purpose.COACHING, 300_000, "sample/team-a/regular")
 ALWAYS = replace(RULE, ppm=1_000_000)
 M = bytes(range(32))
 
@@ -37,7 +37,7 @@ class Terms:
 
 
 async def admit(folder, leg, drawn=True, rule=ALWAYS, terms=()):
-    return await folder.legs.admit(leg, drawn=drawn, rule=rule, agreements=terms)
+    return await folder.legs.admit(leg, drawn=drawn, ruled=ruled(rule, leg.rule or 0, terms))
 
 
 async def test_counters_are_dense_per_agent_epoch_and_kind(folder, url):
@@ -121,8 +121,7 @@ async def test_the_ceiling_counts_legs_of_its_rule_and_epoch_only(folder):
     for _ in range(9):
         assert (await admit(folder, await enter(folder), rule=rule)).reasons == (Reason.CEILING,)
     assert (await admit(folder, await enter(folder), rule=rule)).out is Out.HIT  # 11 legs, ceil(1.1) = 2
-    other = replace(rule, index=1)
-    assert (await admit(folder, await enter(folder, rule=1), rule=other)).out is Out.HIT
+    assert (await admit(folder, await enter(folder, rule=1), rule=rule)).out is Out.HIT
     assert (await admit(folder, await enter(folder, epoch="2026-W16"), rule=rule)).out is Out.HIT
 
 
@@ -189,7 +188,7 @@ async def test_at_every_prefix_hits_stay_under_the_ceiling(folder, seed):
     shuffled = list(entered)
     dice.shuffle(shuffled)
     drawn = {leg.entry: dice.random() < 0.7 for leg in entered}
-    rules = [RULE, replace(RULE, index=1, ppm=50_000)]
+    rules = [RULE, replace(RULE, ppm=50_000)]
     terms = [Terms(per_week=12)]
     answers = dict(
         zip(
@@ -258,6 +257,7 @@ async def test_the_table_has_room_for_nothing_else(folder):
         "origin",
         "i",
         "out_i",
+        "acts",
     }
     await open_epoch(folder.epochs, EPOCH)
     await folder.legs.enter_x(EPOCH, XKind.PROTECTED)

@@ -30,11 +30,11 @@ from storage.legs import LegEntry, XKind
 from storage.tables import epochs as table
 from storage.tables import log_wal
 from tests.peers.opened_epoch import SHARE, cosigned, epoch_named, open_epoch, promise
-from tests.peers.stored import DAY, EPOCH, ORIGIN, TOLD, Folder, enter, pseudonym
+from tests.peers.stored import DAY, EPOCH, ORIGIN, TOLD, Folder, enter, pseudonym, ruled
 
 S = EpochState
 M = bytes(32)
-ALWAYS = Rule(Lane.SAMPLE, Purpose.COACHING, 1_000_000, 0)
+ALWAYS = Rule(Lane.SAMPLE, Purpose.COACHING, 1_000_000, "sample/team-a/regular")
 AT = epoch_named(EPOCH).end
 LEAVES = [RosterLeaf(pseudonym(number), f"team-{'ab'[number % 2]}", Phase.REGULAR) for number in range(4)]
 
@@ -46,7 +46,7 @@ async def entries(folder: Folder, origin: str = ORIGIN) -> list[Entry]:
 
 
 async def over(folder: Folder, leg: LegEntry, *, drawn: bool = True) -> None:
-    await folder.legs.admit(leg, drawn=drawn, rule=ALWAYS, agreements=())
+    await folder.legs.admit(leg, drawn=drawn, ruled=ruled(ALWAYS))
     await folder.legs.out(leg, TOLD)
 
 

@@ -16,11 +16,10 @@ from api.site_client import SiteClient
 from crypto.ssh_key import SigningKey, allowed_signers_line
 from crypto.x25519 import Identity, format_identity
 from gateway.engine.ledger import Ledger, SealedShare
-from policy.state import State, Term
 from policy.terms import Lane, Phase
 from tests.peers.api_server import running_api
 from tests.peers.log_house import LogHouse
-from tests.peers.opened_epoch import opened_book
+from tests.peers.opened_epoch import opened_book, state_of
 from tests.peers.stored import add_agent, open_folder
 from tests.unit.gateway.test_ledger import NOW, ORIGIN, RATES, WEEK
 from tests.unit.policy.green import agreement
@@ -35,8 +34,8 @@ async def world(tmp_path):
     folder, identity = await open_folder(tmp_path), Identity.generate()
     agent = await folder.roster.get(await add_agent(folder))
     agent = replace(agent, recipient=str(identity.recipient))
-    book = await opened_book(folder.epochs, WEEK, await folder.roster.list(), Phase.ONBOARDING)
     terms = agreement(lanes__campaigns=[], lanes__sample__rates=RATES)
+    book = await opened_book(folder.epochs, WEEK, await folder.roster.list(), Phase.ONBOARDING, [terms])
     ledger = Ledger("hamburg", folder.legs, folder.epochs, book, SealedShare())
     how: dict[str, Any] = {"call": "00112233aabbccdd", "call_id": "a84b@pbx", "wallclock": NOW}
     for _ in range(LEGS):
@@ -48,11 +47,10 @@ async def world(tmp_path):
     await ledger.leave(wish, "recorded", (), ("a" * 64,))
     await folder.epochs.close(WEEK, 20, NOW)
     house = LogHouse(folder)
-    state = State((), terms=(Term(terms, 1, terms.validity.start, terms.validity.end),))
 
     async def read():
         await house.publisher.publish(ORIGIN)
-        return await read_draws(folder.database, house.reader, lambda epoch: [state], agent.id, 0, 99)
+        return await read_draws(folder.database, house.reader, [state_of(terms)], agent.id, 0, 99)
 
     yield folder, identity, read
     await folder.database.close()

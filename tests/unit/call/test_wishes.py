@@ -322,6 +322,6 @@ def test_a_campaigns_window_ends_by_the_clock():
     (campaign,) = example().lanes.campaigns
     bench, terms = LegBench().opened(), combined([example()])
     assert campaign.end not in bench.leg._ends(terms)
-    rule = Rule(Lane.CAMPAIGN, campaign.purpose, campaign.ppm, 0, campaign.id)
+    rule = Rule(Lane.CAMPAIGN, campaign.purpose, campaign.ppm, f"campaign/{campaign.id}", campaign.id)
     bench.leg.entry = replace(ENTRY, rule=rule)
     assert campaign.end in bench.leg._ends(terms)

@@ -33,6 +33,7 @@ async def campaign(bench):
     bench.say_yes()
     bench.site.announcements = askable(bench.site.agreements[0].consent.prompts, Purpose.PROCESS_QUALITY)
     book = await opened_book(bench.folder.epochs, WEEK, [bench.site.agents[bench.agent]])
+    book.states = bench.site.book.states
     bench.ledger.books = Ledger("hamburg", bench.folder.legs, bench.folder.epochs, book, SealedShare())
     bench.ledger.real = True
     bench.engine.lights.open_page(bench.agent, PAGE)

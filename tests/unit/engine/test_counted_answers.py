@@ -104,9 +104,9 @@ async def test_silence_and_an_agents_no_leave_the_same(bench, world, why):
 # --- in the books -----------------------------------------------------------------------------------------------------
 
 
-async def opened(bench, group: str = "team-a") -> Ledger:
+async def opened(bench, terms, group: str = "team-a") -> Ledger:
     agent = replace(await bench.folder.roster.get(bench.agent), group=group)
-    book = await opened_book(bench.folder.epochs, "2026-W10", [agent])
+    book = await opened_book(bench.folder.epochs, "2026-W10", [agent], terms=[terms])
     return Ledger("hamburg", bench.folder.legs, bench.folder.epochs, book, SealedShare())
 
 
@@ -134,7 +134,7 @@ async def entered(bench, ledger: Ledger, terms):
 async def test_an_answer_is_counted_under_site_month_and_rule(bench, answer, counted):
     rates = [{"group": "team-a", "phase": "regular", "percent": "20"}]
     terms = agreement(demo="yes", lanes__campaigns=[], lanes__sample__rates=rates)
-    ledger = await opened(bench)
+    ledger = await opened(bench, terms)
     leg = await entered(bench, ledger, terms)
     await ledger.leave(leg, "not_recorded", (), (), answer)
     rows = await bench.folder.database.read(lambda connection: connection.execute(select(figures)).all())
@@ -148,7 +148,7 @@ async def test_an_answer_is_counted_under_site_month_and_rule(bench, answer, cou
 
 async def test_a_leg_under_no_rule_has_no_name_in_the_books(bench):
     terms = agreement(demo="yes", lanes__campaigns=[])
-    ledger = await opened(bench, group="team-z")
+    ledger = await opened(bench, terms, group="team-z")
     agent = await bench.folder.roster.get(bench.agent)
     object.__setattr__(agent, "group", "team-z")
     leg = await ledger.enter(agent, (terms,), queue="service-gas", call="c", call_id="a84b@pbx", wallclock=NOW)

@@ -20,7 +20,7 @@ from storage.epochs import StoredEpoch
 from storage.legs import Out as Told
 from storage.roster import NewAgent
 from storage.tables import log_wal
-from tests.peers.opened_epoch import opened_book
+from tests.peers.opened_epoch import opened_book, state_of
 from tests.peers.stored import AT, Folder, open_folder
 from tests.unit.policy.green import agreement
 
@@ -65,7 +65,7 @@ async def played(folder: Folder, terms: Agreement, refuses: int | None) -> tuple
     """Each agent has some calls; whoever `refuses` lets none be kept. The hits of each."""
     epochs = await folder.epochs.live()
     recipients = (str(COUNCIL.recipient),)
-    book = EpochBook(epochs, NOW)
+    book = EpochBook(epochs, NOW, states=[state_of(terms)])
     ledger = Ledger("hamburg", folder.legs, folder.epochs, book, SealedShare(), council=lambda _: recipients)
     hits: Counter[int] = Counter()
     for _ in range(ROUNDS):

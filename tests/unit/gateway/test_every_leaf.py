@@ -43,7 +43,7 @@ async def leaves(folder) -> list[bytes]:
     house.clock.step((AT - house.at).total_seconds())
     await house.enact(WEEKS)  # anchors, act
     agent = await house.hire("200", key=identity)  # key
-    book = await opened_book(folder.epochs, EPOCH, [house.site.agents[agent]])
+    book = await opened_book(folder.epochs, EPOCH, [house.site.agents[agent]], terms=house.site.agreements)
     ledger = Ledger("hamburg", folder.legs, folder.epochs, book, SealedShare())
     line, terms = house.site.agents[agent], house.site.agreements
     entered = await ledger.enter(line, terms, queue="service-strom", call=CALL, call_id=CALL_ID, wallclock=house.at)
@@ -57,7 +57,7 @@ async def leaves(folder) -> list[bytes]:
     await folder.epochs.turn_day(EPOCH, 1)
     await about_recordings(folder, identity, agent)
     await ledger.note_leftovers()
-    await ledger.close_leftovers(house.site.agreement)
+    await ledger.close_leftovers()
     assert await folder.epochs.close(EPOCH, 20, house.at, halted=True)
     await folder.epochs.reveal(EPOCH)
     config = Config.model_validate({"site": {"data_dir": folder.root}})

@@ -16,13 +16,13 @@ from gateway.engine.epoch_book import EpochBook
 from gateway.engine.ledger import CouncilShare, Entered, Ledger, SealedShare
 from policy.agreement.schema import Agreement
 from policy.decision import Lane, Rule
-from policy.terms import Phase
+from policy.terms import Phase, Purpose
 from storage.epochs import StoredEpoch
 from storage.errors import EntryState, StorageUnavailable
 from storage.legs import Out, XKind
 from storage.roster import Agent
 from storage.tables import legs, log_wal
-from tests.peers.opened_epoch import opened_book
+from tests.peers.opened_epoch import opened_book, state_of
 from tests.peers.stored import Folder, add_agent
 from tests.unit.policy.green import agreement
 
@@ -75,6 +75,7 @@ async def entering(
     queue: str | None = "service-gas",
 ) -> Entered:
     await ledger.open()
+    ledger.book.enact(state_of(terms))
     async with asyncio.timeout(5):
         entered = await ledger.enter(agent, (terms,), queue=queue, call=CALL, call_id="a84b@pbx", wallclock=at)
     assert entered is not None
@@ -158,8 +159,8 @@ async def test_the_rule_is_the_group_s_and_the_phase_s(folder, ledger, terms):
     ledger.book.rows[WEEK] = replace(row, roster=tuple(replace(leaf, phase=Phase.REGULAR) for leaf in row.roster))
     regular = await entering(ledger, await folder.roster.get((await folder.roster.list())[0].id), terms)
     assert (regular.result.rule, onboarding.result.rule) == (
-        Rule(Lane.SAMPLE, terms.lanes.sample.purpose, 200_000, 1) if terms.lanes.sample else None,
-        Rule(Lane.SAMPLE, terms.lanes.sample.purpose, 500_000, 0) if terms.lanes.sample else None,
+        Rule(Lane.SAMPLE, Purpose.COACHING, 200_000, "sample/team-a/regular"),
+        Rule(Lane.SAMPLE, Purpose.COACHING, 500_000, "sample/team-a/onboarding"),
     )
 
 
@@ -255,7 +256,7 @@ async def test_legs_without_agent_are_only_counted(folder, ledger, terms):
     await ledger.enter_x((terms,), XKind.PROTECTED, NOW)
     assert (await folder.legs.counts(WEEK)).x == {XKind.UNCLAIMED: 2, XKind.PROTECTED: 1}
     await ledger.note_leftovers()
-    assert await ledger.close_leftovers(terms) == 0
+    assert await ledger.close_leftovers() == 0
 
 
 # --- what was left open ----------------------------------------------------------------------------------------------
@@ -267,12 +268,12 @@ async def test_leftovers_are_closed_and_what_runs_is_not(folder, ledger, terms):
     await ledger.leave(over, "recorded", (), ())
     await ledger.note_leftovers()
     running = await entering(ledger, agent, terms)
-    assert await ledger.close_leftovers(terms) == 1
+    assert await ledger.close_leftovers() == 1
     assert [entry.entry for entry in await folder.legs.without_out()] == [running.entry.entry]
     assert (await rows(folder))[1]["o"] == left.admission.out.value
     await ledger.leave(running, "recorded", (), ())
     await ledger.note_leftovers()
-    assert await ledger.close_leftovers(terms) == 0
+    assert await ledger.close_leftovers() == 0
 
 
 class Gone(Exception):
@@ -295,7 +296,8 @@ async def test_a_crash_before_the_admission_changes_no_draw(folder, ledger, term
         with pytest.raises(Gone):
             await entering(Booked(folder, DyingShare(Gone())), agent, terms)
     await ledger.note_leftovers()
-    assert await ledger.close_leftovers(terms) == 20
+    ledger.book.enact(state_of(terms))
+    assert await ledger.close_leftovers() == 20
     secrets = await folder.epochs.get(WEEK)
     hits = 0
     for n, row in enumerate(await rows(folder), start=1):
@@ -310,7 +312,8 @@ async def test_without_an_agreement_leftovers_are_closed_undrawn(folder, ledger,
     with pytest.raises(Gone):
         await entering(Booked(folder, DyingShare(Gone())), await agent_of(folder), terms)
     await ledger.note_leftovers()
-    assert await ledger.close_leftovers(None) == 1
+    ledger.book.enact(state_of())
+    assert await ledger.close_leftovers() == 1
     assert [row["o"] for row in await rows(folder)] == ["no"]
 
 
@@ -320,7 +323,7 @@ async def test_a_wish_that_was_left_open_keeps_nothing_else_open(folder, ledger,
     )
     await entering(ledger, await agent_of(folder), terms)
     await ledger.note_leftovers()
-    assert await ledger.close_leftovers(terms) == 2
+    assert await ledger.close_leftovers() == 2
     assert await folder.legs.without_out() == []
 
 

@@ -32,7 +32,7 @@ async def own(folder):
     """A ledger, and an agent with a key."""
     identity = Identity.generate()
     agent = await folder.roster.get(await add_agent(folder))
-    book = await opened_book(folder.epochs, WEEK, await folder.roster.list(), Phase.REGULAR)
+    book = await opened_book(folder.epochs, WEEK, await folder.roster.list(), Phase.REGULAR, [agreement()])
     ledger = Ledger("hamburg", folder.legs, folder.epochs, book, SealedShare())
     return ledger, replace(agent, recipient=str(identity.recipient)), identity
 
@@ -97,7 +97,7 @@ async def test_what_a_crash_left_open_is_its_agents_too(folder, own):
     ledger, agent, identity = own
     await entered(ledger, agent, agreement())
     await ledger.note_leftovers()
-    assert await ledger.close_leftovers(agreement()) == 1
+    assert await ledger.close_leftovers() == 1
     out = (await kept(folder, agent))[1]
     opened = parse_out_opening(decrypt(out.sealed, [identity]).rstrip(b" "))
     assert opened.outcome == "interrupted" and opened.fits((await leaf(folder, out))["m"])

@@ -61,7 +61,7 @@ def per_leg() -> Agreement:
     return agreement(consent__mode="per_leg", consent__caller__on_refusal="agent_side", legal__per_leg_opinion="G-1")
 
 
-SAMPLE_RULE = Rule(Lane.SAMPLE, Purpose.COACHING, 30_000, 2)
+SAMPLE_RULE = Rule(Lane.SAMPLE, Purpose.COACHING, 30_000, "sample/team-a/regular")
 
 
 def green(**changes: Any) -> Facts:

@@ -36,7 +36,7 @@ def test_a_wish_that_is_missing_is_told_beside_the_drawn_lanes_reasons(missing):
 
 
 def test_a_rule_of_an_asked_lane_draws_nothing():
-    decision = evaluate(green(rule=Rule(Lane.CUSTOMER_REQUEST, Purpose.DISPUTE, 0, 0)))
+    decision = evaluate(green(rule=Rule(Lane.CUSTOMER_REQUEST, Purpose.DISPUTE, 0, "")))
     assert decision.outcome is Outcome.NO and decision.lane is Lane.SAMPLE
     assert Reason.LANE_NOT_AGREED in decision.reasons
 
@@ -91,13 +91,13 @@ def test_a_record_that_council_and_officer_could_not_open_is_not_made(ready):
 def test_a_leg_of_one_drawn_lane_is_not_of_the_other():
     assert Reason.LANE_NOT_AGREED in evaluate_lane(green(), Lane.CAMPAIGN).reasons
     same = agreement(lanes__campaigns__0__purpose="coaching")
-    drawn = Rule(Lane.CAMPAIGN, Purpose.COACHING, 100_000, 0, "tarifwechsel-april")
+    drawn = Rule(Lane.CAMPAIGN, Purpose.COACHING, 100_000, "campaign/tarifwechsel-april", "tarifwechsel-april")
     assert Reason.LANE_NOT_AGREED in evaluate_lane(green(agreements=(same,), rule=drawn), Lane.SAMPLE).reasons
     assert evaluate_lane(green(), Lane.SAMPLE).outcome is Outcome.RECORD
 
 
 CAMPAIGN = example().lanes.campaigns[0]
-CAMPAIGN_RULE = Rule(Lane.CAMPAIGN, Purpose.PROCESS_QUALITY, 100_000, 0, CAMPAIGN.id)
+CAMPAIGN_RULE = Rule(Lane.CAMPAIGN, Purpose.PROCESS_QUALITY, 100_000, f"campaign/{CAMPAIGN.id}", CAMPAIGN.id)
 
 
 def test_a_campaigns_count_is_none_of_a_samples_business():

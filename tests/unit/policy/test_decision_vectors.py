@@ -42,7 +42,9 @@ from tests.unit.policy.green import (
 R = Reason
 BOTH = frozenset(Side)
 COACHING, DISPUTE = Purpose.COACHING, Purpose.DISPUTE
-CAMPAIGN_RULE = Rule(Lane.CAMPAIGN, Purpose.PROCESS_QUALITY, 100_000, 0, "tarifwechsel-april")
+CAMPAIGN_RULE = Rule(
+    Lane.CAMPAIGN, Purpose.PROCESS_QUALITY, 100_000, "campaign/tarifwechsel-april", "tarifwechsel-april"
+)
 IN_CAMPAIGN = example().lanes.campaigns[0].start
 
 

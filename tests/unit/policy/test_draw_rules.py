@@ -33,17 +33,17 @@ def rule(agreements=None, **changes):
 
 class TestRules:
     def test_campaigns_come_first_then_rates_in_document_order(self):
-        assert [(r.index, r.lane, r.ppm, r.campaign) for r in rules(example())] == [
-            (0, Lane.CAMPAIGN, 100_000, "tarifwechsel-april"),
-            (1, Lane.SAMPLE, 200_000, None),
-            (2, Lane.SAMPLE, 30_000, None),
-            (3, Lane.SAMPLE, 50_000, None),
+        assert [(r.name, r.lane, r.ppm, r.campaign) for r in rules(example())] == [
+            ("campaign/tarifwechsel-april", Lane.CAMPAIGN, 100_000, "tarifwechsel-april"),
+            ("sample/team-a/onboarding", Lane.SAMPLE, 200_000, None),
+            ("sample/team-a/regular", Lane.SAMPLE, 30_000, None),
+            ("sample/team-b/regular", Lane.SAMPLE, 50_000, None),
         ]
 
     def test_the_rate_of_group_and_phase(self):
-        assert (rule().index, rule().ppm, rule().purpose) == (2, 30_000, Purpose.COACHING)
-        assert rule(phase=Phase.ONBOARDING).index == 1
-        assert rule(group="team-b").index == 3
+        assert (rule().name, rule().ppm, rule().purpose) == ("sample/team-a/regular", 30_000, Purpose.COACHING)
+        assert rule(phase=Phase.ONBOARDING).name == "sample/team-a/onboarding"
+        assert rule(group="team-b").name == "sample/team-b/regular"
         assert rule(group="team-b", phase=Phase.ONBOARDING) is None
 
     @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ class TestRules:
         local = agreement(lanes__sample__rates__1__percent="2")
         assert rule([example(), local]).ppm == 20_000
         assert rule([local, example()]).ppm == 20_000
-        assert rule([example(), local]).index == 2
+        assert rule([example(), local]).name == "sample/team-a/regular"
 
     def test_several_agreements_that_differ_in_lane_or_purpose_have_no_rule(self):
         other = agreement(lanes__sample__purpose="process_quality")

@@ -160,7 +160,7 @@ def test_a_rules_name_is_what_it_is_for_and_not_its_place():
     assert names == (
         "campaign/tarifwechsel-april", "sample/onboarding/team-a", "sample/regular/team-a", "sample/regular/team-b",
     )  # fmt: skip
-    assert [rule_name(found, rule) for rule in drawn_rules(found)] == list(names)
+    assert [rule_name(rule) for rule in drawn_rules(found)] == list(names)
 
 
 def test_months_follow_one_another():
