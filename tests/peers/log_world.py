@@ -241,6 +241,8 @@ class Host:
 
     queues = ("service-strom", "service-gas", "elsewhere")
     """Of the legs."""
+    documents = (DOCUMENT,)
+    """Of the agreements, from the start."""
 
     def __init__(self, seed: int, legs: int = LEGS, agents: int = AGENTS) -> None:
         self.dice = random.Random(seed)
@@ -292,12 +294,9 @@ class Host:
         self.log(log_entry.Build("c0" * 32, "c1" * 32, "c2" * 32))
         anchors = [Anchor(role, KEYS[role].verify_key.line(), RECIPIENTS.get(role)) for role in KEYS if role in ROLES]
         self.states = [fold_acts(anchors, [])]
-        self.agree(DOCUMENT)
-
-    def agree(self, document: bytes) -> None:
-        """Both parties sign an agreement."""
-        digest = hashlib.sha256(document).hexdigest()
-        self.enact(NewAgreement(digest), START - timedelta(days=3), document, load(document).id)
+        for document in self.documents:
+            digest = hashlib.sha256(document).hexdigest()
+            self.enact(NewAgreement(digest), START - timedelta(days=3), document, load(document).id)
 
     @property
     def state(self) -> State:
@@ -347,7 +346,7 @@ class Host:
                 self.log(log_entry.Day(epoch, turned))
                 day = turned
             if epoch == EPOCHS[1] and number == len(legs) // 2:
-                self.enact(Rates({"sample/team-a/regular": 50_000}), at)
+                self.act(at)
             self.leg(epoch, at, agent, wish=number % 40 == 7)
             if number % 50 == 3:
                 self.log(log_entry.X(epoch, ("unknown", "unclaimed")[number % 2]))
@@ -359,6 +358,10 @@ class Host:
             self.log(log_entry.Day(epoch, turned))
 
     ended: list[log_entry.Out]
+
+    def act(self, at: datetime) -> None:
+        """What becomes of the rates in the middle of the second week."""
+        self.enact(Rates({"sample/team-a/regular": 50_000}), at)
 
     def leg(
         self,
@@ -414,10 +417,12 @@ class Host:
             return "no"
         today = (a, epoch, at.astimezone(scoped[0].validity.zone).date())
         gates = {
-            "ceiling": all(
-                draw_rules.ceiling_ok(one.ppm, legs=self.of_rule[rule], hits=self.hits[rule])
+            **{
+                f"ceiling of {one.agreement}": draw_rules.ceiling_ok(
+                    one.ppm, legs=self.of_rule[rule], hits=self.hits[rule]
+                )
                 for one, rule in zip(ruled.ceilings, rules, strict=True)
-            ),
+            },
             "caps": draw_rules.caps_ok(scoped, hits_today=self.hits[today], hits_this_week=self.hits[a]),
             "campaign": campaign is None
             or not any(

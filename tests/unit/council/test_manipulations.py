@@ -25,6 +25,7 @@ from policy.act_file import parse_act_file, print_act
 from policy.epoch_statement import CouncilCommitment, commit
 from policy.opening import CallOpening
 from tests.peers.log_world import (
+    AGREEMENT,
     EPOCHS,
     KEYS,
     ORIGIN,
@@ -482,7 +483,7 @@ def _capped(host, why):
 
 @spoil(ONE_HAND)
 def the_ceiling_is_exceeded(host):
-    return Code.CEILING, _capped(host, "ceiling")
+    return Code.CEILING, _capped(host, f"ceiling of {AGREEMENT}")
 
 
 @spoil(ONE_HAND)

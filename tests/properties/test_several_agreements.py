@@ -1,0 +1,112 @@
+"""Whatever agreements are in force, whatever acts come between legs: no rule of any of them is ever exceeded.
+
+The gateway's own ledger enters the legs; the council's verifier must then say the same of every one of them.
+"""
+
+import asyncio
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from council.folder import LogFolder
+from council.verify import Asked, verify
+from policy.epochs import roster_root
+from tests.peers.several_agreements import LINES, QUEUES, SITES, STAFF, Counts, Played, Step, Terms, play
+from tests.peers.stored import open_folder
+
+RULES = ("V4", "V5", "V6", "V7", "V9")
+"""What of the verifier's checks is about legs and rules."""
+
+
+def some(names: tuple[str, ...], least: int = 1):
+    """Some of these, in any order."""
+    return st.permutations(names).flatmap(
+        lambda names: st.integers(least, len(names)).map(lambda count: tuple(names[:count]))
+    )
+
+
+def terms(number: int):
+    rates = some(LINES).flatmap(
+        lambda lines: st.fixed_dictionaries({line: st.sampled_from((3, 10, 20)) for line in lines})
+    )
+    campaign = st.none() | st.tuples(st.just(QUEUES[0]), st.sampled_from((10, 20)), st.sampled_from((1, 4)))
+    return st.builds(
+        Terms,
+        id=st.just(f"bv-{number}"),
+        sites=some(SITES),
+        queues=some(QUEUES),
+        excluded=st.just(()) | some(QUEUES[1:]),
+        rates=rates,
+        campaign=campaign,
+        per_week=st.sampled_from((2, 99)),
+    ).map(consistent)
+
+
+def consistent(one: Terms) -> Terms:
+    """Nothing that the loader refuses: a queue is in or out, campaign and rates together stay below the ceiling."""
+    excluded = tuple(queue for queue in one.excluded if queue not in one.queues)
+    return Terms(one.id, one.sites, one.queues, excluded, one.rates, campaign_of(one), one.per_week)
+
+
+def campaign_of(one: Terms):
+    if one.campaign is None or one.campaign[0] not in one.queues:
+        return None
+    return one.campaign[0], 20 - max(one.rates.values()) or 1, one.campaign[2]
+
+
+steps = st.builds(
+    Step,
+    kind=st.sampled_from(("leg",) * 12 + ("lower", "drop", "kill")),
+    agent=st.integers(0, len(STAFF) - 1),
+    queue=st.sampled_from(QUEUES),
+    of=st.integers(0, 2),
+    line=st.integers(0, 2),
+)
+
+
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory) -> Path:
+    """A database with every table and no row."""
+    root = tmp_path_factory.mktemp("empty")
+
+    async def make() -> None:
+        await (await open_folder(root)).database.close()
+
+    asyncio.run(make())
+    return root / "fairtap.db"
+
+
+def played(empty: Path, root: Path, agreements: list[Terms], then: list[Step]) -> tuple[Played, Counts]:
+    async def run() -> tuple[Played, Counts]:
+        shutil.copy(empty, root / "fairtap.db")
+        folder = await open_folder(root, migrate=False)
+        try:
+            return await play(folder, agreements, then)
+        finally:
+            await folder.database.close()
+
+    return asyncio.run(run())
+
+
+def said(found: Played) -> list[str]:
+    """What the council's verifier finds in legs, rules and counts."""
+    rosters = {roster_root(found.roster).hex(): found.roster}
+    asked = Asked(LogFolder(found.folder), found.origin, found.key, acts=found.posts, rosters=rosters)
+    findings = verify(asked).findings.kept
+    return [f"{one.code.value} {one.place}" for one in findings if one.code.value.startswith(RULES)]
+
+
+@given(
+    agreements=st.integers(1, 3).flatmap(lambda count: st.tuples(*map(terms, range(count)))),
+    then=st.lists(steps, min_size=20, max_size=90),
+)
+@settings(max_examples=25)
+def test_no_rule_of_any_agreement_is_exceeded_and_the_verifier_agrees_on_every_leg(empty, agreements, then):
+    with tempfile.TemporaryDirectory(prefix="fairtap-test-") as root:
+        found, counts = played(empty, Path(root), list(agreements), then)
+        assert list(counts.exceeded(found.entries)) == []
+        assert said(found) == []

@@ -1,0 +1,106 @@
+"""Two agreements at once: the verifier counts each one's legs and hits for itself, also where they overlap."""
+
+from collections import Counter
+
+import pytest
+
+from council.codes import Code
+from council.inspect import Sources, inspect
+from policy.log_entry import Act, Call, Out
+from tests.peers.log_world import EPOCHS, KEYS, ORIGIN, World
+from tests.peers.two_agreements import NORTH, SOUTH, TwoAgreements, over_the_rate
+
+FIRST, SECOND = EPOCHS[:2]
+
+
+@pytest.fixture(scope="module")
+def honest() -> TwoAgreements:
+    host = TwoAgreements(5, legs=40)
+    host.run()
+    return host
+
+
+def findings(folder, world: World, *, roster: bool = True):
+    world.write(folder, manifests=False)
+    rosters = folder / "rosters" if roster else None
+    found = inspect(
+        Sources(folder / "log", acts=folder / "acts", roster=rosters, key=KEYS["log"].verify_key, now=world.now)
+    )
+    return [(one.code, one.place) for one in found.findings]
+
+
+def calls_of(world: World, epoch: str) -> list[tuple[int, Call]]:
+    return [(i, one) for i, one in enumerate(world.entries) if isinstance(one, Call) and one.e == epoch]
+
+
+@pytest.mark.parametrize("roster", [True, False])
+def test_an_honest_log_of_two_agreements_is_green(honest, tmp_path, roster):
+    assert findings(tmp_path, honest.world.copy(), roster=roster) == []
+    assert over_the_rate(honest.world.entries, honest.world.rosters) == []
+
+
+def test_every_rule_keeps_its_place_when_a_line_before_it_is_dropped(honest):
+    dropped = honest.world.where(Act, type="narrow")
+    before, after = Counter[tuple[str, int | None]](), Counter[tuple[str, int | None]]()
+    group = {leaf.a: f"{leaf.group}/{leaf.phase}" for leaf in honest.world.rosters[SECOND]}
+    for index, call in calls_of(honest.world, SECOND):
+        (before if index < dropped else after)[f"{call.q} {group[call.a]}", call.r] += 1
+    lost = {pair for pair in before if "onboarding" in pair[0] and "wasser" not in pair[0] and pair[1] is not None}
+    assert len(lost) == 2 and {r for _, r in lost} == {0, 6}
+    for queue_and_group, r in lost:
+        assert (queue_and_group, None) in after and (queue_and_group, r) not in after
+    assert {pair for pair in before if pair not in lost} <= after.keys()
+
+
+def test_both_agreements_and_their_overlap_have_places_of_their_own(honest):
+    used = {(call.q, call.r) for _, call in calls_of(honest.world, FIRST) if call.r is not None}
+    assert used == (
+        {("service-strom", r) for r in (0, 1, 2)}
+        | {("service-wasser", r) for r in (3, 4, 5)}
+        | {("service-gas", r) for r in (6, 7, 8)}
+    )
+
+
+@pytest.mark.parametrize("agreement", [NORTH, SOUTH])
+def test_a_leg_under_both_that_exceeds_the_ceiling_of_one_is_found(honest, tmp_path, agreement):
+    world = honest.world.copy()
+    index, call = next(
+        (index, call)
+        for index, call in calls_of(world, FIRST)
+        if call.q == "service-gas" and honest.why.get((FIRST, call.a, call.n)) == f"ceiling of {agreement}"
+    )
+    world.change(world.where(Out, e=FIRST, a=call.a, n=call.n, o="cap"), o="hit")
+    assert over_the_rate(world.entries, world.rosters)
+    assert (Code.CEILING, f"{ORIGIN} entry {index}") in findings(tmp_path, world)
+
+
+def test_a_hit_that_the_other_agreements_legs_would_leave_room_for_is_found(honest, tmp_path):
+    """Counted by the line's number in its document, as if both agreements had one list."""
+    world = honest.world.copy()
+    index, call = next(
+        (index, call)
+        for index, call in calls_of(world, FIRST)
+        if call.q == "service-wasser" and honest.why.get((FIRST, call.a, call.n)) == f"ceiling of {SOUTH}"
+    )
+    world.change(world.where(Out, e=FIRST, a=call.a, n=call.n, o="cap"), o="hit")
+    assert (Code.CEILING, f"{ORIGIN} entry {index}") in findings(tmp_path, world)
+
+
+def test_a_rule_of_the_other_agreement_is_no_rule_of_the_leg(honest, tmp_path):
+    world = honest.world.copy()
+    index, _ = next((i, one) for i, one in calls_of(world, FIRST) if (one.q, one.r) == ("service-wasser", 4))
+    world.change(index, r=1)
+    assert (Code.RULE, f"{ORIGIN} entry {index}") in findings(tmp_path, world)
+
+
+def test_a_line_that_was_dropped_draws_nobody_any_more(honest, tmp_path):
+    world = honest.world.copy()
+    dropped = world.where(Act, type="narrow")
+    onboarding = {leaf.a for leaf in world.rosters[SECOND] if leaf.phase == "onboarding"}
+    index, _ = next(
+        (i, one)
+        for i, one in calls_of(world, SECOND)
+        if i > dropped and one.q == "service-strom" and one.a in onboarding
+    )
+    world.change(index, r=0)
+    assert (Code.RULE, f"{ORIGIN} entry {index}") in findings(tmp_path, world)
