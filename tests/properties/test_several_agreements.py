@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from council.folder import LogFolder
@@ -31,7 +31,7 @@ def some(names: tuple[str, ...], least: int = 1):
 
 def terms(number: int):
     rates = some(LINES).flatmap(
-        lambda lines: st.fixed_dictionaries({line: st.sampled_from((3, 10, 20)) for line in lines})
+        lambda lines: st.fixed_dictionaries({line: st.sampled_from((3, 10, 17)) for line in lines})
     )
     campaign = st.none() | st.tuples(st.just(QUEUES[0]), st.sampled_from((10, 20)), st.sampled_from((1, 4)))
     return st.builds(
@@ -55,7 +55,7 @@ def consistent(one: Terms) -> Terms:
 def campaign_of(one: Terms):
     if one.campaign is None or one.campaign[0] not in one.queues:
         return None
-    return one.campaign[0], 20 - max(one.rates.values()) or 1, one.campaign[2]
+    return one.campaign[0], 20 - max(one.rates.values()), one.campaign[2]
 
 
 steps = st.builds(
@@ -102,9 +102,10 @@ def said(found: Played) -> list[str]:
 
 @given(
     agreements=st.integers(1, 3).flatmap(lambda count: st.tuples(*map(terms, range(count)))),
-    then=st.lists(steps, min_size=20, max_size=90),
+    then=st.lists(steps, min_size=20, max_size=70),
 )
-@settings(max_examples=25)
+# every example has a disk and dice of its own: found again smaller it would be another one
+@settings(max_examples=12, phases=(Phase.explicit, Phase.generate))
 def test_no_rule_of_any_agreement_is_exceeded_and_the_verifier_agrees_on_every_leg(empty, agreements, then):
     with tempfile.TemporaryDirectory(prefix="fairtap-test-") as root:
         found, counts = played(empty, Path(root), list(agreements), then)

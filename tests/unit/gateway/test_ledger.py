@@ -369,3 +369,30 @@ async def test_legs_that_wait_for_one_whose_draw_failed_go_on_once_it_is_closed(
     share.error = None
     await ledger.close_failed()
     assert (await waiting).entry.n == 2
+
+
+async def test_a_leg_that_a_kill_left_is_drawn_under_the_agreement_and_the_act_that_it_was_entered_under(folder):
+    """Not under the first agreement's rule of the same number, and not at a rate that an act brought since."""
+    line = {"group": "team-a", "phase": "onboarding", "max_days": 42}
+
+    def terms(percent: str, **edits: object) -> Agreement:
+        rates = [{**line, "percent": percent}]
+        return agreement(lanes__campaigns=[], lanes__sample__rates=rates, **edits)
+
+    rare, often = terms("1", id="bv-nord", scope__queues=["service-strom"]), terms("50", id="bv-sued")
+    agent, dying = await agent_of(folder), Booked(folder, DyingShare(Gone()))
+    await dying.open()
+    dying.book.enact(state_of(rare, often))
+    for _ in range(30):
+        with pytest.raises(Gone):
+            await dying.enter(
+                agent, (rare, often), queue="service-gas", call=CALL, call_id="a84b@pbx", wallclock=NOW, acts=0
+            )
+    again = Booked(folder)
+    await again.note_leftovers()
+    again.book.states = [*dying.book.states]
+    again.book.enact(replace(state_of(rare), seq=2))
+    assert await again.close_leftovers() == 30
+    secrets = await folder.epochs.get(WEEK)
+    told = [row["o"] != "no" for row in await rows(folder)]
+    assert told == [is_drawn(secrets, agent.salt, n, 50) for n in range(1, 31)]
