@@ -58,7 +58,10 @@ class Erasures:
         self._database: Database = recordings.database
 
     async def request(self, recording: str, side: str, at: datetime) -> Erasure:
-        """Note that a side's own person wants it gone; asked again, the first request counts. RecordingUnknown."""
+        """Note that a side's own person wants it gone; asked again, the first request counts. RecordingUnknown.
+
+        The log has it from now on: whether a hold stood earlier is seen there.
+        """
 
         # before the row, and where no backup forgets it
         await self._database.read(lambda connection: _expect(connection, recording))
@@ -70,6 +73,7 @@ class Erasures:
             if connection.execute(asked).first() is None:
                 row = {"recording": recording, "side": side, "requested_at": at, "due_at": at + ERASE_SIDE_AFTER}
                 connection.execute(insert(erasures).values(**row))
+                tell(connection, LogErase, recording, side=side)
             return _erasure(connection, connection.execute(asked).one(), at)
 
         return await self._database.write(work)
@@ -102,12 +106,8 @@ class Erasures:
         except RecordingUnknown:
             return True  # gone as a whole meanwhile, and the request with it
 
-        def work(connection: Connection) -> None:
-            gone = delete(erasures).where(*_of(erasure.recording, erasure.side))
-            if connection.execute(gone).rowcount:
-                tell(connection, LogErase, erasure.recording, side=erasure.side)
-
-        await self._database.write(work)
+        gone = delete(erasures).where(*_of(erasure.recording, erasure.side))
+        await self._database.write(lambda connection: connection.execute(gone).rowcount)
         await asyncio.to_thread(self._recordings.sealer.vault.asked_no_more, erasure.recording, erasure.side)
         await self._recordings.erase_empty(erasure.recording)
         return True

@@ -142,10 +142,21 @@ class EpochSteps:
     # --- what the clock makes due ------------------------------------------------------------------------------------
 
     async def turn(self) -> None:
-        """Take every step that is due now. Raises `StorageError`, and is called again then."""
+        """Take every step that is due now. Raises `StorageError`, and is called again then.
+
+        An epoch that the disk refuses a step holds up no other.
+        """
+        failed: StorageError | None = None
         async with self._turning:
             for row in tuple(self._book.rows.values()):
-                await self._take(row)
+                try:
+                    await self._take(row)
+                except StorageError as error:
+                    failed = failed or error
+                    with contextlib.suppress(StorageError):
+                        await self._reread(row.name)  # a part of the step may be durable
+        if failed is not None:
+            raise failed
 
     async def _take(self, row: StoredEpoch) -> None:
         wallclock, agreement = self._clock.wallclock(), self._site.agreement

@@ -182,12 +182,12 @@ async def test_the_log_holds_a_commitment_of_each_and_only_the_agent_its_opening
     await erasures.lift(REC, "dpo")
     for what in ("quorum", "age"):
         await Accesses(local.database).add(Access(REC, AT, "council", what, "dispute", "agent", 1))
-    for side in SIDES:
+    for side in (*SIDES, *SIDES):
         await erasures.request(REC, side.value, AT)
+    query = select(log_openings).where(log_openings.c.idx >= size)
+    rows = await local.database.read(lambda connection: connection.execute(query).all())
     assert len((await run(local, DUE)).sides) == 2
-    rows = await local.database.read(
-        lambda connection: connection.execute(select(log_openings).where(log_openings.c.idx >= size)).all()
-    )
+    assert len(await local.database.read(lambda connection: connection.execute(query).all())) == len(rows)
     assert [row.kind for row in rows if row.kind != "call"] == ["hold", "unhold", "quorum", "access", "erase", "erase"]
     assert len({row.agent for row in rows}) == 1
     assert all(REC.encode() in bytes(row.told) for row in rows if row.kind != "call")

@@ -18,7 +18,7 @@ from gateway.engine.ledger import Ledger, SealedShare
 from policy.epoch_statement import commit
 from policy.epochs import LEGS_TO_COUNT, EpochState, following, preceding
 from policy.log_entry import parse
-from storage.errors import EpochStep, TermsChanged
+from storage.errors import EpochStep, StorageUnavailable, TermsChanged
 from storage.log.files import LocalLogFiles
 from storage.log.publish import Publisher
 from storage.log.tiles import PublishedTree
@@ -145,6 +145,29 @@ async def test_later_ones_are_committed_from_the_start_of_the_epoch_before(draw)
     assert (await draw.folder.epochs.get(second.name)).state is S.DARK
     with pytest.raises(EpochStep):
         await draw.steps.share(second.name, draw.shares[second.name])
+
+
+async def test_an_epoch_that_the_disk_refuses_a_step_holds_up_no_other(draw, monkeypatch):
+    first = draw.current
+    second = following(draw.house.site.agreement, first)
+    third = following(draw.house.site.agreement, second)
+    await draw.open(first.name)
+    for one in (second, third):
+        await draw.promise(one.name)
+    draw.go_to(second.start)
+    for step in ("close", "reveal"):
+
+        async def refused(*_: object, **__: object) -> bool:
+            raise StorageUnavailable("disk full")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(draw.folder.epochs, step, refused)
+            with pytest.raises(StorageUnavailable):
+                await draw.steps.turn()
+        assert draw.book.rows[third.name].state is S.COMMITTED
+        assert draw.book.rows[first.name].state is {"close": S.OPENED, "reveal": S.CLOSED}[step]
+    await draw.steps.turn()
+    assert first.name not in draw.book.rows
 
 
 async def test_a_leg_that_comes_as_its_epoch_closes_is_not_entered(draw):
