@@ -24,6 +24,7 @@ from gateway.engine.ledger import Entered, Ledger
 from gateway.engine.lights import Lights
 from gateway.engine.live_call import LiveCall
 from gateway.engine.memory import Memory, Remembered
+from gateway.engine.outs import LegEnd, Outs
 from gateway.engine.site import Site
 from gateway.event_bus import EventBus
 from gateway.events import RecordCode, RecordingsChanged
@@ -80,6 +81,7 @@ class DurableWork:
         self._clock = clock
         self._site = site
         self._ledger = ledger
+        self.outs = Outs(ledger, partial(self._storage_failed, "an out could not be written"))
         self._custody = custody
         self._memory = memory
         self._bus = bus
@@ -213,8 +215,8 @@ class DurableWork:
         if live.agent is not None:
             self._bus.publish(RecordingsChanged(live.agent, effect.recording))
 
-    async def leave(self, live: LiveCall, effect: LeaveLeg) -> None:
-        """The single `out` of one of the leg's entries, after what became of its segments is durable."""
+    async def leave(self, live: LiveCall, effect: LeaveLeg, ended: float) -> None:
+        """What the single `out` of one of the leg's entries will say, after what became of its segments is durable."""
         stored = await self._custody.settled(live, effect.begun)
         told, reasons = effect.told_as, effect.reasons
         if effect.recording in live.leaked:
@@ -228,12 +230,8 @@ class DurableWork:
         if effect.last:
             self.remember(live, *live.told)
         booked = live.booked(effect.entry)
-        if booked is None:
-            return
-        try:
-            await self._ledger.leave(booked, told, reasons, tuple(live.manifests), effect.answer)
-        except StorageError as error:
-            self._storage_failed("an out could not be written", error)
+        if booked is not None:
+            self.outs.put(ended, LegEnd(booked, told, reasons, tuple(live.manifests), effect.answer))
 
     def _storage_failed(self, what: str, error: StorageError) -> None:
         self._deciding.counters["storage_failures"] += 1

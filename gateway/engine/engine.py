@@ -337,8 +337,9 @@ class Engine:
         self.reconsider_all(agent)
 
     def tick(self) -> None:
-        """Let time pass for every leg that waits for something."""
+        """Let time pass for every leg that waits for something, and for those that are over."""
         now = self.clock.now()
+        self._say_outs(now)
         for live in tuple(self.calls.values()):
             due = live.call.next_timeout(now, self.clock.wallclock())
             if due is not None and due <= now:
@@ -423,11 +424,13 @@ class Engine:
                 case DiscardRecording():
                     self.do(live, partial(self._durable.discard, live, effect))
                 case LeaveLeg():
-                    self.do(live, partial(self._durable.leave, live, effect))
+                    self.do(live, partial(self._durable.leave, live, effect, self.clock.now()))
 
     def do(self, live: LiveCall, work: Callable[[], Awaitable[None]]) -> None:
         """Queue durable work of a call."""
-        task = live.do(work)
+        self._work(live.do(work))
+
+    def _work(self, task: asyncio.Task[None]) -> None:
         self._working.add(task)
         task.add_done_callback(self._working.discard)
 
@@ -459,13 +462,19 @@ class Engine:
     async def finished(self, within_s: float = FINISH_S) -> bool:
         """Until the durable work of every leg is done; False where a disk keeps it waiting for too long."""
         give_up = self.clock.now() + within_s
-        while self._working:
+        while self._working or self._durable.outs.due(None):
+            if not self._working:
+                self._say_outs(None)
             left = give_up - self.clock.now()
             if left <= 0:
                 log.error("durable work was left undone; the next start completes it", count=len(self._working))
                 return False
             await asyncio.wait(self._working, timeout=left)
         return True
+
+    def _say_outs(self, now: float | None) -> None:
+        if self._durable.outs.due(now):
+            self._work(asyncio.create_task(self._durable.outs.say(now)))
 
     def flush_journal(self) -> None:
         """Before the end: what was queued for the journal is written, or given up after a while."""

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from gateway.call.stage import Stage
+from gateway.engine.outs import OUT_AFTER_S
 from gateway.media.plane import Discard, Record, SegmentFailed, SegmentOpened
 from policy.decision import Side
 from policy.state import State as ActState
@@ -106,6 +107,50 @@ async def test_nothing_of_a_discarded_recording_is_remembered(bench):
     await bench.engine.finished()
     assert bench.ledger.outs == ["discarded"]
     assert not bench.custody._live
+
+
+async def test_neither_moment_nor_order_of_the_outs_says_what_was_kept(bench, monkeypatch):
+    """What takes long to store ended first, a leg of which nothing was to be stored after it."""
+    told, seal = [], bench.worker._end
+    monkeypatch.setattr(bench.worker, "_end", told.append)
+    monkeypatch.setattr(bench.ledger, "leave", noting := Noting())
+    kept, refused = await bench.opened(), await bench.answered("call-2")
+    bench.engine.hang_up(kept.call.new.call_id)
+    bench.clock.advance(0.1)
+    bench.engine.hang_up(refused.call.new.call_id)
+    await refused.worked()
+    bench.clock.advance(OUT_AFTER_S - 0.2)
+    bench.engine.tick()
+    for stop in told:
+        seal(stop)
+    await kept.worked()
+    assert noting.entries == []
+    bench.clock.advance(0.1)
+    bench.engine.tick()
+    await asyncio.wait(bench.engine._working)
+    assert noting.entries == [kept.entered.entry.entry], "each after the same time"
+    bench.clock.advance(0.1)
+    bench.engine.tick()
+    await asyncio.wait(bench.engine._working)
+    assert noting.entries == [live.entered.entry.entry for live in (kept, refused)]
+
+
+class Noting:
+    """Ends, in the order in which they are said."""
+
+    def __init__(self) -> None:
+        self.entries: list[int] = []
+
+    async def __call__(self, booked, *said) -> None:
+        self.entries.append(booked.entry.entry)
+
+
+async def test_who_goes_says_every_out_at_once(bench):
+    live = await bench.answered()
+    bench.engine.hang_up(live.call.new.call_id)
+    await live.worked()
+    assert bench.ledger.outs == []
+    assert await bench.engine.finished() and bench.ledger.outs == ["not_recorded"]
 
 
 async def test_a_step_that_fails_halfway_still_closes_the_tap(bench, monkeypatch):
