@@ -22,6 +22,7 @@ from crypto.x25519 import Identity
 
 SETTINGS: Final = "council.json"
 _MAX: Final = 65_536
+_OPTIONAL: Final = ("identity", "ca", "cdr", "zone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,10 @@ class Home:
             raise WrongUse(f"`{path}` isn't set up: run `fairtap-council init` first")
         try:
             found = parse_json(data, limit=_MAX)
-            if not isinstance(found, dict):
+            settings = Settings(**found)  # type: ignore[arg-type]  # looked at below; what is no object is refused
+            told = {**asdict(settings), **settings.anchors, "anchors": ""}
+            if not all(isinstance(one, str) or (one is None and name in _OPTIONAL) for name, one in told.items()):
                 raise TypeError
-            settings = Settings(**found)  # type: ignore[arg-type]  # each is used as what it must be, or refused there
         except (CryptoError, TypeError):
             raise WrongUse(f"`{path / SETTINGS}` can't be read: run `fairtap-council init` again") from None
         return cls(path, settings)

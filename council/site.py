@@ -32,7 +32,10 @@ class SiteClient:
     """One signed-in session. `url` is the API's address without `/v1`."""
 
     def __init__(self, url: str, ca: str | None = None) -> None:
-        parts = urllib.parse.urlsplit(url)
+        try:
+            parts = urllib.parse.urlsplit(url)
+        except ValueError:
+            raise WrongUse(f"`{url}` is no address of a site") from None
         host = parts.hostname or ""
         here = host in ("localhost", "::1") or (host.startswith("127.") and host.replace(".", "").isdecimal())
         if parts.scheme not in ("http", "https") or not host:

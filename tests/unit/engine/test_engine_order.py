@@ -6,7 +6,7 @@ import pytest
 
 from gateway.call.stage import Stage
 from gateway.engine.outs import OUT_AFTER_S
-from gateway.media.plane import Discard, Record, SegmentFailed, SegmentOpened
+from gateway.media.plane import Discard, Record, SegmentFailed, SegmentOpened, Stop
 from policy.decision import Side
 from policy.state import State as ActState
 from storage.recordings import State
@@ -111,7 +111,8 @@ async def test_nothing_of_a_discarded_recording_is_remembered(bench):
 
 async def test_neither_moment_nor_order_of_the_outs_says_what_was_kept(bench, monkeypatch):
     """What takes long to store ended first, a leg of which nothing was to be stored after it."""
-    told, seal = [], bench.worker._end
+    told: list[Stop] = []
+    seal = bench.worker._end
     monkeypatch.setattr(bench.worker, "_end", told.append)
     monkeypatch.setattr(bench.ledger, "leave", noting := Noting())
     kept, refused = await bench.opened(), await bench.answered("call-2")
