@@ -1,7 +1,5 @@
 """`fairtap-council`: the works council's own tool. The only place here that reads the clock and prints."""
 
-from __future__ import annotations
-
 import argparse
 import locale
 import os
@@ -10,11 +8,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from council.acting import put_rates, suspend
 from council.errors import CouncilError, WrongUse
 from council.folder import read_file
 from council.home import Home, Settings
@@ -25,6 +23,8 @@ from council.usage import ABOUT, COMMANDS, EVERYWHERE
 from council.words import LANGUAGES
 
 PROGRESS_AFTER_S: Final = 2.0
+utc_now: Final = partial(datetime.now, UTC)
+"""The machine's clock."""
 
 
 def main(arguments: Sequence[str] | None = None, now: Callable[[], datetime] | None = None) -> int:
@@ -33,7 +33,8 @@ def main(arguments: Sequence[str] | None = None, now: Callable[[], datetime] | N
     args.now = now or utc_now
     args.home = args.home or Path(os.environ.get("FAIRTAP_COUNCIL_HOME", Path.home() / ".fairtap-council"))
     try:
-        return _RUN[args.command](args)
+        code: int = getattr(_Command(args), args.command.replace("-", "_"))()
+        return code
     except (CouncilError, OSError) as error:
         print(f"fairtap-council: {error}", file=sys.stderr)
         return 2
@@ -53,32 +54,126 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-# -- commands
+class _Command:
+    """One command; what it does is the method of its name."""
 
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
 
-def _init(args: argparse.Namespace) -> int:
-    log_key(args.log_key)
-    _zone(args.zone)
-    settings = Settings(
-        url=args.url.rstrip("/"),
-        key=_path(args.key) or "",
-        log_key=args.log_key,
-        role=args.role,
-        identity=_path(args.identity or (beside if (beside := args.key.with_suffix(".key")).is_file() else None)),
-        ca=_path(args.ca),
-        cdr=_path(args.cdr),
-        zone=args.zone,
-        language=args.lang or _machine_language(),
-        anchors=dict(_anchor(text) for text in args.anchor),
-    )
-    home = Home(args.home, settings)
-    key = home.signing_key()
-    home.identities()
-    home.save()
-    print(f"set up in {args.home}; your key: {key.verify_key.fingerprint()}")
-    for role, line in home.pinned().items():
-        print(f"  {role}: {line}")
-    return 0
+    def init(self) -> int:
+        args = self.args
+        log_key(args.log_key)
+        _zone(args.zone)
+        beside = args.key.with_suffix(".key")
+        args.identity = args.identity or (beside if beside.is_file() else None)
+        paths = {name: getattr(args, name) for name in ("key", "identity", "ca", "cdr")}
+        settings = Settings(
+            url=args.url.rstrip("/"),
+            log_key=args.log_key,
+            role=args.role,
+            zone=args.zone,
+            language=args.lang or _language(args.home),
+            anchors=dict(_anchor(text) for text in args.anchor),
+            **{name: str(path.resolve()) for name, path in paths.items() if path is not None},
+        )
+        home = Home(args.home, settings)
+        key = home.signing_key()
+        home.identities()
+        home.save()
+        print(f"set up in {args.home}; your key: {key.verify_key.fingerprint()}")
+        for role, line in home.pinned().items():
+            print(f"  {role}: {line}")
+        return 0
+
+    def sync(self) -> int:
+        one, source = self._round(), self.args.source
+        return 0 if (one.sync() if source is None else one.sync_folder(source)) else 1
+
+    def verify(self) -> int:
+        args, names = self.args, ("acts", "roster", "cdr", "openings", "inventories", "manifests", "seen")
+        given: dict[str, Any] = {name: path for name in names if (path := getattr(args, name)) is not None}
+        if args.zone is not None:
+            given["zone"] = _zone(args.zone)
+        if args.key is not None:
+            text = read_file(Path(args.key), 1_024)
+            given["key"] = log_key(args.key if text is None else text.decode("utf-8", errors="replace"))
+        sources = Sources(args.log) if args.log is not None else Home.open(args.home).sources()
+        outcome = inspect(replace(sources, now=args.now(), **given), _progress())
+        return self._tell(outcome, as_json=args.json, page=args.html)
+
+    def cdr(self) -> int:
+        """Opening files are kept for a short time only: they are fetched first, unless a log is named."""
+        if self.args.log is None:
+            self._round(silent=self.args.json).sync()
+        return self.verify()
+
+    def cosign(self) -> int:
+        """Nothing without a clean log; `share` likewise."""
+        one = self._round()
+        outcome = one.verify(_progress())
+        if not outcome.clean:
+            return self._tell(outcome)
+        getattr(one, self.args.command)(outcome)
+        return 0
+
+    share = cosign
+
+    def open_epoch(self) -> int:
+        if not 0 <= self.args.ahead <= AHEAD:
+            raise WrongUse(f"--ahead: at most {AHEAD}")
+        self._round().open_epochs(self.args.ahead)
+        return 0
+
+    def weekly(self) -> int:
+        one = self._round()
+        alike, settings = one.sync(), one.home.settings
+        there = settings.cdr is not None and Path(settings.cdr).is_file()
+        records = {"cdr": Path(settings.cdr or ""), "zone": _zone(settings.zone)} if there else {}
+        outcome = one.verify(_progress(), **records)
+        if outcome.clean and alike:
+            one.hand_over(outcome, self.args.ahead)
+        page = one.home.path / "reports" / f"{self.args.now():%Y-%m-%d}.html"
+        code = self._tell(outcome, page=page)
+        print(page)
+        return code if alike else 1
+
+    def watch(self) -> int:
+        done = 0
+        while True:
+            try:
+                one = self._round()
+                alike, outcome = one.sync(), one.verify()
+                if not (alike and outcome.clean):
+                    return max(1, self._tell(outcome))
+                one.hand_over(outcome, self.args.ahead, if_due=True)
+            except CouncilError as error:
+                if isinstance(error, WrongUse):
+                    raise
+                print(f"fairtap-council: {error}; trying again", file=sys.stderr, flush=True)
+            done += 1
+            if done == self.args.rounds:
+                return 0
+            time.sleep(max(self.args.every, 0))
+
+    def suspend(self) -> int:
+        self._round().suspend(self.args.agreement)
+        return 0
+
+    def rates(self) -> int:
+        self._round().put_rates(self.args.agreement, self.args.rates)
+        return 0
+
+    def _round(self, *, silent: bool = False) -> Round:
+        say: Callable[[str], None] = (lambda _: None) if silent else partial(print, flush=True)
+        return Round(Home.open(self.args.home), self.args.now, say)
+
+    def _tell(self, outcome: Outcome, *, as_json: bool = False, page: Path | None = None) -> int:
+        report = Report(outcome, self.args.lang or _language(self.args.home), self.args.now())
+        print(report.json() if as_json else report.text(), end="\n" if as_json else "")
+        if page is not None:
+            page.parent.mkdir(parents=True, exist_ok=True)
+            page.write_text(report.html(), encoding="utf-8")
+        return 0 if outcome.clean else 1
 
 
 def _anchor(text: str) -> tuple[str, str]:
@@ -90,150 +185,14 @@ def _anchor(text: str) -> tuple[str, str]:
     return role, " ".join(line.split()[:2])
 
 
-def _sync(args: argparse.Namespace) -> int:
-    one = _round(args)
-    return 0 if (one.sync() if args.source is None else one.sync_folder(args.source)) else 1
-
-
-def _verify(args: argparse.Namespace) -> int:
-    names = ("acts", "roster", "cdr", "openings", "inventories", "manifests", "seen")
-    given: dict[str, Any] = {name: path for name in names if (path := getattr(args, name)) is not None}
-    if args.zone is not None:
-        given["zone"] = _zone(args.zone)
-    if args.key is not None:
-        text = read_file(Path(args.key), 1_024)
-        given["key"] = log_key(args.key if text is None else text.decode("utf-8", errors="replace"))
-    sources = Sources(args.log) if args.log is not None else Home.open(args.home).sources()
-    outcome = inspect(replace(sources, now=args.now(), **given), _progress())
-    return _tell(outcome, args, as_json=args.json, page=args.html)
-
-
-def _cdr(args: argparse.Namespace) -> int:
-    """Opening files are kept for a short time only: they are fetched first, unless a log is named."""
-    if args.log is None:
-        _round(args, silent=args.json).sync()
-    return _verify(args)
-
-
-def _step(args: argparse.Namespace) -> int:
-    """`cosign` and `share`: nothing without a clean log."""
-    one = _round(args)
-    outcome = one.verify(_progress())
-    if not outcome.clean:
-        return _tell(outcome, args)
-    (one.cosign if args.command == "cosign" else one.share)(outcome)
-    return 0
-
-
-def _open_epoch(args: argparse.Namespace) -> int:
-    if not 0 <= args.ahead <= AHEAD:
-        raise WrongUse(f"--ahead: at most {AHEAD}")
-    _round(args).open_epochs(args.ahead)
-    return 0
-
-
-def _weekly(args: argparse.Namespace) -> int:
-    one = _round(args)
-    alike = one.sync()
-    outcome = one.verify(_progress(), **_records(one.home.settings))
-    if outcome.clean and alike:
-        _hand_over(one, outcome, args.ahead)
-    page = one.home.path / "reports" / f"{args.now():%Y-%m-%d}.html"
-    code = _tell(outcome, args, page=page)
-    print(page)
-    return code if alike else 1
-
-
-def _records(settings: Settings) -> dict[str, Any]:
-    """The call records that the council set up, if they are there."""
-    there = settings.cdr is not None and Path(settings.cdr).is_file()
-    return {"cdr": Path(settings.cdr or ""), "zone": _zone(settings.zone)} if there else {}
-
-
-def _hand_over(one: Round, outcome: Outcome, ahead: int, *, if_due: bool = False) -> None:
-    one.cosign(outcome, if_due=if_due)
-    one.share(outcome)
-    one.open_epochs(min(ahead, AHEAD))
-
-
-def _watch(args: argparse.Namespace) -> int:
-    done = 0
-    while True:
-        try:
-            one = _round(args)
-            alike, outcome = one.sync(), one.verify()
-            if not (alike and outcome.clean):
-                return max(1, _tell(outcome, args))
-            _hand_over(one, outcome, args.ahead, if_due=True)
-        except CouncilError as error:
-            if isinstance(error, WrongUse):
-                raise
-            print(f"fairtap-council: {error}; trying again", file=sys.stderr, flush=True)
-        done += 1
-        if done == args.rounds:
-            return 0
-        time.sleep(max(args.every, 0))
-
-
-def _suspend(args: argparse.Namespace) -> int:
-    suspend(_round(args).site, args.agreement)
-    print(f"suspended: {args.agreement}")
-    return 0
-
-
-def _rates(args: argparse.Namespace) -> int:
-    one = _round(args)
-    put_rates(one.site, args.agreement, args.rates, one.home.settings.role, one.home.signing_key())
-    print(f"changed: {', '.join(args.rates)}")
-    return 0
-
-
-_RUN: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
-    "init": _init,
-    "weekly": _weekly,
-    "watch": _watch,
-    "sync": _sync,
-    "verify": _verify,
-    "cdr": _cdr,
-    "cosign": _step,
-    "share": _step,
-    "open-epoch": _open_epoch,
-    "suspend": _suspend,
-    "rates": _rates,
-}
-
-
-# -- parts
-
-
-def _round(args: argparse.Namespace, *, silent: bool = False) -> Round:
-    return Round(Home.open(args.home), args.now, lambda line: None if silent else print(line, flush=True))
-
-
-def _tell(outcome: Outcome, args: argparse.Namespace, *, as_json: bool = False, page: Path | None = None) -> int:
-    report = Report(outcome, args.lang or _language(args.home), args.now())
-    print(report.json() if as_json else report.text(), end="\n" if as_json else "")
-    if page is not None:
-        page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(report.html(), encoding="utf-8")
-    return 0 if outcome.clean else 1
-
-
 def _language(home: Path) -> str:
+    """As set up, else the machine's."""
     try:
         found = Home.open(home).settings.language
     except CouncilError:
-        return _machine_language()
+        found = (locale.getlocale()[0] or "")[:2].lower()
+    found = "nb" if found in ("no", "nn") else found
     return found if found in LANGUAGES else "en"
-
-
-def _machine_language() -> str:
-    found = (locale.getlocale()[0] or "en")[:2].lower()
-    return {"de": "de", "nb": "nb", "no": "nb", "nn": "nb"}.get(found, "en")
-
-
-def _path(path: Path | None) -> str | None:
-    return None if path is None else str(path.resolve())
 
 
 def _zone(name: str | None) -> ZoneInfo | None:
@@ -241,11 +200,6 @@ def _zone(name: str | None) -> ZoneInfo | None:
         return None if name is None else ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
         raise WrongUse(f"--zone: no time zone `{name}`") from None
-
-
-def utc_now() -> datetime:
-    """The machine's clock."""
-    return datetime.now(UTC)
 
 
 def _progress() -> Callable[[int], None]:

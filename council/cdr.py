@@ -4,13 +4,11 @@ Knows the columns of Asterisk, FreeSWITCH and Kamailio; a file with other column
 known by the opening file that the gateway encrypts to the council; numbers and names in the records are never read.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
@@ -38,7 +36,8 @@ _NAMES: Final = {
     "seconds": ("billsec", "duration"),
     "outcome": ("disposition", "sip_code"),
 }
-_ANSWERED: Final = ("ANSWERED", "200")
+_ANSWERED: Final = ("ANSWERED", "200", None)
+"""None: the file doesn't say it, since it has answered calls only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,50 +98,41 @@ def read(data: bytes, zone: tzinfo = UTC) -> list[Row]:
     if len(lines) > MAX_ROWS:
         raise CdrError(f"more than {MAX_ROWS} call records")
     names, skip = _columns(lines[0])
-    found = (_row(number, row, names, zone) for number, row in enumerate(lines[skip:], skip + 1))
+    rows = (dict(zip(names, row, strict=False)) for row in lines[skip:])
+    found = (_row(number, cells, zone) for number, cells in enumerate(rows, skip + 1))
     return [row for row in found if row is not None]
 
 
-def _columns(first: Sequence[str]) -> tuple[dict[str, int], int]:
-    """Place of each column that is read, and how many lines to skip."""
+def _columns(first: Sequence[str]) -> tuple[list[str], int]:
+    """Name of each column, and how many lines to skip."""
     given = [name.strip().strip('"').lower() for name in first]
     if any(name in given for name in _NAMES["answer"]):
-        return _places(given), 1
+        return given, 1
     if 16 <= len(first) <= 18 and first[14] in ("ANSWERED", "NO ANSWER", "BUSY", "FAILED", "CONGESTION"):
-        return _places(_asterisk(len(first), first)), 0
+        names = _ASTERISK.split()
+        if len(first) == 17 and not first[16].replace(".", "", 1).isdigit():
+            names.remove("uniqueid")  # it and `userfield` are each optional; a unique id is two numbers and a point
+        return names, 0
     if 13 <= len(first) <= 16:
-        return _places(_FREESWITCH.split()[: len(first)]), 0
+        return _FREESWITCH.split(), 0
     raise CdrError("call records: name the columns in the first line, at least `callid` and `start_time`")
 
 
-def _asterisk(count: int, first: Sequence[str]) -> list[str]:
-    if count == 17:  # `uniqueid` and `userfield` are each optional; a unique id is two numbers and a point
-        return [*_ASTERISK.split()[:16], "uniqueid" if first[16].replace(".", "", 1).isdigit() else "userfield"]
-    return _ASTERISK.split()[:count]
-
-
-def _places(names: list[str]) -> dict[str, int]:
-    found = {}
-    for wanted, known in _NAMES.items():
-        place = next((names.index(name) for name in known if name in names), None)
-        if place is not None:
-            found[wanted] = place
-    return found
-
-
-def _row(number: int, row: list[str], names: dict[str, int], zone: tzinfo) -> Row | None:
+def _row(number: int, cells: Mapping[str, str], zone: tzinfo) -> Row | None:
     """An answered call; None for one that nobody answered."""
-    cells = {name: row[place].strip() for name, place in names.items() if place < len(row)}
-    answer = cells.get("answer", "")
-    if not answer or answer.startswith("0000") or cells.get("outcome", _ANSWERED[0]) not in _ANSWERED:
+    told = {
+        what: next((cells[name].strip() for name in names if name in cells), None) for what, names in _NAMES.items()
+    }
+    answer = told["answer"]
+    if not answer or answer.startswith("0000") or told["outcome"] not in _ANSWERED:
         return None
     try:
         at = datetime.fromisoformat(answer)
-        seconds = int(float(cells.get("seconds") or 0))
+        seconds = int(float(told["seconds"] or 0))
     except (ValueError, OverflowError):
         raise CdrError(f"call records, line {number}: the time or duration can't be read") from None
     aware = at if at.tzinfo is not None else at.replace(tzinfo=zone)
-    return Row(number, cells.get("call_id") or None, aware, max(0, seconds))
+    return Row(number, told["call_id"] or None, aware, max(0, seconds))
 
 
 def compare(rows: Sequence[Row], legs: Iterable[Leg], spans: Sequence[Span]) -> Comparison:

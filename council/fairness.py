@@ -3,8 +3,6 @@
 Pure arithmetic of the standard library. Says how unlikely a figure is under a fair draw, never who did what.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

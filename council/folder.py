@@ -1,7 +1,5 @@
 """A log as files (C2SP tlog-tiles): the mirror that `sync` fills, or the gateway's own folder."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Final
 

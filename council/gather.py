@@ -3,8 +3,6 @@
 A file that can't be read is a finding; a folder that isn't there is wrong use. Nothing here is judged yet.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path

@@ -1,14 +1,12 @@
 """The council's own folder: settings, the mirror, what was seen, and the shares of the draw that only it knows."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from council.errors import WrongUse
 from council.folder import read_file
@@ -22,6 +20,7 @@ from crypto.x25519 import Identity
 
 SETTINGS: Final = "council.json"
 _MAX: Final = 65_536
+_FOLDERS: Final = ("acts", "openings", "inventories", "manifests", "seen", "evidence")
 _OPTIONAL: Final = ("identity", "ca", "cdr", "zone")
 
 
@@ -104,22 +103,13 @@ class Home:
     def sources(self) -> Sources:
         """Everything in the folder, to be judged."""
 
-        def there(name: str) -> Path | None:
-            return self.path / name if (self.path / name).is_dir() else None
-
+        names = {"roster": "rosters", **{name: name for name in _FOLDERS}}
+        found: dict[str, Any] = {name: path for name, folder in names.items() if (path := self.path / folder).is_dir()}
+        if self.settings.identity is None:
+            found.pop("openings", None)
+        own, key = self._own(), log_key(self.settings.log_key)
         return Sources(
-            self.path / "mirror",
-            acts=there("acts"),
-            roster=there("rosters"),
-            openings=there("openings") if self.settings.identity is not None else None,
-            inventories=there("inventories"),
-            manifests=there("manifests"),
-            seen=there("seen"),
-            evidence=there("evidence"),
-            key=log_key(self.settings.log_key),
-            pinned=self.pinned(),
-            own=self._own(),
-            identities=self.identities(),
+            self.path / "mirror", **found, key=key, pinned=self.pinned(), own=own, identities=self.identities()
         )
 
     # -- shares of the draw

@@ -1,7 +1,5 @@
 """Has everything judged that lies in the council's folders: each log, what there is of recordings, call records."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo

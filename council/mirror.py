@@ -4,19 +4,17 @@ New files are taken only when they continue the last kept checkpoint. When they 
 evidence: two checkpoints that the log signed and that contradict each other.
 """
 
-from __future__ import annotations
-
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from council.errors import Unreachable, WrongUse
+from council.errors import CouncilError, Unreachable, WrongUse
 from council.folder import INCOMING, LogFolder, read_file
 from crypto.checkpoint import Checkpoint, open_checkpoint
 from crypto.errors import CryptoError, TileError
 from crypto.merkle import tree_hash
-from crypto.signed_note import MAX_NOTE
 from crypto.ssh_key import VerifyKey
 from crypto.tile_reader import TileReader
 from crypto.tlog_tiles import MAX_BUNDLE, tiles_of
@@ -50,28 +48,33 @@ def sync(fetch: Fetch, origin: str, key: VerifyKey, mirror: Path, evidence: Path
     note = fetch("checkpoint")
     if note is None:
         raise Unreachable(f"log `{origin}` has no checkpoint yet")
-    known = read_file(mirror / "checkpoint", MAX_NOTE)
-    try:
-        old = None if known is None else open_checkpoint(known, origin, key)[0]
-    except CryptoError as error:
-        raise WrongUse(f"your own copy's `{mirror / 'checkpoint'}` is damaged: {error}") from None
-    try:
-        new = open_checkpoint(note, origin, key)[0]
-    except CryptoError as error:
-        raise Unreachable(f"log `{origin}`: {error}") from None
-    if ended and old is not None and _begins(new, old, TileReader(LogFolder(mirror).read)):
+    below, above = LogFolder(mirror), LogFolder(mirror.with_name(mirror.name + INCOMING))
+    known, damaged = below.checkpoint(), f"your own copy's `{mirror / 'checkpoint'}` is damaged"
+    old = None if known is None else _opened(known, origin, key, WrongUse(damaged))
+    new = _opened(note, origin, key, Unreachable(f"log `{origin}`"))
+    if ended and old is not None and _holds(below.tiles, old.size, new):
         return Synced(old, 0)
-    incoming = mirror.with_name(mirror.name + INCOMING)
+    incoming = above.path
     shutil.rmtree(incoming, ignore_errors=True)
+    incoming.mkdir(parents=True)
     rolled_back = old is not None and new.size < old.size  # which the two checkpoints alone show
     fetched = _fetch(fetch, new, mirror, incoming, whole=not rolled_back)
-    if not _continues(new, old, mirror, incoming):
+    both = TileReader(lambda tile: above.read(tile) or below.read(tile))
+    if not all(_holds(both, new.size, one) for one in (new, old or new)):
         return Synced(old or new, fetched, _keep_both(known, note, incoming, evidence))
-    _take(incoming, mirror)
+    shutil.copytree(incoming, mirror, copy_function=os.replace, dirs_exist_ok=True)
+    shutil.rmtree(incoming)
     (mirror / "checkpoint.new").write_bytes(note)
     (mirror / "checkpoint.new").replace(mirror / "checkpoint")
     _drop_partials(mirror, new.size)
     return Synced(new, fetched)
+
+
+def _opened(note: bytes, origin: str, key: VerifyKey, fault: CouncilError) -> Checkpoint:
+    try:
+        return open_checkpoint(note, origin, key)[0]
+    except CryptoError as error:
+        raise type(fault)(f"{fault}: {error}") from None
 
 
 def _fetch(fetch: Fetch, new: Checkpoint, mirror: Path, incoming: Path, *, whole: bool) -> int:
@@ -95,27 +98,12 @@ def _fetch(fetch: Fetch, new: Checkpoint, mirror: Path, incoming: Path, *, whole
     return fetched
 
 
-def _begins(new: Checkpoint, old: Checkpoint, kept: TileReader) -> bool:
-    """Whether the new tree is a beginning of the kept one."""
+def _holds(tree: TileReader, size: int, one: Checkpoint) -> bool:
+    """Whether a tree of `size` leaves begins with the one that a checkpoint speaks of."""
     try:
-        return new.size <= old.size and new.root == tree_hash(new.size, lambda level, n: kept.node(level, n, old.size))
+        return one.size <= size and tree_hash(one.size, lambda level, n: tree.node(level, n, size)) == one.root
     except TileError:
         return False
-
-
-def _continues(new: Checkpoint, old: Checkpoint | None, mirror: Path, incoming: Path) -> bool:
-    """Whether the new tree's hashes give its root, and its beginning the old one's."""
-    below, above = LogFolder(mirror), LogFolder(incoming)
-    both = TileReader(lambda tile: above.read(tile) or below.read(tile))
-    try:
-        for one in (new, old):
-            if one is None:
-                continue
-            if one.size > new.size or tree_hash(one.size, lambda level, n: both.node(level, n, new.size)) != one.root:
-                return False
-    except TileError:
-        return False
-    return True
 
 
 def _keep_both(known: bytes | None, note: bytes, incoming: Path, evidence: Path) -> Path:
@@ -124,19 +112,8 @@ def _keep_both(known: bytes | None, note: bytes, incoming: Path, evidence: Path)
     (evidence / "checkpoint.new").write_bytes(note)
     if known is not None:
         (evidence / "checkpoint.kept").write_bytes(known)
-    if incoming.exists():
-        incoming.rename(evidence / "new")
+    incoming.rename(evidence / "new")
     return evidence
-
-
-def _take(incoming: Path, mirror: Path) -> None:
-    for path in sorted(incoming.rglob("*")) if incoming.exists() else ():
-        if path.is_file():
-            target = mirror / path.relative_to(incoming)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(target)
-    mirror.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(incoming, ignore_errors=True)
 
 
 def _drop_partials(mirror: Path, size: int) -> None:

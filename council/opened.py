@@ -1,7 +1,5 @@
 """Sees every entry of one log for what isn't the verifier's: legs that the council's openings open, and wanted outs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
 

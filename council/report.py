@@ -1,7 +1,5 @@
 """An outcome as text, as one printable page of HTML with a traffic light, or as JSON; the stated limits come first."""
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Iterator
@@ -11,6 +9,7 @@ from html import escape
 from typing import Final
 
 from council.epoch_book import EpochBook
+from council.finding import Finding
 from council.inspect import Outcome
 from council.report_page import PAGE
 from council.report_words import LIMITS, WORDS
@@ -69,45 +68,28 @@ class Report:
 
     def json(self) -> str:
         """For programs; findings keep their codes."""
-        found = self.outcome
-        return json.dumps(
-            {
-                "limits": list(LIMITS[self.language]),
-                "light": self.light,
-                "total": found.total,
-                "findings": [
-                    {
-                        "check": one.code.check,
-                        "code": one.code.value,
-                        "place": one.place,
-                        "sentence": say(one, self.language),
-                    }
-                    for one in found.findings
-                ],
-                "missing": found.missing,
-                "logs": [
-                    {
-                        "origin": one.origin,
-                        "size": one.checkpoint.size if one.checkpoint is not None else None,
-                        "root": one.checkpoint.root.hex() if one.checkpoint is not None else None,
-                        "entries": one.entries,
-                        "followed_by": one.followed_by,
-                        "epochs": {name: _figures(book) for name, book in one.epochs.items()},
-                    }
-                    for one in found.logs
-                ],
-                "least_likely": found.judged[0].corrected if found.judged else None,
-                "steering": found.steering,
-                "calls": None if found.calls is None else {"rows": found.calls.rows, "matched": found.calls.matched},
-            },
-            ensure_ascii=False,
-            indent=1,
-        )
+        found, calls = self.outcome, self.outcome.calls
+        told = {
+            "limits": list(LIMITS[self.language]),
+            "light": self.light,
+            "total": found.total,
+            "findings": [self._told(one) for one in found.findings],
+            "missing": found.missing,
+            "logs": [_log(one) for one in found.logs],
+            "least_likely": found.judged[0].corrected if found.judged else None,
+            "steering": found.steering,
+            "calls": None if calls is None else {"rows": calls.rows, "matched": calls.matched},
+        }
+        return json.dumps(told, ensure_ascii=False, indent=1)
 
     # -- parts
 
     def _w(self, name: str, **values: object) -> str:
         return WORDS[self.language][name].format_map(values) if values else WORDS[self.language][name]
+
+    def _told(self, one: Finding) -> dict[str, str]:
+        told = {"check": one.code.check, "code": one.code.value, "place": one.place}
+        return {**told, "sentence": say(one, self.language)}
 
     def _when(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M}"
@@ -167,6 +149,13 @@ class Report:
         if not judged:
             return self._w("fairness.none")
         return self._w("fairness.means", p=f"{judged[0].corrected:.3g}", tested=len(judged))
+
+
+def _log(one: Verified) -> dict[str, object]:
+    top = one.checkpoint
+    shown = {"size": None, "root": None} if top is None else {"size": top.size, "root": top.root.hex()}
+    epochs = {name: _figures(book) for name, book in one.epochs.items()}
+    return {"origin": one.origin, **shown, "entries": one.entries, "followed_by": one.followed_by, "epochs": epochs}
 
 
 def _figures(book: EpochBook) -> dict[str, object]:

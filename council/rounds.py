@@ -1,19 +1,18 @@
-"""What the council does in a round: copy, verify, cosign, hand over its share, commit to the epochs ahead.
+"""What the council does at a site: copy, verify, cosign, hand over its share, commit to the epochs ahead, lower rates.
 
 In this order: nothing is cosigned that has a finding, and no share is handed over before a checkpoint is cosigned
 that holds both commitments.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote, urlencode
 
 from council import mirror
-from council.errors import Unreachable
+from council.errors import Unreachable, WrongUse
 from council.folder import LogFolder, logs_in, read_file
 from council.home import Home, write_private
 from council.inspect import Outcome, inspect, log_key, log_origin
@@ -23,16 +22,31 @@ from crypto.checkpoint import Checkpoint
 from crypto.cosignature import cosign, cosignatures
 from crypto.jcs import canonical, parse_json
 from crypto.signed_note import MAX_NOTE, SignedNote
+from crypto.sshsig import sign
+from policy.acts import ACT_NAMESPACE, Rates, parse_act
 from policy.epoch_statement import EPOCH, commit
 from policy.epochs import MAX_ROSTER, EpochState
+from policy.errors import ActError
 from policy.log_block import LogBlock, is_origin
 from policy.log_rules import span_of
 from policy.opening import print_openings
+from policy.percent import parse_percent
 from policy.retention import COUNCIL_LISTS
 
 AHEAD: Final = 13
 TURNS: Final = 3
 COSIGN_EVERY: Final = timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An epoch as the site tells it."""
+
+    name: str
+    origin: str
+    state: str
+    inventory: bool
+    """There is one to fetch."""
 
 
 @dataclass(slots=True)
@@ -225,6 +239,12 @@ class Round:
         sizes = [path.stem.removeprefix(prefix) for path in (self.home.path / "seen").glob(f"{prefix}*.note")]
         return max((int(size) for size in sizes if size.isdigit()), default=0)
 
+    def hand_over(self, outcome: Outcome, ahead: int, *, if_due: bool = False) -> None:
+        """All that the site waits for, after a clean verification."""
+        self.cosign(outcome, if_due=if_due)
+        self.share(outcome)
+        self.open_epochs(min(ahead, AHEAD))
+
     # -- epochs ahead
 
     def open_epochs(self, ahead: int) -> None:
@@ -238,13 +258,36 @@ class Round:
                 self.site.send("POST", f"/v1/epochs/{one.name}/commitment", {"c": said.c, "csig": csig})
                 self.say(f"committed to {one.name}")
 
+    # -- the agreement (agreement.md §3)
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """An epoch as the site tells it."""
+    def suspend(self, agreement: str) -> None:
+        """Stop every recording within a second; the session is enough. Raises Unreachable."""
+        self.site.send("POST", f"/v1/agreements/{quote(agreement, safe='')}/suspend", {})
+        self.say(f"suspended: {agreement}")
 
-    name: str
-    origin: str
-    state: str
-    inventory: bool
-    """There is one to fetch."""
+    def put_rates(self, agreement: str, rates: Sequence[str]) -> None:
+        """Sign other percentages and hand them over. What is signed is read first: these rates and nothing else.
+
+        Raises WrongUse for what isn't RULE=PERCENT, Unreachable where the site refuses or drafts something else.
+        """
+        wanted = dict(_rate(text) for text in rates)
+        path = f"/v1/agreements/{quote(agreement, safe='')}/rates"
+        draft = self.site.get_json(f"{path}/draft?{urlencode([('rates', text) for text in rates])}")
+        document = str(draft.get("act") or draft.get("document") or "")
+        try:
+            act = parse_act(document.encode())
+        except ActError:
+            raise Unreachable("the site's draft isn't an act") from None
+        if act.agreement != agreement or not isinstance(act.body, Rates) or dict(act.body.rates) != wanted:
+            raise Unreachable("the site drafted something else than was asked for: nothing was signed")
+        signature = sign(self.home.signing_key(), ACT_NAMESPACE, document.encode())
+        self.site.send("PUT", path, {"document": document, "signatures": {self.home.settings.role: signature}})
+        self.say(f"changed: {', '.join(rates)}")
+
+
+def _rate(text: str) -> tuple[str, int]:
+    rule, _, percent = text.rpartition("=")
+    ppm = parse_percent(percent)
+    if not rule or ppm is None:
+        raise WrongUse(f"`{text}`: write RULE=PERCENT, such as sample/team-a/regular=2")
+    return rule, ppm

@@ -3,8 +3,6 @@
 Plain HTTP on loopback only. An answer is limited in size and believed in nothing.
 """
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import http.client
