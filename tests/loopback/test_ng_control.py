@@ -42,10 +42,10 @@ class Proxy(asyncio.DatagramProtocol):
         self.replies.put_nowait(data)
 
     async def raw(self, data: bytes) -> bytes:
-        began = time.monotonic()
+        began = time.monotonic() - kept_waiting_s()
         self.transport.sendto(data)
         reply = await asyncio.wait_for(self.replies.get(), 2)
-        self.took.append(time.monotonic() - began)
+        self.took.append(time.monotonic() - kept_waiting_s() - began)
         return reply
 
     async def ask(self, **request: Any) -> dict[str, Any]:
@@ -56,6 +56,11 @@ class Proxy(asyncio.DatagramProtocol):
         reply = await self.raw(cookie + b" " + bencode.encode(body))
         assert reply.startswith(cookie + b" ")
         return read(reply)
+
+
+def kept_waiting_s() -> float:
+    """For how long this thread, which is both proxy and control port, could have run and others had the processor."""
+    return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
 
 
 def read(reply: bytes) -> dict[str, Any]:
@@ -116,6 +121,7 @@ def alike(ours: str, theirs: str) -> bool:
     return lines(theirs) <= lines(ours)
 
 
+@pytest.mark.quiet
 async def test_every_recorded_request_is_answered_at_once_and_as_rtpengine_did(proxy, vectors):
     """Same result wherever both can do it; what this relay can't do says `error`, so that the proxy fails over."""
     asked = agreed = 0
@@ -143,8 +149,8 @@ async def test_every_recorded_request_is_answered_at_once_and_as_rtpengine_did(p
                 assert reply["result"] in ("error", "ok", "pong")
     assert asked > 130
     assert agreed > 0.85 * asked, (agreed, asked)
-    took = sorted(proxy.took)
-    assert took[int(len(took) * 0.95)] < ANSWER_S
+    # also where figures are asked for and, as here, the worker never says them: 30 ms are waited for those
+    assert max(proxy.took) < ANSWER_S
 
 
 @pytest.mark.parametrize(
