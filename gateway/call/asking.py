@@ -47,7 +47,7 @@ class Question:
     def open(self) -> Iterator[Effect]:
         """Start listening, then play: no key press may be forwarded from here on."""
         line, sound, sha256 = self.line, self.prompt.id, self.prompt.sha256
-        yield PlaneOrder(Listen(line.caller_flow, True, line.caller_events, True, line.events_clock))
+        yield PlaneOrder(Listen(line.caller_flow, True, line.caller_events, hold_back=True))
         yield play_to(line.caller_flow, self.play, sound, line, "instead", sha256=sha256)
         if line.plain:  # in place of what the caller says it would be in the way
             yield play_to(line.agent_flow, f"{self.play}-agent", sound, line, "beneath", AGENT_GAIN_DB, sha256)
@@ -97,7 +97,7 @@ class Question:
         if self.prompt_end is None:
             yield PlaneOrder(StopPlay(self.play, self.line.caller_flow))
             yield PlaneOrder(StopPlay(f"{self.play}-agent", self.line.agent_flow))
-        yield PlaneOrder(Listen(self.line.caller_flow, False, self.line.caller_events))
+        yield PlaneOrder(Listen(self.line.caller_flow, False))
 
 
 def play_to(

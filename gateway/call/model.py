@@ -103,14 +103,12 @@ class Line:
     codecs: dict[int, str]
     """All payload types that may be stored."""
     ptime_ms: int
-    caller_events: int | None
-    """telephone-event payload type that the caller sends, None if not negotiated."""
-    agent_events: int | None
+    caller_events: dict[int, int]
+    """Clock rate of each telephone-event payload type that the caller may send; none if not negotiated."""
+    agent_events: dict[int, int]
     """The same of the agent."""
     flowing: bool
     """Both directions are sendrecv with an address: not held, not early."""
-    events_clock: int = 8000
-    """Clock rate of the telephone-events."""
     plain: bool = True
     """They speak G.711: sounds can be mixed beneath what they say, and the sides be compared."""
 

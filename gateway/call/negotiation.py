@@ -54,13 +54,9 @@ class AudioLine:
     receives: bool
     codecs: dict[int, str]
     """Payload type to upper-case encoding name, in the order of preference; with an unusual clock rate behind it."""
-    events: int | None
-    """Payload type of telephone-event."""
     ptime_ms: int
-    event_types: frozenset[int] = frozenset()
-    """All payload types of telephone-event, whatever their clock."""
     event_clocks: dict[int, int] = field(default_factory=dict)
-    """Clock rate of each of these."""
+    """Clock rate of each payload type of telephone-event."""
     proto: str = "RTP/AVP"
     told_as: str = ""
     """The profile that the other party was told instead; empty: this one."""
@@ -207,7 +203,7 @@ class Negotiation:
         """Payload types that either party named for key presses on an m-line of the chosen branch."""
         media = self.dialogs.get(self.chosen) if self.chosen is not None else None
         stable = media.stable.values() if media is not None else ()
-        return tuple(sorted({kind for lines in stable if index in lines for kind in lines[index].event_types}))
+        return tuple(sorted({kind for lines in stable if index in lines for kind in lines[index].event_clocks}))
 
     @property
     def secured(self) -> bool:
@@ -377,8 +373,8 @@ def _line(call: CallRef, index: int, caller: AudioLine, agent: AudioLine, plays:
     if first is None or not heard:
         return None
     kind, codec = heard[0][0], _codec(heard[0][1])
-    (caller_events, clock), (agent_events, _) = _events(agent, first), _events(caller, first)
-    if codec is None or (first not in LAWS and (caller_events is None or agent.events is None)):
+    caller_events, agent_events = _events(caller, agent), _events(agent, caller)
+    if codec is None or (first not in LAWS and not caller_events):
         return None  # keys are found in the audio of G.711 only
     either = {**caller.codecs, **agent.codecs}
     both_ways = caller.sends and caller.receives and agent.sends and agent.receives
@@ -389,10 +385,9 @@ def _line(call: CallRef, index: int, caller: AudioLine, agent: AudioLine, plays:
         payload_type=kind,
         codecs={pt: name for pt, name in either.items() if name in LAWS or (pt in common and name in CODECS)},
         ptime_ms=caller.ptime_ms if caller.ptime_ms in (OPUS_PTIMES if codec == "OPUS" else PTIMES) else 20,
-        caller_events=caller_events if caller.events is not None else None,
-        agent_events=agent_events if agent.events is not None else None,
+        caller_events=caller_events,
+        agent_events=agent_events,
         flowing=both_ways,
-        events_clock=clock,
         plain=first in LAWS and codec in LAWS,
     )
 
@@ -401,10 +396,15 @@ def _codec(name: str) -> Codec | None:
     return next((codec for codec in CODECS if codec == name), None)
 
 
-def _events(line: AudioLine, codec: Codec) -> tuple[int | None, int]:
-    """Payload type and clock of the telephone-events that go with a codec (RFC 4733 §2.1: of the same clock)."""
-    kinds = sorted(line.event_clocks.items(), key=lambda one: (one[1] != CLOCK[codec], one[0]))
-    return kinds[0] if kinds else (None, 8000)
+def _events(sender: AudioLine, receiver: AudioLine) -> dict[int, int]:
+    """The telephone-events that one party may send: as the other names them, and as it names them itself.
+
+    There is one of each audio clock (RFC 4733 §2.1), and by which of them a telephone tells its keys is its affair.
+    """
+    if not sender.event_clocks or not receiver.event_clocks:
+        return {}
+    own = {kind: clock for kind, clock in sender.event_clocks.items() if kind not in receiver.codecs}
+    return own | receiver.event_clocks
 
 
 def _audio(session: Session) -> Lines:
@@ -433,10 +433,8 @@ def _audio_line(session: Session, media: Media) -> AudioLine:
         sends=direction in (Direction.SENDRECV, Direction.SENDONLY),
         receives=direction in (Direction.SENDRECV, Direction.RECVONLY) and not silent,
         codecs={codec.payload_type: _name(codec) for codec in codecs},
-        events=min(session.telephone_events(media), default=None),
         ptime_ms=session.ptime(media) or 20,
-        event_types=session.telephone_events(media),
-        event_clocks={codec.payload_type: codec.clock_rate for codec in codecs if codec.name == "TELEPHONE-EVENT"},
+        event_clocks={one.payload_type: one.clock_rate or 8000 for one in codecs if one.name == "TELEPHONE-EVENT"},
         proto=media.proto,
         sdes=session.has_crypto(media),
         dtls=session.has_fingerprint(media),

@@ -38,7 +38,7 @@ class Notice:
         """Play; the caller's keys are listened to and held back."""
         self.deadline, self.begun = now + NOTICE_WAIT_S, True
         self._playing = {f"notice{self.turn}", f"tone{self.turn}"}
-        yield PlaneOrder(Listen(line.caller_flow, True, line.caller_events, True, line.events_clock))
+        yield PlaneOrder(Listen(line.caller_flow, True, line.caller_events, hold_back=True))
         sound = f"notice-side-{self.language}-1" if self.one_sided else f"notice-{self.language}-1"
         yield play_to(line.caller_flow, f"notice{self.turn}", sound, line, "instead")
         yield play_to(line.agent_flow, f"tone{self.turn}", "tone-start", line, "beneath")

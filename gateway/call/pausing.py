@@ -20,8 +20,8 @@ PAUSE_CODE, RESUME_CODE = "*7", "*8"
 def listen_for_codes(line: Line, terms: Terms | None, prompt: Prompt | None) -> Iterator[PlaneOrder]:
     """Orders for both parties."""
     code = (prompt.withdraw_code,) if prompt is not None else ()
-    yield PlaneOrder(Listen(line.caller_flow, bool(code), line.caller_events, False, line.events_clock, code))
+    yield PlaneOrder(Listen(line.caller_flow, bool(code), line.caller_events, codes=code))
     # speech could sound like a code: only real events pause
-    if terms is not None and "dtmf" in terms.pause_triggers and line.agent_events is not None:
+    if terms is not None and "dtmf" in terms.pause_triggers and line.agent_events:
         codes = (PAUSE_CODE, RESUME_CODE)
-        yield PlaneOrder(Listen(line.agent_flow, True, line.agent_events, False, line.events_clock, codes))
+        yield PlaneOrder(Listen(line.agent_flow, True, line.agent_events, codes=codes))

@@ -381,9 +381,9 @@ class Way:
         if line is not None and was in (Stage.OPEN, Stage.PAUSED):
             yield play_to(line.agent_flow, "tone-end", "tone-end", line, "beneath")
         if line is not None and was in (Stage.NOTICING, Stage.LIT, Stage.OPEN, Stage.PAUSED):
-            yield PlaneOrder(Listen(line.caller_flow, False, line.caller_events))
+            yield PlaneOrder(Listen(line.caller_flow, False))
         if line is not None and was in (Stage.LIT, Stage.OPEN, Stage.PAUSED) and self.opened:
-            yield PlaneOrder(Listen(line.agent_flow, False, line.agent_events))
+            yield PlaneOrder(Listen(line.agent_flow, False))
         if self.indicator.state is not LightState.OFF or self.lane is not None:
             why = reasons[0].value if reasons else None
             yield Publish(self.indicator.show(LightState.OFF, now, wallclock, why=why))

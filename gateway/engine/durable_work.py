@@ -256,4 +256,4 @@ class DurableWork:
 
 def _detector(live: LiveCall) -> str:
     line = live.call.negotiation.line()
-    return "inband" if line is not None and line.caller_events is None else "rfc4733"
+    return "inband" if line is not None and not line.caller_events else "rfc4733"

@@ -32,7 +32,7 @@ class Ear:
 
     def __init__(self, order: Listen, last_header: bytes) -> None:
         self.order: Final = order
-        self._events = EventReader(order.clock_rate)
+        self._events = {kind: EventReader(rate) for kind, rate in order.events.items()}
         self._inband = InbandReader()
         self._codes = KeyCodes(order.codes)
         self._ssrc = int.from_bytes(last_header[8:12], "big") if last_header else None
@@ -44,18 +44,18 @@ class Ear:
         """
         if self._ssrc is None:
             self._ssrc = rtp.ssrc
-        event_type = self.order.payload_type
-        if event_type is None:
+        if not self._events:
             return self._hear_inband(rtp, packet, arrival)
-        if rtp.payload_type != event_type:
+        events = self._events.get(rtp.payload_type)
+        if events is None:
             return [], False
         if rtp.ssrc != self._ssrc:
             return [], self.order.hold_back
         try:
-            press = self._events.read(packet[rtp.start : rtp.end], rtp.timestamp, arrival)
+            press = events.read(packet[rtp.start : rtp.end], rtp.timestamp, arrival)
         except RtpError:
             press = None
-        key = self._events.down or (press.digit if press is not None else None)
+        key = events.down or (press.digit if press is not None else None)
         return [press] if press else [], self.order.hold_back or self._completes(key, arrival)
 
     def _completes(self, key: str | None, arrival: float) -> bool:
@@ -63,12 +63,12 @@ class Ear:
 
     def passes_over(self, kind: int) -> bool:
         """Whether a packet of that payload type says nothing to it."""
-        return self._ssrc is not None and self.order.payload_type not in (None, kind)
+        return self._ssrc is not None and bool(self._events) and kind not in self._events
 
     @property
     def detector(self) -> Literal["inband", "rfc4733"]:
         """How digits are heard."""
-        return "inband" if self.order.payload_type is None else "rfc4733"
+        return "rfc4733" if self._events else "inband"
 
     def report(self, flow: FlowId, press: Press) -> Report | None:
         """What the gateway is told of a press: the key, or only that it completed a code."""
@@ -78,13 +78,13 @@ class Ear:
         return CodeHeard(flow, code) if code is not None else None
 
     def expire(self, now: float) -> Press | None:
-        """The press whose end was lost."""
-        return self._events.expire(now)
+        """A press whose end was lost."""
+        return next((press for events in self._events.values() if (press := events.expire(now)) is not None), None)
 
     @property
     def holding(self) -> bool:
         """Whether a key is down, and its end may be lost."""
-        return self._events.holding
+        return any(events.holding for events in self._events.values())
 
     def _hear_inband(self, rtp: Rtp, packet: memoryview, arrival: float) -> tuple[list[Press], bool]:
         law = STATIC_LAW.get(rtp.payload_type)
@@ -207,7 +207,7 @@ class Passage:
         presses, held_back = ear.hear(rtp, packet, arrival)
         for press in presses:
             self._tell(ear, press)
-        if held_back and rtp.payload_type == ear.order.payload_type:
+        if held_back and rtp.payload_type in ear.order.events:
             self._hidden = (rtp.ssrc, rtp.payload_type, rtp.timestamp)
         if ear.holding and self._lost_end is None:
             self._lost_end = asyncio.get_running_loop().call_later(LOST_END_S, self._expire)

@@ -200,12 +200,10 @@ class Listen:
 
     flow: FlowId
     on: bool
-    payload_type: int | None
-    """The negotiated telephone-event payload type; None: look for in-band digits instead (Goertzel)."""
+    events: dict[int, int] = field(default_factory=dict)
+    """Clock rate of each negotiated telephone-event payload type; none: look for in-band digits instead (Goertzel)."""
     hold_back: bool = False
     """True: the events aren't forwarded."""
-    clock_rate: int = 8000
-    """Of the telephone-events."""
     codes: tuple[str, ...] = ()
     """Report only that one of these was pressed (`CodeHeard`), and no other key: what else is typed is nobody's."""
     kind: Literal["listen"] = "listen"

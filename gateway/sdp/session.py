@@ -207,10 +207,6 @@ class Session:
                 found.append(Codec(number, name, rate, "", fmtp.get(text, "")))
         return [codec for codec in found if 0 <= codec.payload_type < 128]
 
-    def telephone_events(self, media: Media) -> frozenset[int]:
-        """Payload types that carry key presses (RFC 4733)."""
-        return frozenset(codec.payload_type for codec in self.codecs(media) if codec.name == "TELEPHONE-EVENT")
-
     def ptime(self, media: Media) -> int | None:
         """Milliseconds of a packet as the writer wishes to receive them."""
         for value in self.attributes(media, "ptime"):

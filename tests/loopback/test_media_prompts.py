@@ -194,7 +194,7 @@ async def test_what_can_t_be_played_ends_incomplete(house, order):
 
 
 async def test_a_digit_is_told_once_and_held_back(house):
-    house.gateway.order(Listen(CALLER, True, EVENT_TYPE, hold_back=True))
+    house.gateway.order(Listen(CALLER, True, {EVENT_TYPE: 8000}, hold_back=True))
     await house.talk(SILENT * 3, b"")
     await house.obeyed()
     await press(house.caller, house.ports[CALLER], 1)
@@ -208,12 +208,12 @@ async def test_a_digit_is_told_once_and_held_back(house):
 
 
 async def test_a_digit_that_isn_t_held_back_is_sent_on_unchanged(house):
-    house.gateway.order(Listen(CALLER, True, EVENT_TYPE))
+    house.gateway.order(Listen(CALLER, True, {EVENT_TYPE: 8000}))
     await house.obeyed()
     await press(house.caller, house.ports[CALLER], 11)
     assert (await house.gateway.report(DigitHeard)).digit == "#"
     await house.agent.hears(8)
-    house.gateway.order(Listen(CALLER, False, EVENT_TYPE))
+    house.gateway.order(Listen(CALLER, False))
     await house.obeyed()
     await press(house.caller, house.ports[CALLER], 1)
     await house.agent.hears(16)
@@ -222,7 +222,7 @@ async def test_a_digit_that_isn_t_held_back_is_sent_on_unchanged(house):
 
 
 async def test_a_digit_whose_end_is_lost_is_told_all_the_same(house):
-    house.gateway.order(Listen(CALLER, True, EVENT_TYPE))
+    house.gateway.order(Listen(CALLER, True, {EVENT_TYPE: 8000}))
     await house.obeyed()
     await press(house.caller, house.ports[CALLER], 9, ends=0)
     assert (await house.gateway.report(DigitHeard)).digit == "9"
@@ -230,7 +230,7 @@ async def test_a_digit_whose_end_is_lost_is_told_all_the_same(house):
 
 async def test_another_ssrc_can_t_press_for_the_caller(house):
     await house.talk(SILENT * 3, b"")
-    house.gateway.order(Listen(CALLER, True, EVENT_TYPE, hold_back=True))
+    house.gateway.order(Listen(CALLER, True, {EVENT_TYPE: 8000}, hold_back=True))
     await house.obeyed()
     house.caller.ssrc = 99
     await press(house.caller, house.ports[CALLER], 1)
@@ -242,7 +242,7 @@ async def test_another_ssrc_can_t_press_for_the_caller(house):
 
 
 async def test_in_band_digits_are_heard_and_mostly_held_back(house):
-    house.gateway.order(Listen(CALLER, True, None, hold_back=True))
+    house.gateway.order(Listen(CALLER, True, hold_back=True))
     at = np.arange(160 * 10) / 8000
     tone = ((np.sin(2 * np.pi * 697 * at) + np.sin(2 * np.pi * 1209 * at)) * 8000).astype(np.int16)
     await house.talk(SILENT * 3 + encode("PCMA", tone) + SILENT * 5, b"")
@@ -253,7 +253,7 @@ async def test_in_band_digits_are_heard_and_mostly_held_back(house):
 
 
 async def test_a_prompt_while_listening_and_the_fast_way_afterwards(house):
-    house.gateway.order(Listen(AGENT, True, EVENT_TYPE), play())
+    house.gateway.order(Listen(AGENT, True, {EVENT_TYPE: 8000}), play())
     await house.talk(b"", SILENT * 5)
     await house.gateway.report(PlayEnded)
     await press(house.agent, house.ports[AGENT], 5)

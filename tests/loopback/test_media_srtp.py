@@ -115,7 +115,7 @@ async def test_ended_here_the_other_party_speaks_plain_rtp(house):
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_key_is_heard_and_held_back(house, kind):
     await secured(house, kind)
-    house.gateway.order(Listen(CALLER, True, 101, hold_back=True))
+    house.gateway.order(Listen(CALLER, True, {101: 8000}, hold_back=True))
     await house.obeyed()
     await house.talk(noise(3, 3), b"")
     stamp = house.caller.timestamp

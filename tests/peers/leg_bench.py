@@ -47,7 +47,7 @@ from tests.unit.policy.green import NOW, SAMPLE_RULE, example, green
 
 CALL = CallRef("00112233aabbccdd")
 CALLER, AGENT = flow_of(CALL, Side.CALLER, 0), flow_of(CALL, Side.AGENT, 0)
-LINE = Line(CALLER, AGENT, "PCMA", 8, {8: "PCMA", 0: "PCMU"}, 20, 101, 101, True)
+LINE = Line(CALLER, AGENT, "PCMA", 8, {8: "PCMA", 0: "PCMU"}, 20, {101: 8000}, {101: 8000}, True)
 ENTRY = EntryResult(7, SAMPLE_RULE, drawn=True, ceiling_ok=True, caps_ok=True, campaign_full=False)
 PAGE = "page-1"
 CODES = ["listen for *9", "listen for *7 *8"]
@@ -164,7 +164,7 @@ class LegBench:
         """What a worker last was told to listen for."""
         orders = [effect.order for effect in self.effects if isinstance(effect, PlaneOrder)]
         told = [order for order in orders if isinstance(order, Listen) and order.flow == flow]
-        return told[-1] if told else Listen(FlowId(flow), False, None)
+        return told[-1] if told else Listen(FlowId(flow), False)
 
     def acknowledge(self, light: LegLight | Heartbeat | None = None, page: str = PAGE) -> list[str]:
         shown = light or self.light

@@ -70,7 +70,6 @@ def read_everything(session: Session) -> None:
         session.direction(part)
         session.on_hold(part)
         session.codecs(part)
-        session.telephone_events(part)
         session.ptime(part)
         session.rtcp_port(part)
         session.has_crypto(part)

@@ -87,7 +87,7 @@ def test_each_party_gets_our_port_of_its_own_side(told):
     assert line.flowing
     assert (told.goes_to(Side.CALLER), told.goes_to(Side.AGENT)) == ("192.0.2.1", "192.0.2.2")
     assert (line.codec, line.payload_type, line.codecs) == ("PCMA", 8, {8: "PCMA", 0: "PCMU"})
-    assert (line.caller_events, line.ptime_ms) == (101, 20)
+    assert (line.caller_events, line.ptime_ms) == ({101: 8000}, 20)
     assert line.caller_flow == f"{CALL}/caller/0"
 
 
@@ -298,7 +298,7 @@ def test_what_they_speak_is_kept_and_sounds_are_played_in_it(told, caller, agent
     line = told.media.line()
     assert line is not None
     assert ((line.codec, line.payload_type), line.codecs, line.plain) == (codec, codecs, plain)
-    assert line.caller_events == 101
+    assert line.caller_events == {101: 8000}
 
 
 @pytest.mark.parametrize(
@@ -326,13 +326,20 @@ def test_without_an_encoder_for_opus_nobody_is_asked_in_it(told):
     assert told.media.line() is None
 
 
-def test_keys_of_an_opus_call_are_counted_by_its_own_clock(told):
+def test_keys_are_heard_under_every_number_that_they_may_come_by_each_with_its_clock(told):
     told.media.plays = ("OPUS",)
     both = sdp("192.0.2.1", codecs="111 101 110", more=EVENTS_48)
     establish(told, both, both)
     line = told.media.line()
     assert line is not None
-    assert (line.caller_events, line.agent_events, line.events_clock) == (110, 110, 48_000)
+    assert line.caller_events == line.agent_events == {101: 8000, 110: 48_000}
+    told.say(Side.CALLER, sdp("192.0.2.1", codecs="111 101 96", more=EVENTS_48.replace("110", "96")))
+    # 0 Hz is no clock; each hears by its own numbers, and a telephone may well send by the other's
+    odd = sdp("192.0.2.2", codecs="111 101 97", more=f"{OPUS}|a=rtpmap:97 telephone-event/0")
+    told.say(Side.AGENT, odd, "answer")
+    line = told.media.line()
+    assert line is not None
+    assert line.caller_events == line.agent_events == {101: 8000, 96: 48_000, 97: 8000}
 
 
 def test_a_number_that_means_something_else_to_each_is_not_kept(told):
@@ -351,7 +358,7 @@ def test_without_telephone_event_on_both_sides_keys_are_heard_in_band(told):
     establish(told, sdp("192.0.2.1", codecs="8"), sdp("192.0.2.2"))
     line = told.media.line()
     assert line is not None
-    assert line.caller_events is None
+    assert line.caller_events == {}
 
 
 def test_encrypted_media_is_relayed_and_said_to_be(told):

@@ -31,17 +31,17 @@ async def answered(bench: EngineBench, media: str):
 
 
 @pytest.mark.parametrize(
-    ("media", "codec", "kind", "events", "clock"),
+    ("media", "codec", "kind", "events"),
     [
         pytest.param(
-            *(OPUS, "OPUS", 111, 110, 48_000),
+            *(OPUS, "OPUS", 111, {110: 48_000}),
             marks=pytest.mark.skipif(not libopus.available(), reason="no libopus here (Debian: libopus0)"),
         ),
-        (G722, "G722", 9, 101, 8000),
+        (G722, "G722", 9, {101: 8000}),
     ],
     ids=["opus", "g722"],
 )
-async def test_a_wideband_call_is_asked_told_and_recorded_in_its_codec(bench, media, codec, kind, events, clock):
+async def test_a_wideband_call_is_asked_told_and_recorded_in_its_codec(bench, media, codec, kind, events):
     live = await answered(bench, media)
     caller, agent = (FlowId(f"{live.call.ref}/{side}/0") for side in ("caller", "agent"))
     bench.clock.advance(8)
@@ -57,8 +57,9 @@ async def test_a_wideband_call_is_asked_told_and_recorded_in_its_codec(bench, me
     plays = [order for order in bench.worker.orders if isinstance(order, Play)]
     assert {(play.codec, play.payload_type) for play in plays} == {(codec, kind)}
     assert [play.flow for play in plays] == [caller, caller, agent], "the question, the notice, and a tone to the agent"
-    heard = [order for order in bench.worker.orders if isinstance(order, Listen)]
-    assert {(order.payload_type, order.clock_rate) for order in heard} == {(events, clock)}
+    heard = [order.events for order in bench.worker.orders if isinstance(order, Listen) and order.on]
+    assert heard
+    assert all(one == events for one in heard)
     (record,) = [order for order in bench.worker.orders if isinstance(order, Record)]
     assert [side.codecs for side in record.sides] == [{kind: codec}] * 2
 

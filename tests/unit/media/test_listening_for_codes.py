@@ -15,13 +15,13 @@ def told(order: Listen, keys: str) -> list[object]:
 
 
 def test_only_the_code_is_told():
-    order = Listen(FLOW, True, 101, codes=("*9",))
+    order = Listen(FLOW, True, {101: 8000}, codes=("*9",))
     assert told(order, CARD) == []
     assert told(order, f"{CARD}*9{CARD}") == [CodeHeard(FLOW, "*9")]
 
 
 def test_without_codes_every_key_is():
-    assert told(Listen(FLOW, True, 101), "19") == [
+    assert told(Listen(FLOW, True, {101: 8000}), "19") == [
         DigitHeard(FLOW, "1", 100, 0.0, "rfc4733"),
         DigitHeard(FLOW, "9", 100, 1.0, "rfc4733"),
     ]

@@ -41,7 +41,7 @@ class Way:
             self.passage._continuity = Continuity.after(first[:12], 160, DICE)
             self.passage._continuity.own(160)
         if listening:
-            self.passage.listen(Listen(CALLER, True, EVENTS, codes=("*7",)))
+            self.passage.listen(Listen(CALLER, True, {EVENTS: 8000}, codes=("*7",)))
 
     def take(self, packet: bytes | bytearray) -> bool:
         self.outlet.passing = bytes(packet)

@@ -117,7 +117,7 @@ async def test_silenced_audio_passes_as_silence_and_is_no_tap_s(way):
 
 async def test_a_key_that_is_blocked_is_still_the_caller_s_answer(way):
     way.passage.withhold(withheld(keys="blocked", audio="blocked"))
-    way.passage.listen(Listen(CALLER, True, KEY_TYPE, hold_back=True))
+    way.passage.listen(Listen(CALLER, True, {KEY_TYPE: 8000}, hold_back=True))
     way.press(1)
     assert [(heard.digit, heard.detector) for heard in way.reports if isinstance(heard, DigitHeard)] == [
         ("1", "rfc4733")
@@ -125,9 +125,19 @@ async def test_a_key_that_is_blocked_is_still_the_caller_s_answer(way):
     assert way.outlet.sent == []
 
 
+async def test_a_key_is_heard_and_held_back_under_whichever_number_it_comes(way):
+    """Beside Opus a telephone may name telephone-event twice, of 8 and of 48 kHz, and use either."""
+    way.passage.listen(Listen(CALLER, True, {KEY_TYPE: 8000, 110: 48_000}, hold_back=True))
+    way.say(bytes(Event(1, True, 10, 4800)), 110)
+    way.say(bytes(Event(9, True, 10, 800)), KEY_TYPE)
+    told = [(heard.digit, heard.duration_ms) for heard in way.reports if isinstance(heard, DigitHeard)]
+    assert told == [("1", 100), ("9", 100)]
+    assert way.outlet.sent == []
+
+
 async def test_unblocking_does_not_let_a_key_pass_that_is_held_back_while_a_caller_is_asked(way):
     way.passage.withhold(withheld(keys="blocked"))
-    way.passage.listen(Listen(CALLER, True, KEY_TYPE, hold_back=True))
+    way.passage.listen(Listen(CALLER, True, {KEY_TYPE: 8000}, hold_back=True))
     way.passage.withhold(withheld())
     assert not way.press(1)
     assert way.outlet.sent == []
@@ -170,8 +180,8 @@ STAR = 10
 
 async def test_the_rest_of_an_answer_is_held_back_though_nobody_listens_any_more(way):
     """The first of three end packets is the answer: the two after it mustn't sound in the agent's ear."""
-    way.passage.listen(Listen(CALLER, True, KEY_TYPE, hold_back=True))
-    assert not any(way.key(9, then=lambda: way.passage.listen(Listen(CALLER, False, KEY_TYPE))))
+    way.passage.listen(Listen(CALLER, True, {KEY_TYPE: 8000}, hold_back=True))
+    assert not any(way.key(9, then=lambda: way.passage.listen(Listen(CALLER, False))))
     assert not way.passage.idle
     assert all(way.key(5)), "the next press is the agent's to hear"
     way.passage.reveal()
@@ -180,7 +190,7 @@ async def test_the_rest_of_an_answer_is_held_back_though_nobody_listens_any_more
 
 
 async def test_the_key_that_completes_a_code_is_held_back_and_no_other(way):
-    way.passage.listen(Listen(CALLER, True, KEY_TYPE, codes=("*7", "*8")))
+    way.passage.listen(Listen(CALLER, True, {KEY_TYPE: 8000}, codes=("*7", "*8")))
     for keys in ((4, 1, STAR), (7,), (7,), (STAR,), (2,), (8,)):
         for digit in keys:
             way.key(digit)
@@ -192,14 +202,14 @@ async def test_the_key_that_completes_a_code_is_held_back_and_no_other(way):
 
 
 async def test_a_code_whose_updates_are_lost_is_held_back_by_its_end(way):
-    way.passage.listen(Listen(CALLER, True, KEY_TYPE, codes=("*9",)))
+    way.passage.listen(Listen(CALLER, True, {KEY_TYPE: 8000}, codes=("*9",)))
     way.key(STAR)
     way.key(9, updates=0)
     assert way.keys == [STAR] and [type(report) for report in way.reports] == [CodeHeard]
 
 
 async def test_a_code_in_the_audio_is_mostly_held_back_and_so_in_no_recording(way):
-    way.passage.listen(Listen(CALLER, True, None, codes=("*9",)))
+    way.passage.listen(Listen(CALLER, True, codes=("*9",)))
     at = np.arange(1600) / 8000
     pairs = (np.outer((941, 852), at), np.outer((1209, 1477), at))
     both = (np.sin(2 * np.pi * pairs[0]) + np.sin(2 * np.pi * pairs[1])) * 8000

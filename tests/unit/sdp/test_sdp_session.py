@@ -37,7 +37,6 @@ def test_reads_what_the_gateway_needs() -> None:
         Codec(101, "TELEPHONE-EVENT", 8000, "", "0-16"),
         Codec(18, "G729", 8000, "", ""),
     ]
-    assert session.telephone_events(audio) == {101}
     assert session.ptime(audio) == 20 and session.ptime(video) is None
     assert session.rtcp_mux(audio) and not session.rtcp_mux(video)
     assert (session.rtcp_port(audio), session.rtcp_port(video)) == (4009, 5001)
