@@ -24,6 +24,7 @@ from crypto.signed_note import VerifierKey
 from crypto.tlog_tiles import WIDTH, Tile, encode_bundle, encode_hashes, fold
 from policy import draw_rules, log_entry
 from policy.agreement.schema import Agreement
+from policy.decision import Rule
 from policy.log_entry import encode
 from policy.terms import Phase
 from tests.peers.log_world import KEYS, ORIGIN, START, WEEK, Host, PendingOpen, cosigned
@@ -128,28 +129,28 @@ class Site:
             for a, _, _ in members
         }
         agreements = host.state.in_force(START + number * WEEK)
-        rules = {member[0]: self.rule(agreements, member[1], member[2], number) for member in members}
+        rules = {member[0]: self.rule(agreements, week, member[1], member[2], number) for member in members}
         counted: Counter[object] = Counter()
         legs: Counter[str] = Counter()
         hits: Counter[str] = Counter()
         for place in range(self.legs):
             a, group, _ = members[self.dice.randrange(AGENTS)]
             counted[a] += 1
-            n, rule = counted[a], rules[a]
-            counted["rule", rule.index] += 1
+            n, (r, rule) = counted[a], rules[a]
+            counted["rule", r] += 1
             said = "no"
             if drawn(combine(draw_output(keys[a][0], n), draw_output(keys[a][1], n)), rule.ppm):
-                of_rule = counted["rule", rule.index], counted["hits", rule.index]
+                of_rule = counted["rule", r], counted["hits", r]
                 open_gates = draw_rules.ceiling_ok(rule.ppm, legs=of_rule[0], hits=of_rule[1])
                 caps = draw_rules.caps_ok(agreements, hits_today=counted["hit", a], hits_this_week=counted["hit", a])
                 said = "hit" if open_gates and caps else "cap"
             if said == "hit":
-                counted.update([("hits", rule.index), ("hit", a)])
+                counted.update([("hits", r), ("hit", a)])
                 hits[group] += 1
             legs[group] += 1
             c = hashlib.sha256(b"%d" % place).hexdigest()
             self.disk.append(
-                f'{{"a":"{a}","c":"{c}","e":"{week}","n":{n},"q":"service-gas","r":{rule.index},"t":"call","v":1}}'.encode()
+                f'{{"a":"{a}","c":"{c}","e":"{week}","n":{n},"q":"service-gas","r":{r},"t":"call","v":1}}'.encode()
             )
             self.disk.append(f'{{"a":"{a}","e":"{week}","m":"{c}","n":{n},"o":"{said}","t":"out","v":1}}'.encode())
         groups = {group: log_entry.Counted(legs[group], hits[group]) for group in legs}
@@ -158,12 +159,15 @@ class Site:
         self.disk.append(encode(log_entry.EClose(week, groups, 0 if told else None, "00" * 32 if told else None, x)))
         self.disk.append(encode(log_entry.Reveal(week, shares[week, "host"].hex(), shares[week, "council"].hex())))
 
-    def rule(self, agreements: tuple[Agreement, ...], group: str, phase: Phase, number: int) -> draw_rules.Rule:
-        """The one rule of a week for a queue without campaigns."""
+    def rule(
+        self, agreements: tuple[Agreement, ...], week: str, group: str, phase: Phase, number: int
+    ) -> tuple[int, Rule]:
+        """The one rule of a week for a queue without campaigns, and its place."""
         at = START + number * WEEK + timedelta(hours=9)
-        found = draw_rules.rule_for(agreements, queue="service-gas", group=group, phase=phase, wallclock=at)
+        rules = self.host.rules[week]
+        found = rules.find(agreements, queue="service-gas", group=group, phase=phase, wallclock=at)
         assert found is not None
-        return found
+        return found[0], found[1].rule
 
 
 def measure(folder: Path) -> dict[str, object]:

@@ -3,7 +3,7 @@
 Simulated, so that ceiling and caps are the very functions that admit a leg (`draw_rules`): whole working weeks, the
 legs of all agents in turn, spread evenly over five days of eight hours, drawn from a fixed stream of bytes, so that the
 same question has the same answer. Each rule is simulated by itself; what a real agent's other lane takes of a cap
-isn't in it, nor is anybody's no.
+isn't in it, nor another agreement about the same legs, nor anybody's no.
 """
 
 from __future__ import annotations

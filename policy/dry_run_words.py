@@ -34,7 +34,8 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "nothing": "Nach dieser Vereinbarung werden keine Gespräche ausgelost.",
         "how": "So wurde gerechnet: ganze Wochen mit fünf Arbeitstagen nachgestellt ({weeks}), die Gespräche "
         "gleichmäßig verteilt, jede Regel für sich, Obergrenze und Grenzen je Person geprüft wie im Betrieb. Wer nicht "
-        "zustimmt, wird auch nach der Auslosung nicht aufgezeichnet: Das geht von diesen Zahlen noch ab.",
+        "zustimmt, wird auch nach der Auslosung nicht aufgezeichnet: Das geht von diesen Zahlen noch ab. Ebenso, wo "
+        "für dieselben Gespräche noch eine Vereinbarung gilt: Dann zählen der kleinere Anteil und jede Obergrenze.",
     },
     "en": {
         "regular": "Group “{name}”",
@@ -55,7 +56,8 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "nothing": "This agreement draws no calls.",
         "how": "How this was calculated: whole weeks of five working days simulated ({weeks}), the calls spread "
         "evenly, each rule by itself, ceiling and caps checked as in operation. Whoever doesn't agree isn't recorded "
-        "even if drawn: that still has to be subtracted from these figures.",
+        "even if drawn: that still has to be subtracted from these figures. So it is where another agreement is about "
+        "the same calls: then the lower percentage counts, and every ceiling.",
     },
     "nb": {
         "regular": "Gruppe «{name}»",
@@ -76,7 +78,8 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "nothing": "Denne avtalen trekker ingen samtaler.",
         "how": "Slik ble det regnet: hele uker med fem arbeidsdager simulert ({weeks}), samtalene jevnt fordelt, hver "
         "regel for seg, tak og grenser per person kontrollert som i drift. Den som ikke samtykker, blir heller ikke "
-        "tatt opp om samtalen trekkes: det må trekkes fra disse tallene.",
+        "tatt opp om samtalen trekkes: det må trekkes fra disse tallene. Likeså der enda en avtale gjelder de samme "
+        "samtalene: da teller den laveste andelen, og hvert av takene.",
     },
 }
 

@@ -134,7 +134,8 @@ class Tally:
 
     def leg(self, ruled: Ruled) -> None:
         """Count a leg, drawn or not, for each agreement whose rule it is under."""
-        self.legs.update((one.agreement, one.rule) for one in ruled.ceilings)
+        for one in ruled.ceilings:
+            self.legs[one.agreement, one.rule] += 1
 
     def refusal(self, ruled: Ruled, agent: str, day: int) -> Reason | None:
         """Why a drawn leg, which is counted, is no hit."""

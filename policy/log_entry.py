@@ -101,7 +101,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One agent's part in a call. `r` is null where no rule covers the leg: it is never drawn."""
+    """One agent's part in a call. `r`: see `epoch_rules`; null where no rule covers the leg, which is never drawn."""
 
     t: ClassVar[str] = "call"
     e: str

@@ -1,4 +1,4 @@
-// Root, dense counters and the draw with ceiling, caps and campaigns, written a second time from the contract's formulas.
+// Root, dense counters and the draw with ceilings, caps and campaigns, written a second time from the contract's formulas.
 // Reads a mirrored log and its acts; prints one JSON object. Needs nothing but Node.
 import { createHash, createHmac } from "node:crypto";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
@@ -42,23 +42,51 @@ const [origin, size] = readFileSync(join(folder, "log/checkpoint"), "utf8").spli
 const leaves = [];
 for (let n = 0; n * 256 < Number(size); n += 1) leaves.push(...bundle(n, Math.min(256, Number(size) - n * 256)));
 
-// the agreement's rules in the order of their index: campaigns, then sample rates
+// what the acts make of the agreements: each one's document, the act that both signed for it, and rates lowered since
 const acts = Object.fromEntries(readdirSync(join(folder, "acts")).map((name) => {
   const file = JSON.parse(readFileSync(join(folder, "acts", name)));
   return [sha(Buffer.from(file.act)).toString("hex"), file];
 }));
 const ppm = (percent) => Math.round(Number(percent) * 10000);
-let lanes = null;
-let rates = {};
-const rule = (r) => {
-  const campaigns = lanes.campaigns ?? [];
-  const one = r < campaigns.length ? campaigns[r] : lanes.sample.rates[r - campaigns.length];
-  const name = r < campaigns.length ? `campaign/${one.id}` : `sample/${one.group}/${one.phase}`;
-  return { ppm: rates[name] ?? ppm(one.percent), campaign: r < campaigns.length ? one : null };
-};
+const agreements = new Map();
+const rulesOf = ({ lanes, rates }) => new Map([
+  ...(lanes.campaigns ?? []).map((one) => [`campaign/${one.id}`, { one, purpose: one.purpose }]),
+  ...lanes.sample.rates.map((one) => [`sample/${one.group}/${one.phase}`, { one, purpose: lanes.sample.purpose }]),
+].map(([name, { one, purpose }]) => [name, { ppm: rates[name] ?? ppm(one.percent), most: one.max_recordings, purpose }]));
+
+// an epoch's lines, which `r` counts through: each agreement's rules in their order, then what is common to those that some
+// leg falls under together; acts add to it, nothing leaves it
+function add(lines) {
+  const all = [...agreements.keys()], covers = new Map();
+  const line = (of, rule) => {
+    const key = JSON.stringify([rule, of.map((id) => [id, agreements.get(id).signed])]);
+    if (!lines.some((one) => one.key === key)) lines.push({ key, rule, of });
+  };
+  for (const id of all) for (const rule of rulesOf(agreements.get(id)).keys()) line([id], rule);
+  const every = (name) => [...new Set(all.flatMap((id) => agreements.get(id).scope[name] ?? []))];
+  const has = (id, name, value) => (agreements.get(id).scope[name] ?? []).includes(value);
+  const groups = [...new Set(all.flatMap((id) => Object.keys(agreements.get(id).scope.groups)))];
+  for (const site of every("sites")) for (const queue of every("queues")) for (const group of groups) {
+    if (all.some((id) => has(id, "sites", site) && has(id, "excluded_queues", queue))) continue;
+    const of = all.filter((id) => has(id, "sites", site) && has(id, "queues", queue)
+      && group in agreements.get(id).scope.groups);
+    if (of.length > 1) covers.set(of.map((id) => String(all.indexOf(id)).padStart(3, "0")).join(), of);
+  }
+  for (const [, of] of [...covers].sort(([one], [other]) => (one < other ? -1 : 1))) {
+    const [first, ...others] = of.map((id) => rulesOf(agreements.get(id)));
+    for (const [rule, { purpose }] of first) {
+      if (others.every((rules) => rules.get(rule)?.purpose === purpose)) line(of, rule);
+    }
+  }
+}
+
+const under = ({ rule, of }) => of.map((id) => {
+  const { ppm, most } = rulesOf(agreements.get(id)).get(rule);
+  return { key: `${id} ${rule}`, ppm, most, caps: agreements.get(id).lanes.sample.caps.per_agent };
+});
 
 const epochs = {}, gaps = [], wrong = [], used = {};
-const epoch = (name) => (epochs[name] ??= { legs: [], of: {}, wishes: {}, day: 0, out: {} });
+const epoch = (name) => (epochs[name] ??= { legs: [], of: {}, wishes: {}, day: 0, out: {}, lines: null });
 
 function replay(name, host, council) {
   const { legs, out } = epochs[name];
@@ -70,22 +98,21 @@ function replay(name, host, council) {
       if (said !== "no") wrong.push([index, "no", said]);
       continue;
     }
-    bump(total, r);
+    for (const { key } of under) bump(total, key);
     const y = (role, share) =>
       mac(mac(share, lp("fairtap/v1/agent-key", role, origin, name, a)), lp("fairtap/v1/draw"), u64(n));
     const u = sha(lp("fairtap/v1/u"), y("host", host), y("council", council)).readBigUInt64BE(0);
     let expected = "no";
-    if (u < (BigInt(under.ppm) << 64n) / 1000000n) {
-      const caps = lanes.sample.caps.per_agent, campaign = under.campaign;
-      const fits = (hits[r] ?? 0) + 1 <= Math.ceil((under.ppm * total[r]) / 1000000)
+    if (u < (BigInt(Math.min(...under.map(({ ppm }) => ppm))) << 64n) / 1000000n) {
+      const fits = under.every(({ key, ppm, most, caps }) => (hits[key] ?? 0) + 1 <= Math.ceil((ppm * total[key]) / 1000000)
         && (today[`${a}/${day}`] ?? 0) < caps.P1D && (week[a] ?? 0) < caps.P1W
-        && (campaign === null || (used[campaign.id] ?? 0) < campaign.max_recordings);
+        && (most === undefined || (used[key] ?? 0) < most));
       expected = fits ? "hit" : "cap";
     }
     if (said !== expected) wrong.push([index, expected, said]);
     if (said === "hit") {
-      bump(hits, r); bump(today, `${a}/${day}`); bump(week, a);
-      if (under.campaign !== null) bump(used, under.campaign.id);
+      for (const { key } of under) { bump(hits, key); bump(used, key); }
+      bump(today, `${a}/${day}`); bump(week, a);
     }
   }
 }
@@ -94,15 +121,24 @@ leaves.forEach((leaf, index) => {
   const entry = JSON.parse(leaf);
   if (entry.t === "act") {
     const { document, act } = acts[entry.digest];
-    if (document !== null) lanes = JSON.parse(document).lanes;
-    for (const [name, percent] of Object.entries(JSON.parse(act).body.rates ?? {})) rates[name] = ppm(percent);
+    const { agreement, type, body, seq } = JSON.parse(act);
+    if (document !== null) {
+      const { scope, lanes } = JSON.parse(document), signed = type === "agreement" ? seq : agreements.get(agreement).signed;
+      agreements.set(agreement, { scope, lanes, signed, rates: {} });
+    }
+    for (const [name, percent] of Object.entries(body.rates ?? {})) agreements.get(agreement).rates[name] = ppm(percent);
+    for (const one of Object.values(epochs)) if (one.lines !== null) add(one.lines);
+  } else if (entry.t === "eopen") {
+    add((epoch(entry.e).lines = []));
   } else if (entry.t === "day") {
     epoch(entry.e).day = entry.i;
   } else if (entry.t === "call" || entry.t === "wish") {
     const { e, a, n, r } = entry, one = epoch(e), counters = entry.t === "call" ? one.of : one.wishes;
     if (n !== (counters[a] ?? 0) + 1) gaps.push(index);
     counters[a] = n;
-    if (entry.t === "call") one.legs.push({ a, n, r, index, day: one.day, under: r === null ? null : rule(r) });
+    if (entry.t === "call") {
+      one.legs.push({ a, n, r, index, day: one.day, under: r === null ? null : under(one.lines[r]) });
+    }
   } else if (entry.t === "out" && entry.o !== "wish") {
     epoch(entry.e).out[`${entry.a}/${entry.n}`] = entry.o;
   } else if (entry.t === "reveal") {

@@ -11,6 +11,7 @@ from council.codes import Code
 from council.inspect import Sources, inspect
 from policy import log_entry as le
 from tests.peers.log_world import EPOCHS, KEYS, Host, legs_of
+from tests.peers.two_agreements import TwoAgreements
 
 NODE = shutil.which("node") or ""
 pytestmark = pytest.mark.skipif(not NODE, reason="`node` isn't installed")
@@ -41,8 +42,12 @@ def entries_of(found, codes):
     return sorted({int(one.place.rpartition(" ")[2]) for one in found.findings if one.code in codes})
 
 
-def test_a_clean_log_is_clean_in_both(tmp_path):
-    world = Host(14).run().write(tmp_path, manifests=False)
+HOSTS = pytest.mark.parametrize(("host", "legs"), [(Host, 24), (TwoAgreements, 60)])
+
+
+@HOSTS
+def test_a_clean_log_is_clean_in_both(tmp_path, host, legs):
+    world = host(14, legs).run().write(tmp_path, manifests=False)
     told, found = in_javascript(tmp_path), in_python(tmp_path, world)
     assert found.findings == []
     assert (told["gaps"], told["wrong"]) == ([], [])
@@ -51,13 +56,13 @@ def test_a_clean_log_is_clean_in_both(tmp_path):
     assert told["legs"] == sum(book.counted["legs"] for book in found.logs[0].epochs.values())
 
 
-def test_every_wrong_outcome_and_counter_is_seen_by_both(tmp_path):
-    world = Host(14).run()
+@HOSTS
+def test_every_wrong_outcome_and_counter_is_seen_by_both(tmp_path, host, legs):
+    world = host(14, legs).run()
     for said, instead in (("no", "hit"), ("hit", "no"), ("hit", "cap"), ("cap", "hit"), ("cap", "no")):
         for nth in range(0, 8, 3):
             world.change(world.where("out", nth, o=said), o=instead)
-    legs = list(legs_of(world, EPOCHS[1]))
-    last = world.entries[legs[-1]]
+    last = world.entries[list(legs_of(world, EPOCHS[1]))[-1]]
     assert isinstance(last, le.Call)
     world.entries.append(le.Call(EPOCHS[2], last.a, 7, "other", None, last.c))
     world.write(tmp_path, manifests=False)

@@ -29,14 +29,15 @@ LOST = ("team-a", "onboarding")
 """The first line of the first agreement, which a narrowing drops: those behind it keep their places."""
 
 
-def document(agreement: str, rates: Mapping[tuple[str, str], str]) -> bytes:
+def document(agreement: str, rates: Mapping[tuple[str, str], str], **edits: object) -> bytes:
     """One of the two, with these lines."""
     lines = [
         {"group": group, "phase": phase, "percent": percent} | ({"max_days": 42} if phase == "onboarding" else {})
         for (group, phase), percent in rates.items()
     ]
-    edits = {"id": agreement, "lanes/sample/rates": lines, "lanes/sample/caps": FREELY, "lanes/campaigns": []}
-    return canonical_document(edited({**edits, "scope/queues": sorted(QUEUES[agreement])}))
+    lanes = {"lanes/sample/rates": lines, "lanes/sample/caps": FREELY, "lanes/campaigns": []}
+    named = {name.replace("__", "/"): value for name, value in edits.items()}
+    return canonical_document(edited({"id": agreement, **lanes, "scope/queues": sorted(QUEUES[agreement]), **named}))
 
 
 DOCUMENTS = tuple(document(agreement, rates) for agreement, rates in RATES.items())

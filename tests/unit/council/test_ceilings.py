@@ -1,14 +1,18 @@
 """Two agreements at once: the verifier counts each one's legs and hits for itself, also where they overlap."""
 
+import hashlib
 from collections import Counter
+from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 
 from council.codes import Code
 from council.inspect import Sources, inspect
+from policy.acts import NewAgreement
 from policy.log_entry import Act, Call, Out
 from tests.peers.log_world import EPOCHS, KEYS, ORIGIN, World
-from tests.peers.two_agreements import NORTH, SOUTH, TwoAgreements, over_the_rate
+from tests.peers.two_agreements import NORTH, RATES, SOUTH, TwoAgreements, document, over_the_rate
 
 FIRST, SECOND = EPOCHS[:2]
 
@@ -37,6 +41,26 @@ def calls_of(world: World, epoch: str) -> list[tuple[int, Call]]:
 def test_an_honest_log_of_two_agreements_is_green(honest, tmp_path, roster):
     assert findings(tmp_path, honest.world.copy(), roster=roster) == []
     assert over_the_rate(honest.world.entries, honest.world.rosters) == []
+
+
+class AtNoon(TwoAgreements):
+    """The first agreement has a successor that takes over in the middle of a day, at lower rates."""
+
+    def act(self, at: datetime) -> None:
+        lower = {line: str(Decimal(rate) / 2) for line, rate in RATES[NORTH].items()}
+        successor = document(NORTH, lower, version=2, validity__start="2026-04-09T12:00:00")
+        self.enact(NewAgreement(hashlib.sha256(successor).hexdigest()), at, successor)
+
+
+def test_an_honest_log_is_green_where_a_successor_takes_over_within_a_day(tmp_path):
+    host = AtNoon(6, legs=40)
+    world = host.run()
+    assert findings(tmp_path, world) == []
+    noon = datetime(2026, 4, 9, 10, tzinfo=UTC)
+    starts = {one.entry: datetime.fromisoformat(one.start) for one in world.openings}
+    places = [(starts[index] < noon, call.r) for index, call in calls_of(world, SECOND) if call.q == "service-strom"]
+    before, after = ({r for was, r in places if was is early and r is not None} for early in (True, False))
+    assert len(before) == len(after) == 3 and not before & after, "one day's legs tell which document they are under"
 
 
 def test_every_rule_keeps_its_place_when_a_line_before_it_is_dropped(honest):
