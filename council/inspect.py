@@ -1,5 +1,6 @@
 """Has everything judged that lies in the council's folders: each log, what there is of recordings, call records."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -94,24 +95,12 @@ def inspect(sources: Sources, progress: Callable[[int], None] = lambda _: None) 
     keys = {origin: _key(sources, folder) for origin, folder in places.items()}
     shown = gather.shown(sources.manifests, sources.inventories, keys, own)
     wanted = {opening.entry for opening in shown.outs}
-    logs, seen = list[Verified](), list[Opened]()
+    logs, seen, campaigns = list[Verified](), list[Opened](), Counter[tuple[str, str]]()
     for origin, key in keys.items():
         seen.append(Opened(origin, openings, wanted, own, progress))
         kept = gather.kept(sources.seen, origin, key, council, own)
-        followed_by = _follower(origin, keys)
-        asked = Asked(
-            LogFolder(places[origin]),
-            origin,
-            key,
-            sources.pinned,
-            acts,
-            rosters,
-            kept,
-            sources.now,
-            followed_by,
-            seen[-1],
-        )
-        logs.append(verify(asked))
+        given = (LogFolder(places[origin]), origin, key, sources.pinned, acts, rosters, kept, sources.now)
+        logs.append(verify(Asked(*given, _follower(origin, keys), seen[-1], campaigns)))
     _together(logs, sources.own, own)
     for one_history in sorted(sources.evidence.iterdir()) if sources.evidence is not None else ():
         own.add(Code.EVIDENCE, f"evidence/{one_history.name}")

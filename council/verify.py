@@ -56,6 +56,8 @@ class Asked:
     """The log that took this one's place after a restore."""
     watch: Callable[[int, log_entry.Entry], None] = lambda _, __: None
     """Sees every entry that can be read."""
+    campaigns: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Hits by agreement and campaign in the logs before this one, which adds its own."""
 
 
 @dataclass(slots=True)
@@ -90,7 +92,6 @@ class _Walk:
         self.size = 0
         self.days: list[tuple[int, datetime]] = []
         """Entries that can't be older than an instant."""
-        self.campaigns: Counter[tuple[str, str]] = Counter()
         self.carried: Counter[str] = Counter()
         self.first_told = False
         """An `eclose` of this log has told what was kept: what was carried over before is known from then on."""
@@ -238,7 +239,7 @@ class _Walk:
         for role in wrong:
             self.findings.at(Code[f"SHARE_{role.upper()}"], index, epoch=entry.e)
         if not wrong and self.terms.state is not None:
-            self.result.shares += book.replay(**shares, origin=origin, campaigns=self.campaigns)
+            self.result.shares += book.replay(**shares, origin=origin, campaigns=self.asked.campaigns)
         book.forget()
 
     # -- what only the end shows

@@ -85,6 +85,7 @@ Item = Entry | PendingOpen | bytes
 class World:
     """What stands, before and after it is written down."""
 
+    origin: str = ORIGIN
     entries: list[Item] = field(default_factory=list)
     acts: list[Posted] = field(default_factory=list)
     rosters: dict[str, list[RosterLeaf]] = field(default_factory=dict)
@@ -158,7 +159,7 @@ class World:
             self.leaves.append(data)
             hashes.append(leaf_hash(data))
             frontier.append(hashes[-1])
-        note = Checkpoint(ORIGIN, frontier.size, frontier.root()).signed(KEYS["log"])
+        note = Checkpoint(self.origin, frontier.size, frontier.root()).signed(KEYS["log"])
         self.kept.append(bytes(cosigned(note, self.now)))
         write_log(folder, self.leaves, hashes, self.kept[-1])
 
@@ -169,7 +170,7 @@ class World:
             return encoded(item)
         size = len(hashes) - item.lag
         root = root_of(hashes[:size]) if item.lag else frontier.root()
-        note = cosigned(Checkpoint(ORIGIN, size, root).signed(KEYS["log"]), item.at, item.by)
+        note = cosigned(Checkpoint(self.origin, size, root).signed(KEYS["log"]), item.at, item.by)
         if item.by == "council":
             self.kept.append(bytes(note))
         return log_entry.encode(log_entry.EOpen(item.e, str(note.signatures[-1])))
@@ -244,10 +245,10 @@ class Host:
     documents = (DOCUMENT,)
     """Of the agreements, from the start."""
 
-    def __init__(self, seed: int, legs: int = LEGS, agents: int = AGENTS) -> None:
+    def __init__(self, seed: int, legs: int = LEGS, agents: int = AGENTS, origin: str = ORIGIN) -> None:
         self.dice = random.Random(seed)
         self.legs = legs
-        self.world = World()
+        self.world = World(origin)
         self.agents = [
             (self.dice.randbytes(32), "team-a" if i % 2 else "team-b", Phase.ONBOARDING if i < 3 else Phase.REGULAR)
             for i in range(agents)
@@ -317,17 +318,17 @@ class Host:
         """Both shares, the roster, and `ecommit`."""
         shares = {role: self.dice.randbytes(32) for role in ("host", "council")}
         self.world.shares.update({(epoch, role): share for role, share in shares.items()})
-        said, csig = commit(ORIGIN, epoch, shares["council"], KEYS["council"])
+        said, csig = commit(self.world.origin, epoch, shares["council"], KEYS["council"])
         leaves = [RosterLeaf(self.a(salt, epoch), group, phase) for salt, group, phase in self.agents]
         self.world.rosters[epoch] = list(in_roster_order(leaves))
-        h = epoch_commitment("host", ORIGIN, epoch, shares["host"]).hex()
+        h = epoch_commitment("host", self.world.origin, epoch, shares["host"]).hex()
         assert self.state.digest is not None
         roster = roster_root(leaves).hex()
         self.log(log_entry.ECommit(epoch, h, said.c, csig, self.state.digest, roster, len(leaves)))
 
     def a(self, salt: bytes, epoch: str) -> str:
         """The pseudonym."""
-        return pseudonym(salt, ORIGIN, epoch).hex()
+        return pseudonym(salt, self.world.origin, epoch).hex()
 
     def week(self, epoch: str, start: datetime) -> None:
         """Legs in an order of their own, each with its end a few entries later; a wish now and then; rates lowered."""
@@ -440,7 +441,8 @@ class Host:
     def draw(self, epoch: str, a: str, n: int) -> int:
         """u of one leg."""
         outputs = [
-            draw_output(agent_key(role, ORIGIN, epoch, a, self.world.shares[epoch, role]), n) for role in DRAW_ROLES
+            draw_output(agent_key(role, self.world.origin, epoch, a, self.world.shares[epoch, role]), n)
+            for role in DRAW_ROLES
         ]
         return combine(*outputs)
 
@@ -469,7 +471,7 @@ class Host:
                 "v": 1,
                 "type": "fairtap/recording",
                 "id": recording,
-                "origin": ORIGIN,
+                "origin": self.world.origin,
                 "side": side,
                 "seg": 1,
                 "container": "wav",

@@ -1,6 +1,7 @@
 """Two agreements at once: the verifier counts each one's legs and hits for itself, also where they overlap."""
 
 import hashlib
+import shutil
 from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,12 +10,14 @@ import pytest
 
 from council.codes import Code
 from council.inspect import Sources, inspect
+from crypto.signed_note import VerifierKey
 from policy.acts import NewAgreement
 from policy.log_entry import Act, Call, Out
-from tests.peers.log_world import EPOCHS, KEYS, ORIGIN, World
+from tests.peers.log_world import EPOCHS, KEYS, ORIGIN, Host, World
 from tests.peers.two_agreements import NORTH, RATES, SOUTH, TwoAgreements, document, over_the_rate
 
 FIRST, SECOND = EPOCHS[:2]
+NEXT = f"{ORIGIN}-r1"
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +111,24 @@ def test_a_hit_that_the_other_agreements_legs_would_leave_room_for_is_found(hone
     )
     world.change(world.where(Out, e=FIRST, a=call.a, n=call.n, o="cap"), o="hit")
     assert (Code.CEILING, f"{ORIGIN} entry {index}") in findings(tmp_path, world)
+
+
+def test_a_campaigns_hits_in_one_log_count_in_the_next(tmp_path):
+    """A quarter's end doesn't give the campaign its recordings anew."""
+    for origin in (ORIGIN, NEXT):
+        Host(14, origin=origin).run().write(tmp_path / origin, manifests=False)
+        (tmp_path / origin / "log" / "vkey").write_text(f"{VerifierKey(origin, KEYS['log'].verify_key)}\n")
+        shutil.copytree(tmp_path / origin / "log", tmp_path / "logs" / origin)
+    acts, roster = tmp_path / NEXT / "acts", tmp_path / NEXT / "rosters"
+    alone, after = (
+        [
+            one.place
+            for one in inspect(Sources(logs, acts=acts, roster=roster)).findings
+            if one.code is Code.CAMPAIGN_FULL
+        ]
+        for logs in (tmp_path / "logs" / NEXT, tmp_path / "logs")
+    )
+    assert alone == [] and len(after) == 5 and all(place.startswith(NEXT) for place in after)
 
 
 def test_a_rule_of_the_other_agreement_is_no_rule_of_the_leg(honest, tmp_path):
