@@ -34,6 +34,7 @@ from gateway.engine.workers import Workers
 from gateway.event_bus import EventBus
 from gateway.events import Alarm, RecordingsChanged
 from gateway.ingress.inline import Inline
+from gateway.ingress.names import KnownNames, SystemNames
 from gateway.ingress.ng_control import NgControl
 from gateway.journal import CallJournal
 from gateway.media.prompts.sounds import Catalogue, own_folder
@@ -168,7 +169,10 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
     site.watch.last_entry = max((at for at in written if at is not None), default=None)
     control = ControlServer(config.run_dir / "control.sock", Commands(engine, EpochCommands(steps, epochs)), bus)
     jobs = Jobs(engine, consents, config.run_dir, steps, logs, config.log.publish_s)
-    return _Parts(engine, workers, control, jobs, Inline(config, engine, clock), NgControl(config, engine, clock))
+    names = KnownNames(SystemNames(), clock)
+    engine.find_hosts = names.hosts
+    inline = Inline(config, engine, clock, names=names)
+    return _Parts(engine, workers, control, jobs, inline, NgControl(config, engine, clock))
 
 
 async def _run(config: Config, parts: _Parts) -> None:

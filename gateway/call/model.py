@@ -88,6 +88,8 @@ class SdpMessage:
     """What an offer's audio is to be told as, such as RTP/AVP; None: as it is, or as it was told before."""
     strict: bool = False
     """An offer that can't be told like that isn't to go on at all."""
+    source: str | None = field(default=None, repr=False)
+    """The host that sent it, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -420,7 +420,7 @@ def _audio_line(session: Session, media: Media) -> AudioLine:
     if connection is not None and not silent and media.port != 0:
         told, rtcp_port = session.rtcp(media), session.rtcp_port(media)
         if not is_address(connection.address):
-            raise NegotiationError("a party receives at a name")  # RFC 8866 §5.7 allows it; nobody here looks it up
+            raise NegotiationError("a party receives at a name that nobody here knows")
         remote = Address(connection.address, media.port)
         if rtcp_port < 65_536:
             rtcp_host = told.address if told and told.address and is_address(told.address) else connection.address

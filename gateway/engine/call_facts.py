@@ -9,7 +9,7 @@ from gateway.call.core import Call
 __all__ = ["HINDRANCES", "CallFacts", "facts_of", "facts_unwished"]
 
 HINDRANCES: Final = {
-    "unanchored": "its media didn't pass here: no ports, or no worker",
+    "unanchored": "its media didn't pass here: no ports, no worker, or a description that can't be read",
     "restarted": "it outlived a restart of the gateway",
     "encrypted": "SRTP or DTLS whose keys aren't known here",
     "no_line": "no audio line that both took: it began on hold, or was video or fax alone",

@@ -9,6 +9,7 @@ ports, no worker, a broken invariant or a failing disk end a leg's recording. Th
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -44,6 +45,7 @@ from gateway.engine.lights import Lights
 from gateway.engine.live_call import LiveCall
 from gateway.engine.media_reports import MediaReports
 from gateway.engine.memory import Memory
+from gateway.engine.named_hosts import FindHosts, located, nobody_knows
 from gateway.engine.pass_through import PassThrough
 from gateway.engine.site import Site
 from gateway.engine.wishing import Wishing
@@ -95,6 +97,8 @@ class Engine:
         """Technical ones, for admins."""
         self.calls: dict[SipCallId, LiveCall] = {}
         self.by_ref: dict[CallRef, LiveCall] = {}
+        self.find_hosts: FindHosts = nobody_knows
+        """Set before the first call."""
         self.idle = asyncio.Event()
         """Set while there is no call."""
         self.idle.set()
@@ -511,10 +515,11 @@ class Engine:
         if call.worker is None:
             return message.body
         try:
-            missing = call.negotiation.missing(message.body)
+            said = replace(message, body=await located(message, self.find_hosts, self._hosts))
+            missing = call.negotiation.missing(said.body)
             if missing:
                 call.negotiation.ports.update(await self.workers.reserve(call.worker, call.ref, missing))
-            body, effects = call.describe(message, self.clock.now())
+            body, effects = call.describe(said, self.clock.now())
             self.apply(live, effects)
             self._keep(live)
         except (SdpError, NegotiationError, NoPorts, WorkerAway) as error:

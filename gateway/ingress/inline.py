@@ -9,7 +9,7 @@ from gateway.config import Config, SideConfig
 from gateway.engine.engine import Engine
 from gateway.ingress.identity import Identity
 from gateway.ingress.locator import Locator
-from gateway.ingress.names import KnownNames, Names, SystemNames
+from gateway.ingress.names import KnownNames, SystemNames
 from gateway.ingress.next_hop import NextHops
 from gateway.ingress.sip_proxy import SipProxy
 from gateway.ingress.sip_transport import SipTransport
@@ -30,7 +30,7 @@ class Inline:
         engine: Engine,
         clock: Clock,
         timers: SipTimers = SipTimers.RFC3261,
-        names: Names | None = None,
+        names: KnownNames | None = None,
     ) -> None:
         self._sides = {Side.CALLER: config.sip.caller_side, Side.AGENT: config.sip.agent_side}
         self._engine = engine
@@ -40,7 +40,7 @@ class Inline:
         self._limits = SourceLimits(config.sip.limits, clock)
         self._transport = SipTransport(self._sides, self._limits)
         self._transport.counters = self._limits.counters = engine.counters
-        self._names = KnownNames(names or SystemNames(), clock)
+        self._names = names or KnownNames(SystemNames(), clock)
         self._proxy: SipProxy | None = None
         self._probing: list[asyncio.Task[None]] = []
 

@@ -278,8 +278,11 @@ class SipProxy:
         answers = passing.method == "PRACK" and self._engine.awaits_answer(
             passing.call_id, passing.dialog, passing.party
         )
-        profile = self._profiles.between(passing.arrived.source, passing.hops[0])
-        sdp = SdpMessage(passing.party, passing.dialog, "answer" if answers else "offer", part.data, profile)
+        source = passing.arrived.source
+        profile = self._profiles.between(source, passing.hops[0])
+        sdp = SdpMessage(
+            passing.party, passing.dialog, "answer" if answers else "offer", part.data, profile, source=source.host
+        )
         body = await (self._engine.offer(new, sdp) if new is not None else self._engine.answer(passing.call_id, sdp))
         if body is not part.data:
             replace_sdp(message, part, body)
@@ -307,7 +310,8 @@ class SipProxy:
     async def _show_ack(self, arrived: AckArrived, call_id: SipCallId) -> DialogTag | None:
         part, dialog = find_sdp(arrived.request), self._dialog(call_id, arrived.request)
         if part is not None and dialog is not None:  # the offer was in the 2xx; an ACK that comes again says the same
-            sdp = SdpMessage(Party(arrived.source.side.value), dialog, "answer", part.data)
+            party, source = Party(arrived.source.side.value), arrived.source.host
+            sdp = SdpMessage(party, dialog, "answer", part.data, source=source)
             body = await self._engine.answer(call_id, sdp)
             if body is not part.data:
                 replace_sdp(arrived.request, part, body)
@@ -370,7 +374,8 @@ class SipProxy:
             return
         party = _across(passing.party)
         profile = self._profiles.between(passing.hop, passing.arrived.source) if passing.hop is not None else None
-        sdp = SdpMessage(party, dialog, "answer" if passing.offered else "offer", part.data, profile)
+        source = passing.hop.host if passing.hop is not None else None
+        sdp = SdpMessage(party, dialog, "answer" if passing.offered else "offer", part.data, profile, source=source)
         body = await self._engine.answer(passing.call_id, sdp)
         if body is not part.data:
             replace_sdp(response, part, body)

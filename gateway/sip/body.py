@@ -1,13 +1,14 @@
-"""Find and replace the SDP in a message body, also as one part of multipart/mixed (RFC 2046 §5.1, RFC 5621).
+"""Find and replace the SDP in a message body, also as a part of multipart bodies (RFC 5621), and there in base64.
 
-All other bytes of the body stay. Encoded bodies aren't opened: such a message has no SDP for us.
+All other bytes of the body stay. Compressed bodies aren't opened: such a message has no SDP for us.
 """
 
 from __future__ import annotations
 
+import base64
 import itertools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.sip.message import Message
 
@@ -15,9 +16,21 @@ _BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"([^"]{1,70})"|([^\s;"]{1,70}))',
 _PART_TYPE = re.compile(
     rb"^(?:Content-Type|c)[ \t]*:[ \t]*application/sdp[ \t]*(?:;.*)?$", re.IGNORECASE | re.MULTILINE
 )
+_PART_MULTIPART = re.compile(
+    rb"^(?:Content-Type|c)[ \t]*:[ \t]*multipart/[^\n]*;[ \t]*boundary[ \t]*=[ \t]*"
+    rb"(?:\"([^\"\n]{1,70})\"|([^\s;\"]{1,70}))",
+    re.IGNORECASE | re.MULTILINE,
+)
+_PART_TRANSFER = re.compile(rb"^Content-Transfer-Encoding[ \t]*:[ \t]*([^\s;]*)", re.IGNORECASE | re.MULTILINE)
+_UNCHANGED = frozenset({b"", b"7bit", b"8bit", b"binary"})
+"""Transfer encodings that are none."""
 _PART_ENCODED = re.compile(rb"^(?:Content-Encoding|e)[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _FOLD = re.compile(rb"\n[ \t]+")
 _MAX_PARTS = 32
+_MAX_DEPTH = 3
+"""Of multipart bodies within each other."""
+_LINE = 57
+"""Bytes in a line of base64 (RFC 2045 §6.8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +40,8 @@ class SdpPart:
     start: int
     end: int
     data: bytes
+    base64: bool = False
+    """It is so in the body; `data` is what it says."""
 
 
 def find_sdp(message: Message) -> SdpPart | None:
@@ -45,10 +60,13 @@ def find_sdp(message: Message) -> SdpPart | None:
 
 def replace_sdp(message: Message, part: SdpPart, data: bytes) -> None:
     """Put `data` in place of the SDP that `find_sdp` found in this message."""
+    if part.base64:
+        lines = (base64.b64encode(data[at : at + _LINE]) for at in range(0, len(data), _LINE))
+        data = b"\r\n".join(lines)
     message.set_body(message.body[: part.start] + data + message.body[part.end :])
 
 
-def _find_part(body: bytes, boundary: bytes) -> SdpPart | None:
+def _find_part(body: bytes, boundary: bytes, depth: int = 1) -> SdpPart | None:
     delimiter = re.compile(rb"(?:\A|\r?\n)--" + re.escape(boundary) + rb"(--)?[ \t]*(?:\r?\n|\Z)")
     marks = []
     for mark in delimiter.finditer(body):
@@ -60,6 +78,25 @@ def _find_part(body: bytes, boundary: bytes) -> SdpPart | None:
         if blank is None:
             continue
         head = _FOLD.sub(b" ", body[opening.end() : blank.start()].replace(b"\r\n", b"\n"))
-        if _PART_TYPE.search(head) and not _PART_ENCODED.search(head):
-            return SdpPart(blank.end(), closing.start(), body[blank.end() : closing.start()])
+        found = None if _PART_ENCODED.search(head) else _read_part(head, body[blank.end() : closing.start()], depth)
+        if found is not None:
+            return replace(found, start=found.start + blank.end(), end=found.end + blank.end())
     return None
+
+
+def _read_part(head: bytes, content: bytes, depth: int) -> SdpPart | None:
+    """The SDP in one part, placed within it."""
+    within = _PART_MULTIPART.search(head)
+    if within is not None:
+        return _find_part(content, within[1] or within[2], depth + 1) if depth < _MAX_DEPTH else None
+    if not _PART_TYPE.search(head):
+        return None
+    transfer = _PART_TRANSFER.search(head)
+    if transfer is None or transfer[1].lower() in _UNCHANGED:
+        return SdpPart(0, len(content), content)
+    if transfer[1].lower() != b"base64":
+        return None
+    try:
+        return SdpPart(0, len(content), base64.b64decode(b"".join(content.split()), validate=True), base64=True)
+    except ValueError:
+        return None

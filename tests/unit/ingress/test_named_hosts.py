@@ -1,0 +1,76 @@
+"""Descriptions that name a host: an audio path by its address, and where nobody knows that, still one."""
+
+import pytest
+
+from gateway.media.plane import Address, Forward
+from gateway.sdp.host_names import MOST_NAMES, host_names, with_addresses
+from gateway.sdp.session import parse_session
+from tests.peers.engine_bench import sdp
+
+NAMED = sdp("media.example.com", 5000)
+KNOWN = {"media.example.com": ("2001:db8::7", "127.15.1.77", "127.15.1.78")}
+
+
+@pytest.fixture
+def asked(bench):
+    """The names that were looked up; the known ones have addresses."""
+    names = []
+
+    async def find(name):
+        names.append(name)
+        return KNOWN.get(name, ())
+
+    bench.engine.find_hosts = find
+    return names
+
+
+def targets(bench):
+    """Where each party is sent its audio."""
+    orders = [order for order in bench.worker.orders if isinstance(order, Forward)]
+    return {order.flow.split("/")[1]: order.remote for order in orders}
+
+
+async def test_an_answer_that_names_a_host_is_anchored_at_its_address(sip, bench, asked):
+    await sip.respond(await sip.invite(), 200, body=NAMED)
+    assert targets(bench) == {"caller": Address("127.15.1.11", 4000), "agent": Address("127.15.1.77", 5000)}
+    assert b"c=IN IP4 media.example.com" not in sip.responses()[-1].body
+    assert asked == ["media.example.com"]
+
+
+async def test_an_offer_that_names_a_host_is_too(sip, bench, asked):
+    await sip.request("INVITE", body=NAMED)
+    assert b"c=IN IP4 media.example.com" not in sip.requests("INVITE")[-1].body
+    await sip.answer(sip.requests("INVITE")[-1])
+    assert targets(bench)["caller"] == Address("127.15.1.77", 5000)
+
+
+async def test_an_answer_that_names_an_unknown_host_means_the_one_that_sent_it(sip, bench, asked):
+    await sip.respond(await sip.invite(), 200, body=sdp("unknown.example.com", 5000))
+    assert targets(bench)["agent"] == Address("127.15.2.12", 5000)
+
+
+async def test_a_call_offered_from_an_unknown_host_passes_by(sip, bench, asked):
+    offer = sdp("unknown.example.com")
+    await sip.request("INVITE", body=offer)
+    assert sip.requests("INVITE")[-1].body == offer
+    answer = sdp("127.15.1.12", 5000)
+    await sip.respond(sip.requests("INVITE")[-1], 200, body=answer)
+    assert sip.responses()[-1].body == answer
+    assert targets(bench) == {}
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "nowhere.invalid", "127.15.1.12"])
+async def test_nobody_is_asked_where_no_host_is_named(sip, asked, host):
+    await sip.respond(await sip.invite(), 200, body=sdp(host, 5000))
+    assert asked == []
+
+
+def test_only_names_of_live_audio_count_and_few_of_them():
+    video = b"m=video 5002 RTP/AVP 96\r\nc=IN IP4 video.example.com\r\n"
+    refused = b"m=audio 0 RTP/AVP 8\r\nc=IN IP4 refused.example.com\r\n"
+    session = parse_session(NAMED + video + refused)
+    assert host_names(session) == ("media.example.com",)
+    moved = with_addresses(session, {"media.example.com": "2001:db8::7"})
+    assert moved == (NAMED + video + refused).replace(b"c=IN IP4 media.example.com", b"c=IN IP6 2001:db8::7")
+    many = b"".join(b"m=audio 5004 RTP/AVP 8\r\nc=IN IP4 %d.example.com\r\n" % n for n in range(MOST_NAMES))
+    assert host_names(parse_session(NAMED + many)) == ()
