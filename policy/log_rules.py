@@ -5,10 +5,13 @@ A leg's rule is judged within its day: a campaign that begins at noon may have b
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta, tzinfo
+from itertools import product
 from typing import Final
 
+from policy.agreement.schema import Agreement
 from policy.draw_rules import epoch_of
 from policy.epoch_rules import EpochRules, Ruled, Span, instants
 from policy.epochs import RosterLeaf
@@ -18,6 +21,8 @@ from policy.log_block import first_day
 from policy.state import State
 from policy.terms import Phase
 
+OTHER: Final = "other"
+"""The log's `q` of a queue that no agreement names, or in which fewer than `min_agents` agents work."""
 _SECONDS: Final = {"H": 3600, "M": 60, "S": 1}
 
 
@@ -101,16 +106,30 @@ def _minutes(epoch: str) -> Span:
 def may_hold(rules: EpochRules, state: State, span: Span, queue: str, group: str, phase: Phase) -> dict[int, Ruled]:
     """By place among the epoch's `rules`: those that may hold within `span` for a leg of this queue and roster entry.
 
-    At whatever site: that isn't in the log.
+    At whatever site: that isn't in the log; and in whatever queue where it isn't named there.
     """
     found: dict[int, Ruled] = {}
     for agreements, at in instants(state, span):
-        for site in sorted({site for one in agreements for site in one.scope.sites}):
-            scoped = covering(agreements, site=site, queue=queue, group=group)
-            one = rules.find(scoped, queue=queue, group=group, phase=phase, wallclock=at)
+        sites = sorted({site for one in agreements for site in one.scope.sites})
+        queues = sorted({name for one in agreements for name in one.scope.queues}) if queue == OTHER else [queue]
+        for site, name in product(sites, queues):
+            scoped = covering(agreements, site=site, queue=name, group=group)
+            one = rules.find(scoped, queue=name, group=group, phase=phase, wallclock=at)
             if one is not None:
                 found.setdefault(*one)
     return found
+
+
+def queue_code(agreements: Sequence[Agreement], queue: str, working: Mapping[str, int] | None) -> str:
+    """What the log calls a queue: its name only where enough agents work in it, so that it tells nobody apart.
+
+    `working`: how many agents had enough legs from each queue in the last closed epoch to count; None before there was
+    one. A demo is too short for it.
+    """
+    naming = [one for one in agreements if queue in one.scope.queues]
+    least = max((one.statistics.min_agents for one in naming), default=0)
+    enough = any(one.demo for one in naming) or (working is not None and working.get(queue, 0) >= least)
+    return queue if naming and enough else OTHER
 
 
 def listed(rules: EpochRules, state: State, span: Span) -> dict[int, Ruled]:

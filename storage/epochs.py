@@ -86,7 +86,8 @@ class Worked:
 
     name: str
     origin: str
-    legs: Mapping[str, int]
+    legs: Mapping[str, Mapping[str, int]]
+    """By queue."""
 
 
 class Epochs:
@@ -300,9 +301,11 @@ class Epochs:
             row = connection.execute(query.order_by(epochs.c.ends_at.desc()).limit(1)).first()
             if row is None:
                 return None
-            counted = select(legs.c.a, func.count().label("total")).where(legs.c.e == row.name, legs.c.kind == "call")
-            found = connection.execute(counted.group_by(legs.c.a))
-            return Worked(row.name, row.origin, {one.a: one.total for one in found})
+            counted = select(legs.c.a, legs.c.queue, func.count().label("total")).group_by(legs.c.a, legs.c.queue)
+            found: dict[str, dict[str, int]] = {}
+            for one in connection.execute(counted.where(legs.c.e == row.name, legs.c.kind == "call")):
+                found.setdefault(one.a, {})[one.queue] = one.total
+            return Worked(row.name, row.origin, found)
 
         return await self._database.read(work)
 

@@ -87,7 +87,7 @@ class LegEntry:
     leaf: bytes = b""
     """The hash of the entry, as it stands there."""
     queue: str | None = None
-    """Its code, of a `call` entry."""
+    """Of a `call` entry: a queue's name, also where the log doesn't say it."""
     acts: int | None = None
     """The number of the act that `rule` was read under, where it is known."""
 
@@ -128,6 +128,7 @@ class Legs:
         queue: str,
         commitment: bytes,
         day: date,
+        code: str | None = None,
         rule_name: str | None = None,
         acts: int | None = None,
         owned: Owned | None = None,
@@ -135,13 +136,20 @@ class Legs:
     ) -> LegEntry:
         """Write a leg's `call` entry with the agent's next counter; durable on return. Raises StorageUnavailable.
 
-        `day` is the local day, `queue` its code, `rule_name` what statistics call the rule. Every entry must be
-        admitted afterwards, drawn or not. `acts` is the number of the act that `rule` was read under: where another one
-        stands in the log by now, TermsChanged is raised. `owned` opens `commitment` for the agent, `shown` for the
-        council. Raises EpochStep unless the epoch is open.
+        `day` is the local day, `code` what the log calls the `queue` (None: its name), `rule_name` what statistics call
+        the rule. Every entry must be admitted afterwards, drawn or not. `acts` is the number of the act that `rule` was
+        read under: where another one stands in the log by now, TermsChanged is raised. `owned` opens `commitment` for
+        the agent, `shown` for the council. Raises EpochStep unless the epoch is open.
         """
-        row = {"e": epoch, "a": _pseudonym(pseudonym), "r": rule, "q": queue, "c": _commitment(commitment), "day": day}
-        row |= {"rule": rule_name, "acts": acts}
+        row = {
+            "e": epoch,
+            "a": _pseudonym(pseudonym),
+            "r": rule,
+            "queue": queue,
+            "c": _commitment(commitment),
+            "day": day,
+        }
+        row |= {"q": code or queue, "rule": rule_name, "acts": acts}
 
         def work(connection: Connection) -> LegEntry:
             found = open_row(connection, epoch)
@@ -395,7 +403,7 @@ def _entry(row: Row[Any]) -> LegEntry:
     admitted = None if row.admission is None else Out(row.admission)
     leaf = leaf_hash(log_entry.encode(_said(row._asdict())))
     kind = EntryKind(row.kind)
-    return LegEntry(row.id, kind, row.e, row.a, row.n, row.r, admitted, row.origin, row.i, leaf, row.q, row.acts)
+    return LegEntry(row.id, kind, row.e, row.a, row.n, row.r, admitted, row.origin, row.i, leaf, row.queue, row.acts)
 
 
 def _add(counts: EpochCounts, row: Row[Any]) -> None:

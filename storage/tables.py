@@ -243,6 +243,7 @@ legs = _numbered(
     _whole("i", null=True),
     _whole("out_i", null=True),
     _whole("acts", null=True),
+    _text("queue", null=True),
     UniqueConstraint("e", "kind", "a", "n"),
     Index(None, "e", "kind", "r", "admission"),
     Index(None, "kind", "o"),

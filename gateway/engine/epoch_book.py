@@ -3,7 +3,7 @@
 A mirror like `Site`: first durable, then here. Steps are `epoch_steps`'.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -29,6 +29,8 @@ class EpochBook:
     unconfirmed: bool = False
     """An older state of the site was put back, and the council hasn't cosigned a log begun since."""
 
+    working: Mapping[str, int] | None = None
+    """How many agents had enough legs from each queue in the last closed epoch; None before there was one."""
     states: list[State] = field(default_factory=list)
     """What the acts have made, act by act."""
     _rules: dict[str, EpochRules] = field(default_factory=dict)

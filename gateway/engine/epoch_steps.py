@@ -6,6 +6,7 @@ cosign it. A step that fails is tried again with the next turn; an epoch that is
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -234,9 +235,10 @@ class EpochSteps:
         last = await self._epochs.last_worked()
         if last is None:
             return
-        enough = {a for a, legs in last.legs.items() if legs >= LEGS_TO_COUNT}
         own = {pseudonym(one.salt, last.origin, last.name).hex(): one.id for one in self._site.agents.values()}
-        self._site.counting = frozenset(own[a] for a in enough if a in own)
+        legs = {own[a]: by_queue for a, by_queue in last.legs.items() if a in own}
+        self._site.counting = frozenset(one for one, found in legs.items() if sum(found.values()) >= LEGS_TO_COUNT)
+        self._book.working = Counter(queue for one in legs.values() for queue, n in one.items() if n >= LEGS_TO_COUNT)
 
     async def _reread(self, name: str) -> None:
         row = await self._epochs.get(name)

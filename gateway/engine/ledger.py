@@ -20,7 +20,7 @@ from policy.decision import CallerAnswer, ConsentState, Reason, Rule
 from policy.draw_rules import epoch_of, wish_caps_ok
 from policy.epoch_rules import Ruled
 from policy.intersection import covering
-from policy.log_rules import may_hold
+from policy.log_rules import OTHER, may_hold, queue_code
 from policy.opening import CallOpening, OutOpening
 from policy.retention import forget_opening_at
 from policy.statistics import rule_name
@@ -157,7 +157,8 @@ class Ledger:
                 epoch=epoch.name,
                 pseudonym=a,
                 rule=place,
-                queue=queue if queue is not None and any(queue in one.scope.queues for one in agreements) else "other",
+                queue=queue if any(queue in one.scope.queues for one in agreements) and queue else OTHER,
+                code=queue_code(agreements, queue or "", self._book.working),
                 commitment=told.commitment(),
                 day=day,
                 rule_name=rule_name(ruled.rule) if ruled is not None else None,

@@ -258,6 +258,7 @@ async def test_the_table_has_room_for_nothing_else(folder):
         "i",
         "out_i",
         "acts",
+        "queue",
     }
     await open_epoch(folder.epochs, EPOCH)
     await folder.legs.enter_x(EPOCH, XKind.PROTECTED)

@@ -13,6 +13,7 @@ from council.inspect import Sources, inspect
 from crypto.signed_note import VerifierKey
 from policy.acts import NewAgreement
 from policy.log_entry import Act, Call, Out
+from policy.log_rules import OTHER
 from tests.peers.log_world import EPOCHS, KEYS, ORIGIN, Host, World
 from tests.peers.two_agreements import NORTH, RATES, SOUTH, TwoAgreements, document, over_the_rate
 
@@ -136,6 +137,17 @@ def test_a_rule_of_the_other_agreement_is_no_rule_of_the_leg(honest, tmp_path):
     index, _ = next((i, one) for i, one in calls_of(world, FIRST) if (one.q, one.r) == ("service-wasser", 4))
     world.change(index, r=1)
     assert (Code.RULE, f"{ORIGIN} entry {index}") in findings(tmp_path, world)
+
+
+def test_a_queue_that_the_log_doesn_t_name_may_be_any_of_the_agreements(honest, tmp_path):
+    world = honest.world.copy()
+    for epoch in EPOCHS:
+        for index, _ in calls_of(world, epoch):
+            world.change(index, q=OTHER)
+    assert findings(tmp_path / "told", world) == []
+    index, _ = next((i, one) for i, one in calls_of(world, FIRST) if one.r == 4)
+    world.change(index, r=99)
+    assert findings(tmp_path / "spoilt", world)[0] == (Code.RULE, f"{ORIGIN} entry {index}")
 
 
 def test_a_line_that_was_dropped_draws_nobody_any_more(honest, tmp_path):

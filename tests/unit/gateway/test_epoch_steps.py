@@ -114,20 +114,21 @@ async def test_who_had_too_few_legs_in_the_last_closed_epoch_counts_for_nobody(d
     following_one = following(site.agreement, first)
     await draw.open(following_one.name)
     ledger = Ledger(SITE, draw.folder.legs, draw.folder.epochs, draw.book, SealedShare())
-    for agent, legs in ((busy, LEGS_TO_COUNT), (lazy, LEGS_TO_COUNT - 1)):
+    for agent, legs in ((busy, LEGS_TO_COUNT + 1), (lazy, LEGS_TO_COUNT - 1)):
         for number in range(legs):
             call, at = f"{number:016x}", draw.house.at
-            entered = await ledger.enter(agent, site.agreements, queue=None, call=call, call_id="c", wallclock=at)
+            queue = "service-gas" if number else None
+            entered = await ledger.enter(agent, site.agreements, queue=queue, call=call, call_id="c", wallclock=at)
             assert entered is not None
             await ledger.leave(entered, "not_recorded", (), ())
-    assert site.counting is None
+    assert (site.counting, draw.book.working) == (None, None)
     for end in (first.end, following_one.end):
         draw.go_to(end)
         await draw.steps.turn()
-        assert site.counting == {busy.id}
-    site.counting = None
+        assert (site.counting, draw.book.working) == ({busy.id}, {"service-gas": 1})
+    site.counting = draw.book.working = None
     await draw.steps.load()
-    assert site.counting == {busy.id}
+    assert (site.counting, draw.book.working) == ({busy.id}, {"service-gas": 1})
 
 
 async def test_later_ones_are_committed_from_the_start_of_the_epoch_before(draw):

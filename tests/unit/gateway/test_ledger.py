@@ -16,6 +16,7 @@ from gateway.engine.epoch_book import EpochBook
 from gateway.engine.ledger import CouncilShare, Entered, Ledger, SealedShare
 from policy.agreement.schema import Agreement
 from policy.decision import Lane, Rule
+from policy.log_rules import OTHER, queue_code
 from policy.terms import Phase, Purpose
 from storage.epochs import StoredEpoch
 from storage.errors import EntryState, StorageUnavailable
@@ -205,6 +206,33 @@ async def test_an_entry_names_neither_call_nor_agent_nor_number(folder, ledger, 
         assert secret not in text
     assert "2026-03-04" not in "".join(bytes(leaf).decode() for leaf in leaves)
     assert row["q"] == "other" and row["day"] == TODAY
+
+
+@pytest.mark.parametrize(
+    ("working", "told"),
+    [(None, "other"), ({}, "other"), ({"service-gas": 4}, "other"), ({"service-gas": 5}, "service-gas")],
+)
+async def test_the_log_names_a_queue_once_enough_agents_work_in_it(folder, ledger, terms, working, told):
+    ledger.book.working = working
+    leg = await entering(ledger, await agent_of(folder), terms)
+    (row,) = await rows(folder)
+    assert (row["q"], row["queue"], leg.entry.queue) == (told, "service-gas", "service-gas")
+    assert f'"q":"{told}"' in (await newest_leaf(folder)).decode()
+    assert leg.result.rule is not None, "what it is drawn under doesn't depend on it"
+    (left,) = await folder.legs.without_out()
+    assert left.leaf == leaf_hash(await newest_leaf(folder))
+
+
+async def newest_leaf(folder: Folder) -> bytes:
+    query = select(log_wal.c.leaf).order_by(log_wal.c.idx.desc()).limit(1)
+    return bytes(await folder.database.read(lambda connection: connection.execute(query).scalar_one()))
+
+
+def test_a_demo_s_queues_are_named_and_a_strange_one_never(terms):
+    demo = agreement(demo="yes")
+    assert queue_code((demo,), "service-gas", None) == "service-gas"
+    assert queue_code((demo, terms), "+4940123456", {"+4940123456": 99}) == OTHER
+    assert queue_code((), "service-gas", {"service-gas": 99}) == OTHER
 
 
 async def test_commitments_are_of_equal_size_whatever_came_of_the_leg(folder, ledger, terms):
