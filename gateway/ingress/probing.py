@@ -1,7 +1,8 @@
 """Whether the configured next hops are there: an OPTIONS to each every few seconds (RFC 3261 §11), and what calls show.
 
-Whoever doesn't answer is tried last, never left out. A side none of whose next hops answers makes the gateway say 503
-to the other side's OPTIONS, so that a peer with another way takes it.
+Whoever doesn't answer is tried last, never left out; one who is never asked (`probe_s` 0), for a while only. A side
+none of whose next hops answers makes the gateway say 503 to the other side's OPTIONS, so that a peer with another way
+takes it.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from gateway.clock import Clock
 from gateway.ingress.next_hop import NextHops
 from gateway.sip.hop import Hop, Side, Transport
 
@@ -18,6 +20,10 @@ __all__ = ["Probing"]
 log = structlog.get_logger()
 MISSED = 2
 """Unanswered probes until a hop counts as silent; one is enough where it never answered."""
+
+SHUNNED_S = 60.0
+"""For how long a hop that nobody probes is tried last after it left a call without any answer."""
+MOST_SHUNNED = 256
 
 _Place = tuple[Side, Transport, str, int]
 
@@ -34,9 +40,12 @@ class _Seen:
 class Probing:
     """`ask` sends an OPTIONS; what comes of it is told with `answered` or `failed`."""
 
-    def __init__(self, hops: Mapping[Side, NextHops], ask: Callable[[Hop], None]) -> None:
+    def __init__(self, hops: Mapping[Side, NextHops], ask: Callable[[Hop], None], clock: Clock) -> None:
         self._hops = hops
         self._ask = ask
+        self._clock = clock
+        self._shunned: dict[_Place, float] = {}
+        """Until when, of hops that aren't probed."""
         self._seen: dict[_Place, _Seen] = {}
         self._standing: dict[Side, list[Hop]] = {}
 
@@ -65,6 +74,7 @@ class Probing:
     def answered(self, hop: Hop) -> None:
         """Something came from it."""
         seen = self._seen.get(_place(hop))
+        self._shunned.pop(_place(hop), None)
         if seen is None:
             return
         if seen.silent:
@@ -77,11 +87,17 @@ class Probing:
         if seen is not None:
             seen.waiting = False
             self._fall_silent(seen, hop.side)
+            return
+        self._shunned[_place(hop)] = self._clock.now() + SHUNNED_S
+        if len(self._shunned) > MOST_SHUNNED:
+            del self._shunned[next(iter(self._shunned))]
 
     def silent(self, hop: Hop) -> bool:
         """Whether it left our last questions unanswered."""
         seen = self._seen.get(_place(hop))
-        return seen is not None and seen.silent
+        if seen is None:
+            return self._shunned.get(_place(hop), 0.0) > self._clock.now()
+        return seen.silent
 
     def in_order(self, hops: Iterable[Hop]) -> list[Hop]:
         """The configured order, but whoever is silent last."""

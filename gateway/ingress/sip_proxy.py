@@ -97,7 +97,7 @@ class SipProxy:
         self._engine = engine
         self._identity = identity
         self._hops = hops
-        self.probing = Probing(hops, self._probe)
+        self.probing = Probing(hops, self._probe, clock)
         self._profiles = Profiles({side: of.config for side, of in hops.items()})
         self._clock = clock
         self._passing: dict[ContextId, _Passing] = {}
@@ -220,7 +220,8 @@ class SipProxy:
     def _forward(self, passing: _Passing) -> None:
         """To the first of the hops that are left."""
         passing.hop = passing.hops.pop(0)
-        self._act(self._core.forward(passing.arrived, passing.hop, self._clock.now()))
+        last = not passing.hops or not passing.initial
+        self._act(self._core.forward(passing.arrived, passing.hop, self._clock.now(), last=last))
 
     def _probe(self, hop: Hop) -> None:
         self._act(self._core.probe(hop, self._clock.now()))

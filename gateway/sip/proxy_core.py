@@ -123,8 +123,11 @@ class ProxyCore:
         context = self._contexts.get(context_id)
         return context is not None and context.phase is _Phase.HELD
 
-    def forward(self, arrived: RequestArrived, hop: Hop, now: float) -> list[Output]:
-        """Send a held request on to `hop`; after a local refusal once more to another one (serial forking)."""
+    def forward(self, arrived: RequestArrived, hop: Hop, now: float, *, last: bool = True) -> list[Output]:
+        """Send a held request on to `hop`; after a local refusal once more to another one (serial forking).
+
+        Where it isn't the `last` one that there is, an INVITE without any answer is refused (408) sooner.
+        """
         context = self._contexts.get(arrived.context)
         if context is None or context.phase is not _Phase.HELD:
             return []
@@ -138,7 +141,8 @@ class ProxyCore:
         branch = f"z9hG4bK{self._new_id()}.{context.hash}"
         routing.push_via(request, hop.side, hop.transport, branch)
         _state_length(request, hop)
-        key, outputs = self._layer.send_request(request, branch, hop, now)
+        patience = None if last or request.method != "INVITE" else self._timers.elsewhere
+        key, outputs = self._layer.send_request(request, branch, hop, now, patience)
         if context.client is not None:
             self._clients.pop(context.client, None)
         context.client, context.sent, context.hop, context.phase = key, request, hop, _Phase.CALLING

@@ -29,6 +29,14 @@ class SipTimers:
         """64*T1: timers B, F, H, J, L and M."""
         return 64 * self.t1
 
+    @property
+    def elsewhere(self) -> float:
+        """How long an INVITE waits for any answer at all while another next hop is left: four tries of it over UDP.
+
+        RFC 3263 §4.3 goes on after 64*T1, when no caller waits any more. Whoever is there says 100 within 200 ms.
+        """
+        return 8 * self.t1
+
 
 SipTimers.RFC3261 = SipTimers(t1=0.5, t2=4.0, t4=5.0, d=32.0, c=181.0)
 SipTimers.TESTING = SipTimers(t1=0.02, t2=0.16, t4=0.2, d=1.28, c=7.0)

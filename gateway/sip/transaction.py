@@ -143,14 +143,19 @@ class TransactionLayer:
             return [Stray()]
         return self._run(transaction, _class(response), now, response=response)
 
-    def send_request(self, request: Request, branch: str, hop: Hop, now: float) -> tuple[ClientKey, list[Output]]:
-        """Open a client transaction; `request` carries `branch` in its top Via. Not for ACK."""
+    def send_request(
+        self, request: Request, branch: str, hop: Hop, now: float, patience: float | None = None
+    ) -> tuple[ClientKey, list[Output]]:
+        """Open a client transaction; `request` carries `branch` in its top Via. Not for ACK.
+
+        `patience`: seconds to wait for any answer, instead of 64*T1.
+        """
         invite = request.method == "INVITE"
         key = ClientKey((hop.side, branch, request.method))
         kind = Kind.INVITE_CLIENT if invite else Kind.CLIENT
         transaction = _Transaction(kind, hop, State.TRYING, request, client=key, kept=request.to_bytes())
         self._clients[key] = transaction
-        self._set(transaction, Event.GIVE_UP, now + self._timers.timeout)
+        self._set(transaction, Event.GIVE_UP, now + (self._timers.timeout if patience is None else patience))
         self._repeat_in(transaction, self._timers.t1, now)
         return key, [Send(transaction.kept, hop, key)]
 

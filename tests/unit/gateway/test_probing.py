@@ -4,7 +4,7 @@ import pytest
 
 from gateway.config import SideConfig
 from gateway.ingress.next_hop import NextHops
-from gateway.ingress.probing import Probing
+from gateway.ingress.probing import SHUNNED_S, Probing
 from gateway.sip.hop import Hop, Side, Transport
 from tests.peers.manual_clock import ManualClock
 from tests.peers.zone import Zone
@@ -22,7 +22,8 @@ class House:
             Side.CALLER: NextHops.of(Side.CALLER, phones, self.zone.locator()),
         }
         self.asked: list[Hop] = []
-        self.probing = Probing(hops, self.asked.append)
+        self.clock = ManualClock()
+        self.probing = Probing(hops, self.asked.append, self.clock)
 
     async def round(self, *answering: Hop) -> None:
         await self.probing.round(Side.AGENT)
@@ -63,6 +64,17 @@ async def test_who_never_answered_is_silent_after_one_probe_and_a_failed_call_is
     assert not house.probing.ready(Side.AGENT)
 
 
+async def test_a_hop_that_nobody_probes_is_tried_last_for_a_while_after_a_failed_call(house):
+    house.probing.failed(FIRST)
+    assert house.probing.in_order([FIRST, SECOND]) == [SECOND, FIRST]
+    assert house.probing.ready(Side.AGENT), "one call isn't enough to say that nobody is there"
+    house.clock.advance(SHUNNED_S)
+    assert house.probing.in_order([FIRST, SECOND]) == [FIRST, SECOND]
+    house.probing.failed(FIRST)
+    house.probing.answered(FIRST)
+    assert house.probing.in_order([FIRST, SECOND]) == [FIRST, SECOND]
+
+
 async def test_a_side_without_next_hops_is_ready_for_its_phones(house):
     await house.probing.round(Side.CALLER)
     assert house.probing.ready(Side.CALLER)
@@ -73,7 +85,7 @@ async def test_a_name_that_leads_elsewhere_now_takes_its_silence_along():
     zone.a["pbx.example"] = ["10.0.0.5"]
     config = SideConfig(listen=["udp:10.0.0.20:5060"], peers=["10.0.0.0/8"], next_hops=["pbx.example:5060"])
     clock = ManualClock()
-    probing = Probing({Side.AGENT: NextHops.of(Side.AGENT, config, zone.locator(clock))}, lambda hop: None)
+    probing = Probing({Side.AGENT: NextHops.of(Side.AGENT, config, zone.locator(clock))}, lambda hop: None, clock)
     await probing.round(Side.AGENT)
     await probing.round(Side.AGENT)
     assert not probing.ready(Side.AGENT)

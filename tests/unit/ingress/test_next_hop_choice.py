@@ -4,9 +4,11 @@ import pytest
 
 from gateway.sip.hop import Hop, Side, Transport
 from gateway.sip.proxy_events import Transmit
+from gateway.sip.timers import SipTimers
 from tests.peers.proxy_bench import PBX, PHONE_SIDE, PHONES, TRUNK_SIDE, ProxyBench
 
 SECOND = ("127.15.2.13", 5060)
+TIMERS = SipTimers.TESTING
 NAMED = ("X-Fairtap-Extension: 200",)
 
 
@@ -48,6 +50,43 @@ async def test_the_second_next_hop_gets_what_the_first_one_cannot_take(two, benc
     await two.respond(again, 200, body=b"", source=SECOND)
     assert two.statuses() == [100, 200]
     assert len(bench.engine.calls) == 1
+
+
+async def silence(sip, bench, seconds):
+    """Time passes, and nobody answers."""
+    for _ in range(40):
+        bench.clock.advance(seconds / 40)
+        sip.proxy._advance()
+        await sip.settle()
+
+
+async def test_a_hop_that_answers_nothing_is_given_up_soon_while_there_is_another(two, bench):
+    """The second one, behind which there is none, gets all the time that RFC 3261 gives."""
+    await two.invite(extra=NAMED)
+    await silence(two, bench, TIMERS.elsewhere * 0.9)
+    assert not two.requests("INVITE", SECOND)
+    await silence(two, bench, TIMERS.elsewhere * 0.2)
+    assert two.requests("INVITE", SECOND) and two.statuses() == [100]
+    await silence(two, bench, TIMERS.timeout * 0.9)
+    assert two.statuses() == [100]
+    await silence(two, bench, TIMERS.timeout * 0.2)
+    assert two.statuses()[:2] == [100, 408]
+
+
+async def test_the_next_call_tries_it_last(two, bench):
+    await two.invite(extra=NAMED)
+    await silence(two, bench, TIMERS.elsewhere * 1.1)
+    await two.respond(two.requests("INVITE", SECOND)[-1], 486, source=SECOND)
+    tried = len(two.requests("INVITE"))
+    await two.request("INVITE", call_id="call-2", extra=NAMED)
+    assert two.requests("INVITE", SECOND)[-1].get("call-id") == "call-2"
+    assert len(two.requests("INVITE")) == tried
+
+
+async def test_a_hop_that_says_100_is_waited_for_though_there_is_another(two, bench):
+    await two.respond(await two.invite(extra=NAMED), 100)
+    await silence(two, bench, TIMERS.timeout * 1.1)
+    assert not two.requests("INVITE", SECOND)
 
 
 async def test_a_refusal_is_the_callers_and_no_reason_to_ask_another(two):
