@@ -10,7 +10,7 @@ import shutil
 import socket
 import sqlite3
 import ssl
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,7 @@ from api.errors import Problem
 from api.home import Home, initialised
 from api.passed_lines import sees_no_media
 from api.serve import split_listen
+from api.start_check import start_faults
 from audio import libopus
 from gateway.config import Config, Listener
 from gateway.control.protocol import PassedThrough, Status
@@ -45,20 +46,23 @@ class Finding:
         return asdict(self)
 
 
-async def examine(home: Home) -> list[Finding]:
-    """Every check that can be made from here, whether or not the gateway runs."""
-    findings = [Finding("configuration", True, f"`{home.file}` can be used"), _folder(home), _disk(home), _files()]
+async def examine(home: Home, refused_by: Callable[[Home], Awaitable[list[str]]] = start_faults) -> list[Finding]:
+    """Every check that can be made from here, whether or not the gateway runs; `refused_by`: what a start refuses."""
+    findings = [Finding("configuration", True, f"`{home.file}` can be read"), _folder(home), _disk(home), _files()]
+    refused = await refused_by(home)
+    findings += [Finding("start", False, fault) for fault in refused]
+    findings += [] if refused else [Finding("start", True, "the gateway would refuse nothing of it")]
     findings += [_internal(home), _codecs(), await asyncio.to_thread(_log, home)]
     status, running = await _gateway(home)
     findings.append(running)
     findings += _announcements(status or {})
     if status is None:
         findings += await asyncio.to_thread(lambda: list(_ports(home)))
-        findings.append(_database(home))
+        findings += _database(home)
     else:
         findings += _site(status)
         findings += await _media(home)
-    findings += [*_media_addresses(home.config), *_certificates(home.config)]
+    findings += [*_media_addresses(home.config), *_certificate(home.config)]
     hops = list(next_hops(home.config))
     there = await asyncio.gather(*(answers(hop) for hop in hops))
     return findings + [_peer(hop, well) for hop, well in zip(hops, there, strict=True)]
@@ -156,20 +160,20 @@ async def _media(home: Home) -> list[Finding]:
     return [Finding("direct media", False, said)]
 
 
-def _database(home: Home) -> Finding:
-    """Only SQLite's can be looked at from here; a server's is the gateway's to find at its start."""
+def _database(home: Home) -> Iterator[Finding]:
+    """Whether SQLite's pages are whole; a server looks after its own."""
     url = home.config.database_url
     path = Path(url.removeprefix("sqlite:///"))
     if not url.startswith("sqlite:///") or not path.exists():
-        return Finding("database", True, "looked at when the gateway starts")
+        return
     try:
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
             (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
-        return Finding("database", False, f"`{path}` can't be read ({error}): put a backup back")
-    return Finding(
-        "database", found == "ok", f"`{path}` is whole" if found == "ok" else f"`{path}` is damaged: {found}"
-    )
+        yield Finding("database", False, f"`{path}` can't be read ({error}): put a backup back")
+    else:
+        said = "is whole" if found == "ok" else f"is damaged ({found}): put a backup back"
+        yield Finding("database", found == "ok", f"`{path}` {said}")
 
 
 def _peer(hop: NextHop, well: bool) -> Finding:
@@ -195,18 +199,17 @@ def _media_addresses(config: Config) -> Iterator[Finding]:
                 yield Finding(what, True, f"`{host}` is this machine's")
 
 
-def _certificates(config: Config) -> Iterator[Finding]:
-    for name, side in (("caller side", config.sip.caller_side), ("agent side", config.sip.agent_side)):
-        if not any(listener.transport == "tls" for listener in side.listeners):
-            continue
-        what = f"{name}, certificate"
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(side.tls_cert, side.tls_key)
-        except OSError as error:  # also one that isn't the key's
-            said = f"tls_cert and tls_key can't be used ({error.strerror or type(error).__name__}): name a pair in PEM"
-            yield Finding(what, False, said)
-        else:
-            yield Finding(what, True, f"`{side.tls_cert}` and its key can be used")
+def _certificate(config: Config) -> Iterator[Finding]:
+    """The API's: those of SIP are among what the gateway would refuse."""
+    if not config.api.tls_cert:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(config.api.tls_cert, config.api.tls_key)
+    except OSError as error:  # also one that isn't the key's
+        said = f"tls_cert and tls_key can't be used ({error.strerror or type(error).__name__}): name a pair in PEM"
+        yield Finding("api, certificate", False, said)
+    else:
+        yield Finding("api, certificate", True, f"`{config.api.tls_cert}` and its key can be used")
 
 
 def _ports(home: Home) -> Iterator[Finding]:

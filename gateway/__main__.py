@@ -65,6 +65,10 @@ def _run(args: argparse.Namespace, config: Config) -> int:
         from gateway import announcing
 
         return announcing.run(args, config)
+    elif args.command == "check":
+        from gateway import checking
+
+        return checking.run(config)
     elif args.command in ("backup", "restore", "migrate"):
         from gateway import keeping
 
@@ -87,7 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("--anchor", action="append", default=[], metavar="ROLE=KEYFILE", help="a party's public keys")
     guard = commands.add_parser("protect", help="add numbers (one a line on stdin) that are never recorded")
     announce = commands.add_parser("announcement", help="questions to callers, and recordings of your own")
-    for command in (serve, worker, init, guard, *_announcements(announce), *_keeping(commands)):
+    check = commands.add_parser("check", help="what a start would refuse, as JSON")
+    for command in (serve, worker, init, guard, check, *_announcements(announce), *_keeping(commands)):
         command.add_argument("--config", type=Path, default=None, help="fairtap.toml")
     return parser
 

@@ -15,7 +15,7 @@ from gateway.sip.hop import Hop, Side, Transport
 from gateway.sip.locating import default_port, is_literal
 from gateway.sip.proxy_events import Target
 
-__all__ = ["LARGEST_DATAGRAM", "Locates", "NextHops"]
+__all__ = ["LARGEST_DATAGRAM", "Locates", "NextHops", "configured_hops"]
 
 LARGEST_DATAGRAM = 1300
 """Bytes of a request where the path's MTU isn't known (RFC 3261 §18.1.1)."""
@@ -50,13 +50,7 @@ class NextHops:
     @classmethod
     def of(cls, side: Side, config: SideConfig, locator: Locates) -> "NextHops":
         """Read the configuration; raises `ConfigError`."""
-        hops = cls(side, config, locator, tuple(_target(text) for text in config.next_hops))
-        for target, text in zip(hops.configured, config.next_hops, strict=True):
-            if not hops._may_go(target):
-                raise ConfigError(
-                    f"sip.{side.value}_side.next_hops: `{text}` needs TLS: name a tls: listener on this side"
-                )
-        return hops
+        return cls(side, config, locator, configured_hops(side, config))
 
     async def candidates(self, target: Target | None, uri: str) -> list[Hop]:
         """The hops to try, in order; none where the request names only strangers."""
@@ -121,21 +115,30 @@ class NextHops:
         return target.transport is not Transport.TLS or Transport.TLS in self._offered()
 
     def _offered(self) -> frozenset[Transport]:
-        return frozenset(Transport(listener.transport.upper()) for listener in self.config.listeners)
+        return _spoken(self.config)
 
     def _is_peer(self, host: str) -> bool:
         return any(peer.admits(host, peer.port or 0) for peer in self.config.peer_list)
 
 
-def _target(text: str) -> Target:
-    """`sip:carrier.example`, `sip:192.0.2.7;transport=tcp` or `192.0.2.7:5060`."""
-    try:
+def configured_hops(side: Side, config: SideConfig) -> tuple[Target, ...]:
+    """A side's `next_hops`, each `sip:carrier.example`, `sip:192.0.2.7;transport=tcp` or `192.0.2.7:5060`.
+
+    Raises `ConfigError`.
+    """
+    key, found = f"sip.{side.value}_side.next_hops", []
+    for text in config.next_hops:
         target = _uri_target(text if text.startswith(("sip:", "sips:")) else f"sip:{text}")
-    except ValueError:
-        target = None
-    if target is None:
-        raise ConfigError(f"next_hops: `{text}` is not a SIP URI or ADDRESS:PORT")
-    return target
+        if target is None:
+            raise ConfigError(f"{key}: `{text}` is not a SIP URI or ADDRESS:PORT")
+        if target.transport is Transport.TLS and Transport.TLS not in _spoken(config):
+            raise ConfigError(f"{key}: `{text}` needs TLS: name a tls: listener on this side")
+        found.append(target)
+    return tuple(found)
+
+
+def _spoken(config: SideConfig) -> frozenset[Transport]:
+    return frozenset(Transport(listener.transport.upper()) for listener in config.listeners)
 
 
 def _uri_target(uri: str) -> Target | None:

@@ -30,7 +30,8 @@ class SideTls:
         try:
             self._load()
         except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"sip.{side}: tls_cert and tls_key can't be used: {_reason(error)}") from None
+            said = f"sip.{side}: tls_cert and tls_key can't be used: {_reason(error)}: name a pair in PEM"
+            raise ConfigError(said) from None
 
     def refresh(self) -> bool:
         """Load the pair again where its files changed; False where they can't be used, then the old one stays."""

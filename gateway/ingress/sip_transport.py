@@ -28,7 +28,7 @@ from gateway.sip.message import Keepalive, Request, Response, parse_datagram
 from gateway.sip.proxy_events import Transmit
 from gateway.sip.routing import SideAddresses
 
-__all__ = ["Receiver", "SipTransport"]
+__all__ = ["Receiver", "SipTransport", "advertised_name"]
 
 log = structlog.get_logger()
 MAX_CONNECTIONS = 1024
@@ -365,7 +365,7 @@ class SipTransport:
         return self._numbers
 
     def _addresses(self, side: Side, config: SideConfig) -> SideAddresses:
-        said = _advertised(side, config.advertised)
+        said = advertised_name(side, config.advertised)
         advertised: dict[Transport, tuple[str, int]] = {}
         aliases = set()
         for transport in Transport:
@@ -392,7 +392,8 @@ def _bound(side: Side, listener: Listener) -> socket.socket:
         raise ConfigError(f"sip.{side.value}_side.listen: {said}: {why}") from None
 
 
-def _advertised(side: Side, text: str) -> SipUri | None:
+def advertised_name(side: Side, text: str) -> SipUri | None:
+    """What a side is to call itself, if that is said; raises `ConfigError`."""
     try:
         return parse_uri(f"sip:{text}") if text else None
     except SipSyntaxError:

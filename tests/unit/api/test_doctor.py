@@ -1,6 +1,7 @@
 """The doctor on next hops, on what a running gateway knows, and on media that flows past it."""
 
 import asyncio
+import json
 import sqlite3
 
 import pytest
@@ -8,7 +9,12 @@ import pytest
 from api.doctor import examine
 from api.doctor_peers import answers, next_hops
 from api.home import Home
-from gateway.config import Config
+from api.start_check import start_faults
+from crypto.ssh_key import SigningKey
+from gateway.checking import faults
+from gateway.config import load_config
+from storage.database import Database
+from storage.errors import StorageError
 from tests.peers.control_server import ControlServer
 
 HOST, PEER = "127.11.7.1", "127.11.7.2"
@@ -16,13 +22,24 @@ HEALTHY = {"clock_trusted": True, "storage_available": True, "workers": 2, "anno
 
 
 def home_of(folder, *hops: str) -> Home:
-    sides = {"caller_side": {"listen": [f"udp:{HOST}:0"], "peers": [f"{PEER}/32"], "next_hops": list(hops)}}
-    config = Config.model_validate({"site": {"data_dir": folder}, "sip": sides, "api": {"listen": f"{HOST}:0"}})
-    return Home(config, folder / "fairtap.toml")
+    return written(folder, f"next_hops = {json.dumps(list(hops))}")
+
+
+def written(folder, *lines: str, listen: str = f"udp:{HOST}:0", more: str = "") -> Home:
+    """A file as an administrator writes it, its caller side with these lines."""
+    file = folder / "fairtap.toml"
+    side = (f'listen = ["{listen}"]', f'peers = ["{PEER}/32"]', *lines)
+    sections = ("[sip.caller_side]", *side, "[site]", f'data_dir = "{folder}"', "[api]", f'listen = "{HOST}:0"', more)
+    file.write_text("\n".join(sections) + "\n")
+    return Home(load_config(file, {}), file)
 
 
 async def found(home: Home) -> dict[str, tuple[bool, str]]:
-    return {one.what: (one.ok, one.said) for one in await examine(home)}
+    return {one.what: (one.ok, one.said) for one in await examine(home, in_process)}
+
+
+async def in_process(home: Home) -> list[str]:
+    return await faults(home.config)
 
 
 class Peer(asyncio.DatagramProtocol):
@@ -100,9 +117,70 @@ async def test_a_database_that_is_damaged_is_found_before_the_start(tmp_path):
 
 async def test_a_media_address_of_another_machine_and_a_certificate_that_is_none(tmp_path):
     assert (await found(home_of(tmp_path)))["caller side, media"] == (True, "`127.0.0.1` is this machine's")
-    pair = {"tls_cert": str(tmp_path / "none.pem"), "tls_key": str(tmp_path / "none.key")}
-    side = {"listen": [f"tls:{HOST}:0"], "peers": [f"{PEER}/32"], "media_address": "203.0.113.9", **pair}
-    config = Config.model_validate({"site": {"data_dir": tmp_path}, "sip": {"agent_side": side}})
-    said = await found(Home(config, tmp_path / "fairtap.toml"))
-    assert said["agent side, media"][0] is False and "203.0.113.9" in said["agent side, media"][1]
-    assert said["agent side, certificate"][0] is False and "tls_cert" in said["agent side, certificate"][1]
+    pair = f'tls_cert = "{tmp_path}/none.pem"\ntls_key = "{tmp_path}/none.key"'
+    said = await found(written(tmp_path, 'media_address = "203.0.113.9"', more=pair))
+    assert said["caller side, media"][0] is False and "203.0.113.9" in said["caller side, media"][1]
+    assert said["api, certificate"][0] is False and "tls_cert" in said["api, certificate"][1]
+
+
+async def test_a_house_in_which_nothing_is_wrong_would_start(tmp_path):
+    side = (
+        'next_hops = ["carrier.example", "sip:[2001:db8::7]:5070;transport=tcp"]',
+        'advertised = "sbc.example:5080"',
+    )
+    home = written(tmp_path, *side)
+    assert (await found(home))["start"] == (True, "the gateway would refuse nothing of it")
+    assert await start_faults(home) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "more", "words"),
+    [
+        ('next_hops = ["192.0.2.7:5060", "carrier example"]', "", "next_hops: `carrier example` is not a SIP URI"),
+        ('next_hops = ["sips:carrier.example"]', "", "`sips:carrier.example` needs TLS: name a tls: listener"),
+        ('advertised = "sbc.example:port"', "", "advertised: `sbc.example:port` is not HOST or HOST:PORT"),
+        ("", '[storage]\ndatabase = "mysql://db/fairtap"', "write `sqlite:////PATH/FILE.db` or `postgresql+asyncpg"),
+        ("", '[storage]\ndatabase = "sqlite:///here.db"', "sqlite url needs an absolute path"),
+        ("", '[storage]\ndatabase = "sqlite:////nowhere/at/all.db"', "`/nowhere/at/all.db` can't be made"),
+        ("", '[storage]\ndatabase = "postgresql+asyncpg://me@127.0.0.1:1/x"', "is it there, and may this account"),
+    ],
+    ids=["hop", "hop-tls", "advertised", "scheme", "relative", "folder", "away"],
+)
+async def test_whatever_a_start_would_refuse_is_said_with_what_to_do(tmp_path, lines, more, words):
+    home = written(tmp_path, lines, more=more)
+    ok, said = (await found(home))["start"]
+    assert not ok and words in said and "\n" not in said
+
+
+async def test_a_start_refuses_what_was_said_and_makes_a_folder_where_nothing_was(tmp_path):
+    for there in ("mysql://db/fairtap", f"sqlite:///{tmp_path}/none/at/all.db"):
+        with pytest.raises(StorageError):
+            await Database.open(there)
+        assert await faults(written(tmp_path, more=f'[storage]\ndatabase = "{there}"').config)
+    makable = f"sqlite:///{tmp_path}/none/fairtap.db"
+    assert await faults(written(tmp_path, more=f'[storage]\ndatabase = "{makable}"').config) == []
+    await (await Database.open(makable)).close()
+
+
+async def test_the_gateway_s_own_process_is_asked_and_a_file_that_it_cannot_read_is_said(tmp_path):
+    home = written(tmp_path, 'advertised = "sbc.example:port"')
+    (said,) = await start_faults(home)
+    assert "HOST:PORT" in said
+    home.file.write_text("[sip")
+    (said,) = await start_faults(home)
+    assert str(home.file) in said and not said.startswith("gateway:")
+
+
+async def test_keys_that_others_may_read_a_restore_cut_short_and_a_newer_database_are_said(tmp_path):
+    (tmp_path / "restoring").write_text("a digest")
+    key = tmp_path / "keys" / "gateway.sign"
+    key.parent.mkdir()
+    key.write_bytes(SigningKey.generate().to_openssh())
+    key.chmod(0o644)
+    with sqlite3.connect(tmp_path / "fairtap.db") as database:
+        database.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        database.execute("INSERT INTO alembic_version VALUES ('9999')")
+    database.close()
+    said = await faults(home_of(tmp_path).config)
+    for words in ("run `fairtap restore` again", "`chmod 600 gateway.sign`", "update Fairtap", "protected parties"):
+        assert [one for one in said if words in one], words
