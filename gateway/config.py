@@ -1,7 +1,7 @@
 """`fairtap.toml`: where things listen and lie, and who the peers are. Nothing in it that the works agreement states.
 
 Every key also as `FAIRTAP_SECTION__KEY`, secrets also as `…_FILE`. An unknown key is refused, and so is what this
-version cannot do (SIPREC, the kernel datapath): silently not doing it would be worse.
+version cannot do (SIPREC, the kernel datapath, OIDC): silently not doing it would be worse.
 """
 
 import ipaddress
@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gateway.errors import GatewayError
+from policy.agreement.faults import printable
 from storage.named_file import read_named
 
 __all__ = ["Config", "ConfigError", "InternalNumbers", "Listener", "Peer", "SideConfig", "load_config"]
@@ -373,6 +374,8 @@ def _faults(config: Config) -> Iterator[str]:
     yield from _ng_faults(config.ng)
     if config.siprec.listen:
         yield "siprec.listen: SIPREC is not built yet; leave it empty"
+    if config.api.oidc_issuer:
+        yield "api.oidc_issuer: sign-in by OIDC is not built yet; leave it empty"
     if config.media.datapath == "kernel":
         yield 'media.datapath: "kernel" is not built yet; use "userspace"'
     if config.storage.recordings != "file:{data_dir}":
@@ -466,7 +469,7 @@ def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) 
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         said = "unknown key" if first["type"] == "extra_forbidden" else str(first["msg"]).removeprefix("Value error, ")
-        raise ConfigError(f"{place}: {said}" if place else said) from None
+        raise ConfigError(printable(f"{place}: {said}" if place else said)) from None
 
 
 def _put(values: dict[str, Any], variable: str, text: str) -> None:

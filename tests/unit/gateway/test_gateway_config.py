@@ -120,6 +120,8 @@ def test_an_unknown_key_is_refused_by_its_place(text, said, tmp_path):
         ("ng", {"listen": ["udp:0.0.0.0:2223"]}, ("ng.listen", "loopback")),
         ("ng", {"listen": ["2223"]}, ("ng.listen", "2223")),
         ("ng", {"caller_interfaces": ["ext"], "agent_interfaces": ["ext"]}, ("ng", "ext")),
+        ("api", {"oidc_issuer": "https://id.example"}, ("api.oidc_issuer", "not built")),
+        ("api", {"listen": "\n"}, ("api.listen", "`?`")),
         ("siprec", {"listen": ["tcp:127.0.0.1:5090"]}, ("siprec.listen", "not built")),
         ("media", {"datapath": "kernel"}, ("media.datapath", "not built", "userspace")),
         ("storage", {"recordings": "s3://bucket/x"}, ("storage.recordings", "file:{data_dir}")),
