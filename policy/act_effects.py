@@ -111,6 +111,11 @@ class _Case:
         if missing:
             raise NotPermitted(ActFault.MUST_SIGN_TOO, missing=tuple(missing), fields=tuple(fields))
 
+    def must_be_newer(self, document: Agreement) -> None:
+        """Id and version name one document: refuse a version that isn't above all that are known."""
+        if any(document.version <= term.agreement.version for term in _of(self.state, document.id)):
+            raise NotPermitted(ActFault.VERSION_NOT_NEWER, version=str(document.version))
+
 
 def _of(state: State, agreement: str) -> list[Term]:
     return [term for term in state.terms if term.agreement.id == agreement]
@@ -143,8 +148,7 @@ def _agreement(case: _Case) -> State:
     case.must_sign(PARTIES)
     if document.validity.end <= case.at:
         raise NotPermitted(ActFault.ENDED)
-    if any(document.version <= term.agreement.version for term in _of(case.state, document.id)):
-        raise NotPermitted(ActFault.VERSION_NOT_NEWER, version=str(document.version))
+    case.must_be_newer(document)
     since = max(case.at, document.validity.start)
     before = case.state.current(document.id, case.at)
     if before is not None and case.at < before.agreement.validity.end:
@@ -170,6 +174,7 @@ def _narrow(case: _Case) -> State:
     found = compare(old.agreed, document)
     if not found.changes:
         raise NotPermitted(ActFault.UNCHANGED)
+    case.must_be_newer(document)
     if not found.only_narrows:
         others = tuple(change.field for change in found.changes if change.kind is not Kind.NARROWER)
         raise NotPermitted(ActFault.NOT_NARROWER, fields=others)

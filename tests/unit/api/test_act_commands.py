@@ -173,7 +173,7 @@ def within_thread(work: Callable[[PostAct], Any], command: PostAct) -> Any:
 def test_every_type_of_act_goes_from_draft_to_taken_by_the_command_line_alone(desk: Desk) -> None:
     desk.put_into_force()
     desk.file("minutes.pdf", b"minutes of a new resolution")
-    shorter = desk.file("shorter.yaml", document(validity__end=text_of(NOW + 80 * DAY)))
+    shorter = desk.file("shorter.yaml", document(version=4, validity__end=text_of(NOW + 80 * DAY)))
     resolved = ("--resolution", NOW.date().isoformat(), "--minutes", "minutes.pdf")
 
     desk.ok("narrow", shorter, "-k", "employer.sign", "--role", "employer", "--yes", *desk.config())
@@ -196,7 +196,7 @@ def test_every_type_of_act_goes_from_draft_to_taken_by_the_command_line_alone(de
 
 def test_a_document_signed_apart_shows_what_it_narrows(desk: Desk) -> None:
     desk.put_into_force()
-    shorter = desk.file("shorter.yaml", document(validity__end=text_of(NOW + 80 * DAY)))
+    shorter = desk.file("shorter.yaml", document(version=4, validity__end=text_of(NOW + 80 * DAY)))
     shown = desk.ok("narrow", shorter, "--out", "act", "--lang", "de", *desk.config())
     assert "Bisher: " in shown and "Künftig: " in shown and shown.endswith("\nact\n")
     words = ("--document", shorter, "--narrows", "bv.yaml", "--lang", "nb", "--yes")
@@ -221,7 +221,7 @@ def test_signing_shows_the_whole_agreement_in_the_language_asked_for_and_signs_t
 
 def test_nothing_is_signed_unseen(desk: Desk) -> None:
     desk.put_into_force()
-    desk.file("other.yaml", document(version=4))
+    desk.file("other.yaml", document(version=5))
     desk.ok("propose", "other.yaml", "--out", "act", *desk.config())
     desk.ok("suspend", "--out", "stop", *desk.config())
     refused = {

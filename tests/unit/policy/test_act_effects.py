@@ -46,8 +46,8 @@ def new(**edits):
     return agreement, NewAgreement(agreement.digest)
 
 
-def narrow(state: State, by, at=NOW, **edits) -> State:
-    agreement = load(document(version=2, **edits))
+def narrow(state: State, by, at=NOW, version=2, **edits) -> State:
+    agreement = load(document(version=version, **edits))
     return act(state, Narrow(agreement.digest, state.terms[0].agreement.digest), by, at=at, document=agreement)
 
 
@@ -179,6 +179,17 @@ def test_a_narrowing_only_narrows_and_names_the_document_it_narrows():
     refused(ActFault.UNCHANGED, first(), body, BOTH, document=agreement)
 
 
+def test_id_and_version_name_one_document_also_after_a_narrowing():
+    old = first().terms[0].agreement
+    shorter = load(document(validity__end="2026-08-01T00:00:00"))
+    assert shorter.version == old.version
+    said = refused(ActFault.VERSION_NOT_NEWER, first(), Narrow(shorter.digest, old.digest), BOTH, document=shorter)
+    assert said.values == {"version": "1"}
+    state = narrow(first(), BOTH, validity__end="2026-08-01T00:00:00")
+    agreement, body = new(lanes__campaigns=[])
+    refused(ActFault.VERSION_NOT_NEWER, state, body, BOTH, document=agreement)
+
+
 def test_a_narrowing_does_not_bring_a_waiting_raise_forward():
     state = act(first(), Rates({REGULAR_A: 50_000}, RESOLUTION, "DSB-2"), BOTH)
     state = narrow(state, ("employer",), lanes__sample__rates__1__percent="5", validity__end="2026-08-01T00:00:00")
@@ -208,7 +219,7 @@ def test_the_council_lowers_at_once_and_in_what_was_signed_ahead():
 def test_what_the_council_lowers_by_a_document_stays_lowered_in_what_was_signed_ahead_too():
     ahead, body = new(**NEW_MINUTES, validity__start="2026-08-01T00:00:00", validity__end="2027-03-01T00:00:00")
     state = act(first(), body, BOTH, document=ahead)
-    state = narrow(state, ("council",), lanes__sample__rates__1__percent="1")
+    state = narrow(state, ("council",), version=3, lanes__sample__rates__1__percent="1")
     assert rate(state) == 10_000 and rate(state, ahead.validity.start) == 10_000
     assert rates_of(state.in_force(ahead.validity.start)[0])["sample/team-b/regular"] == 50_000
     assert rate(state, rule="sample/team-b/regular") == 50_000
