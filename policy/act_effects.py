@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import combinations
 from typing import Any, Final
 
 from policy.acts import (
@@ -24,7 +25,7 @@ from policy.agreement.reader import Report
 from policy.agreement.refusals import check_rules
 from policy.agreement.schema import Agreement
 from policy.draw_rules import epoch_of
-from policy.errors import ActFault, NotPermitted, StaleAct, WrongDocument
+from policy.errors import ActError, ActFault, NotPermitted, StaleAct, WrongDocument
 from policy.narrowing import COUNCIL, EMPLOYER, PARTIES, Kind, compare, who_may
 from policy.state import Anchor, Raise, Replacement, State, Term, rates_of, with_rates
 from policy.validity import local_time
@@ -64,6 +65,26 @@ def apply(
         raise WrongDocument(ActFault.UNKNOWN_AGREEMENT, agreement=act.agreement)
     case = _Case(_settled(state, at), act, signed, parties, at, document)
     return replace(_EFFECTS[act.type](case), seq=act.seq, digest=act.digest, changed_at=at)
+
+
+def who_signs(state: State, act: Act, at: datetime, document: Agreement | None = None) -> tuple[frozenset[str], ...]:
+    """The smallest sets of roles whose signatures would do, were the act taken at `at`; raises as `apply` for none."""
+    roles = {EMPLOYER, COUNCIL, DPO} | ({act.body.role} if isinstance(act.body, NewKey) else set())
+    anchored = sorted(roles & {anchor.role for anchor in state.anchors_at(at)})
+    for count in range(1, len(anchored)):
+        sets = (frozenset(some) for some in combinations(anchored, count))
+        if enough := tuple(one for one in sets if _would_do(state, act, one, at, document)):
+            return enough
+    apply(state, act, frozenset(anchored), at, document)
+    return (frozenset(anchored),)
+
+
+def _would_do(state: State, act: Act, signed: frozenset[str], at: datetime, document: Agreement | None) -> bool:
+    try:
+        apply(state, act, signed, at, document)
+    except ActError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

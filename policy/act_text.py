@@ -5,7 +5,7 @@ Says every field of the act, so that whatever is changed in it changes the text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Final
 
@@ -18,7 +18,7 @@ from policy.percent import percent_text
 from policy.plain import paragraphs
 from policy.plain_words import WORDS
 
-__all__ = ["act_said", "differences", "in_words"]
+__all__ = ["act_said", "differences", "in_words", "signers_said"]
 
 _LANE_NAMES: Final = 3
 """Parts of `sample/GROUP/PHASE`."""
@@ -34,6 +34,13 @@ def act_said(act: Act, language: str) -> tuple[str, ...]:
     first = in_words("first", language) if act.prev is None else in_words("after", language, prev=act.prev)
     head = in_words("head", language, seq=act.seq, agreement=act.agreement)
     return (head, *_body(act.body, language), first)
+
+
+def signers_said(alternatives: Iterable[frozenset[str]], language: str) -> str:
+    """Whose signatures are enough: one set of anchored roles or another, as `act_effects.who_signs` finds them."""
+    names = PARTIES[language]
+    sets = [f" {names['and']} ".join(names[role] for role in sorted(one)) for one in alternatives]
+    return in_words("signers", language, who=f" {in_words('or', language)} ".join(sets))
 
 
 def differences(old: Agreement, new: Agreement, language: str) -> tuple[str, ...]:

@@ -23,7 +23,8 @@ from api.home import find_home
 from api.key_files import read_public_keys, read_signing_key, sign_file
 from gateway.clock import SystemClock
 from gateway.control.protocol import PostAct
-from policy.act_text import act_said, differences, in_words
+from policy.act_effects import who_signs
+from policy.act_text import act_said, differences, in_words, signers_said
 from policy.acts import (
     ACT_NAMESPACE,
     ROLES,
@@ -85,7 +86,7 @@ def propose(file: Path, out: Out = None, lang: Lang = None, config: ConfigFile =
     language = language_of(lang)
     found, state = load_document(file, language), finish(state_of(find_home(config), language))
     act = state.draft(found.id, NewAgreement(found.digest))
-    _write(act, out, _shown(parse_act(act), language, found))
+    _write(act, out, _drafted(state, act, language, found))
 
 
 @agreement.command("narrow")
@@ -106,7 +107,7 @@ def narrow(
     old = _narrowed(state, found, narrows, language)
     act = state.draft(found.id, Narrow(found.digest, old.digest))
     handing = Handing(config, language, out, key, role, yes, as_json)
-    _hand_on(handing, act, _shown(parse_act(act), language, found, old), read_text(file))
+    _hand_on(handing, act, _drafted(state, act, language, found, old), read_text(file))
 
 
 @agreement.command("rates")
@@ -273,13 +274,9 @@ def _make(body: Body, name: str, handing: Handing) -> None:
     state = finish(state_of(find_home(handing.config), handing.lang))
     found = name or next((one.id for one in state.in_force(SystemClock().wallclock())), "")
     if not found:
-        raise CommandError("no agreement is in force: nothing is recorded")
-    data = state.draft(found, body)
-    try:
-        act = parse_act(data)  # what can't be read back would be refused when it is handed in
-    except ActError as error:
-        raise CommandError(say(error, handing.lang)) from None
-    _hand_on(handing, data, _shown(act, handing.lang))
+        raise CommandError(in_words("nothing_in_force", handing.lang))
+    act = state.draft(found, body)
+    _hand_on(handing, act, _drafted(state, act, handing.lang))
 
 
 def _hand_on(handing: Handing, act: bytes, said: Sequence[str], document: str | None = None) -> None:
@@ -318,6 +315,19 @@ def _taken(answer: dict[str, Any], language: str) -> str:
     return f"{taken} {in_words('in_force' if answer['agreement'] else 'nothing_in_force', language, **answer)}"
 
 
+def _drafted(
+    state: State, act: bytes, language: str, document: Agreement | None = None, narrows: Agreement | None = None
+) -> tuple[str, ...]:
+    """What is shown of a draft, and who has to sign it; one that nobody's signatures would help is refused now."""
+    try:
+        parsed, now = parse_act(act), SystemClock().wallclock()
+        # a clock that is behind is the gateway's to judge: it takes a suspension all the same
+        signers = who_signs(state, parsed, max(now, state.changed_at or now), document)
+    except ActError as error:
+        raise CommandError(say(error, language)) from None
+    return (*_shown(parsed, language, document, narrows), "", signers_said(signers, language))
+
+
 def _shown(
     act: Act, language: str, document: Agreement | None = None, narrows: Agreement | None = None
 ) -> tuple[str, ...]:
@@ -337,7 +347,10 @@ def _confirm(said: Sequence[str], yes: bool, language: str, *, as_json: bool = F
         return
     if not sys.stdin.isatty():
         raise CommandError(in_words("unshown", language), 2)
-    if not typer.confirm(in_words("ask", language), err=True):
+    typer.echo(in_words("ask", language), nl=False, err=True)
+    typer.echo(" ", nl=False, err=True)
+    answer = sys.stdin.readline().strip().lower()
+    if not answer or not in_words("yes", language).startswith(answer):
         raise CommandError(in_words("unsigned", language))
 
 

@@ -60,7 +60,7 @@ def show(
     language, home = language_of(lang), find_home(config)
     found = finish(_in_force(home))
     if found is None:
-        raise CommandError("no agreement is in force: nothing is recorded")
+        raise CommandError(in_words("nothing_in_force", language))
     plain = {
         "digest": found.digest,
         "seq": found.seq,

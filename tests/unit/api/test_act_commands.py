@@ -239,6 +239,31 @@ def test_nothing_is_signed_unseen(desk: Desk) -> None:
     assert not (desk.folder / "made").exists()
 
 
+def test_a_draft_tells_who_signs_and_is_refused_where_nobodys_signature_would_help(desk: Desk) -> None:
+    desk.put_into_force()
+    lower = desk.ok("rates", "sample/team-a/regular=2", "--out", "act", "--lang", "de", *desk.config())
+    assert "Dafür genügt die Unterschrift von: Betriebsrat." in lower
+    stop = desk.ok("suspend", "--out", "act", "--lang", "en", *desk.config())
+    assert "the signature of: the works council or the employer." in stop
+    day = (NOW - DAY).date().isoformat()
+    both = desk.ok("evaluation", day, "--out", "act", "--lang", "nb", *desk.config())
+    assert "signatur fra: de tillitsvalgte og arbeidsgiveren." in both
+    desk.file("old.yaml", document())
+    begun, ended, due = "2024-03-01T00:00:00", "2024-09-01T00:00:00", {"every": "P3M", "next_due": "2024-06-01"}
+    desk.file("over.yaml", document(version=9, validity__start=begun, validity__end=ended, validity__evaluation=due))
+    for words, told in (
+        (("propose", "old.yaml"), "höhere Versionsnummer"),
+        (("propose", "over.yaml"), "schon vorbei"),
+        (("resume",), "nichts ausgesetzt"),
+        (("rates", "sample/team-a/regular=9"), "Beschluss des Betriebsrats"),
+        (("rates", "sample/team-z/regular=1"), "kennt keinen Anteil"),
+        (("evaluation", (NOW + 3 * DAY).date().isoformat()), "in der Zukunft"),
+        (("key", "council", "council.pub"), "ändert nichts"),
+    ):
+        rc, _, err = desk.run("agreement", *words, "--out", "none", "--lang", "de", *desk.config())
+        assert (rc, err.count("\n"), (desk.folder / "none").exists()) == (1, 1, False) and told in err, err
+
+
 class Terminal(io.StringIO):
     """A standard input that somebody sits at."""
 
@@ -246,7 +271,10 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1), ("\n", 1)])
+ANSWERS = {"ja\n": 0, "j\n": 0, "nein\n": 1, "\n": 1, "": 1, "jein\n": 1}
+
+
+@pytest.mark.parametrize(("answer", "code"), ANSWERS.items())
 def test_on_a_terminal_it_asks(desk: Desk, monkeypatch: pytest.MonkeyPatch, answer: str, code: int) -> None:
     desk.put_into_force()
     desk.ok("suspend", "--out", "stop", *desk.config())
@@ -271,7 +299,8 @@ def test_a_refusal_is_in_the_language_of_the_machine(
     monkeypatch.delenv("LC_ALL")
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    words = ("rates", "sample/team-a/regular=9", "-k", "council.sign", "--yes", *desk.config())
+    desk.ok("evaluation", (NOW - DAY).date().isoformat(), "--out", "act", *desk.config())
+    words = ("post", "act", *desk.signed("act", "council"), *desk.config())
     rc, _, err = desk.run("agreement", *words)
     assert (rc, err.count("\n")) == (1, 1) and told in err
     rc, _, err = desk.run("agreement", *words, "--lang", "de")

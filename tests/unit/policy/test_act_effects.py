@@ -4,7 +4,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from policy.acts import Evaluation, Narrow, NewAgreement, NewKey, Rates, Resume, Suspend
+from policy.act_effects import apply, who_signs
+from policy.acts import Evaluation, Narrow, NewAgreement, NewKey, Rates, Resume, Suspend, parse_act
 from policy.agreement.load import load
 from policy.errors import ActError, ActFault, NotPermitted, StaleAct, WrongDocument
 from policy.state import State, rates_of
@@ -204,6 +205,35 @@ def test_an_end_that_one_party_shortened_keeps_closing_the_scope():
     assert [one.id for one in state.in_force(NOW)] == [ID, "bv-konzern"]
     assert [one.id for one in state.in_force(shortened)] == [ID, "bv-konzern"]
     assert [one.id for one in state.in_force(agreed - SECOND)] == [ID, "bv-konzern"]
+
+
+# -- who signs
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        (Suspend(), [{"council"}, {"employer"}]),
+        (Rates({REGULAR_A: 20_000}), [{"council"}]),
+        (Rates({REGULAR_A: 40_000}, RESOLUTION, "DSB-2"), [{"council", "employer"}]),
+        (Evaluation(date(2026, 3, 3)), [{"council", "employer"}]),
+        (NewKey("dpo", str(key("new").verify_key), recipient("new")), [{"dpo"}]),
+        (NewKey("council2", str(key("new").verify_key), recipient("new")), [{"council"}]),
+        (NewKey("council", str(key("new").verify_key), recipient("new"), RESOLUTION), [{"dpo", "employer"}]),
+    ],
+    ids=["suspend", "lower", "raise", "evaluation", "own key", "second key", "lost key"],
+)
+def test_whose_signatures_would_do_is_what_the_rules_take(body, wanted):
+    parsed = parse_act(first().draft(ID, body))
+    assert [set(one) for one in who_signs(first(), parsed, NOW)] == wanted
+    for some in wanted:
+        apply(first(), parsed, frozenset(some), NOW)
+
+
+def test_what_nobodys_signatures_would_help_is_refused():
+    with pytest.raises(ActError) as error:
+        who_signs(first(), parse_act(first().draft(ID, Resume())), NOW)
+    assert error.value.fault is ActFault.NOT_SUSPENDED
 
 
 # -- rates
