@@ -74,9 +74,11 @@ def show(
     tell(
         as_json,
         plain,
-        f"act {found.seq}, digest {found.digest}, {found.start} to {found.end}",
+        in_words("stands", language, seq=found.seq, digest=found.digest),
         "",
         *texts,
+        in_words("as_signed", language),
+        "",
         found.document,
     )
 

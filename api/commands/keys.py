@@ -16,6 +16,7 @@ from api.hearing import fetch_sides
 from api.key_files import make_keys, read_signing_key, sign_file
 from api.listen import SideFile
 from api.site_client import SiteClient
+from policy.acts import ACT_NAMESPACE
 from storage.names import folder_of
 
 __all__ = ["keygen", "listen", "sign"]
@@ -40,10 +41,12 @@ def keygen(
 def sign(
     file: Path,
     key: Annotated[Path, typer.Option("-k", "--key", help="Your OUT.sign.")],
-    namespace: Annotated[str, typer.Option("-n", "--namespace", help="What for, e.g. fairtap-act@v1.")],
+    namespace: Annotated[str, typer.Option("-n", "--namespace", help="What for, e.g. fairtap-session@v1.")],
     out: Annotated[Path | None, typer.Option(help="Without it: FILE.sig.")] = None,
 ) -> None:
-    """Sign a file (SSHSIG), as `ssh-keygen -Y sign` does."""
+    """Sign a file (SSHSIG), as `ssh-keygen -Y sign` does; acts are signed by `fairtap agreement sign`."""
+    if namespace == ACT_NAMESPACE:
+        raise CommandError(f"`{namespace}`: use `fairtap agreement sign`, which shows what is signed", 2)
     signature = sign_file(read_bytes(file), read_signing_key(key), namespace)
     target = out or file.with_name(file.name + ".sig")
     target.write_text(signature, encoding="ascii")

@@ -264,6 +264,14 @@ def test_a_draft_tells_who_signs_and_is_refused_where_nobodys_signature_would_he
         assert (rc, err.count("\n"), (desk.folder / "none").exists()) == (1, 1, False) and told in err, err
 
 
+def test_the_general_command_signs_no_act(desk: Desk) -> None:
+    desk.file("bv.yaml", document())
+    desk.ok("propose", "bv.yaml", "--out", "act", *desk.config())
+    rc, _, err = desk.run("sign", "act", "-k", "council.sign", "-n", ACT_NAMESPACE)
+    assert (rc, err.count("\n"), (desk.folder / "act.sig").exists()) == (2, 1, False)
+    assert "fairtap agreement sign" in err
+
+
 class Terminal(io.StringIO):
     """A standard input that somebody sits at."""
 
