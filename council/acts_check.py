@@ -1,11 +1,9 @@
 """V0 and V5: the anchors and acts of a log, in the order in which it has them."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from council.codes import Code
@@ -23,6 +21,7 @@ from policy.state import Anchor, State
 
 PATIENCE: Final = timedelta(minutes=10)
 """Between an act's own time and the midnights of the log."""
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 NEEDED: Final = ("employer", "council", "dpo")
 
 
@@ -45,6 +44,9 @@ class ActsCheck:
     _promised: dict[str, str] = field(default_factory=dict)
     """Role → key that an act brought, before its anchor entry."""
 
+    _since: dict[str, datetime] = field(default_factory=dict)
+    """Key in a lost one's place → when it counts; never, where another act came meanwhile."""
+
     def __post_init__(self) -> None:
         acts = {digest: parse_act(posted.act) for digest, posted in (self.posts or {}).items()}
         self._acts = dict(sorted(acts.items(), key=lambda one: one[1].seq))
@@ -53,6 +55,10 @@ class ActsCheck:
         """Every key of the council that this log has had, or that the council pinned."""
         known = [*((role, one.key) for role, one in self.anchors.items()), *self.pinned.items()]
         return [VerifyKey.parse(line) for line in sorted({key for role, key in known if party_of(role) == "council"})]
+
+    def early_keys(self, at: int) -> list[VerifyKey]:
+        """Keys in the place of lost ones that don't count yet (POSIX seconds): 14 days after their act they do."""
+        return [VerifyKey.parse(key) for key, since in self._since.items() if at < since.timestamp()]
 
     # -- entries
 
@@ -124,11 +130,15 @@ class ActsCheck:
                     self._take(digest, f"act {act.seq}")
 
     def _take(self, digest: str, place: str) -> None:
-        said = self._acts[digest]
+        said, posted = self._acts[digest], (self.posts or {})[digest]
         try:
-            self.terms.become(take(self.terms.state or State(()), (self.posts or {})[digest]))
+            state = take(self.terms.state or State(()), posted)
         except (ActError, AgreementRefused, CryptoError):
             self.findings.add(Code.ACT_REFUSED, place, seq=said.seq)
             return
+        self.terms.become(state)
+        waiting = {one.anchor.key: one.since for one in state.replacements}
+        gone = {key for key, since in self._since.items() if since > posted.at} - waiting.keys()
+        self._since |= waiting | dict.fromkeys(gone, _NEVER)
         if isinstance(said.body, NewKey):
             self._promised[said.body.role] = said.body.key

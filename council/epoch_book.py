@@ -3,8 +3,6 @@
 The draw can be computed only after the reveal: until then the epoch's legs wait here, a small object each.
 """
 
-from __future__ import annotations
-
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping

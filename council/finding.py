@@ -1,7 +1,5 @@
 """What the verifier can find: which check, where, and the values that its sentence needs. The sentences: `words`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final

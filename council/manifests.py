@@ -4,8 +4,6 @@ An inventory must be the one behind its `eclose`'s root. Whether each of its man
 folder that holds both: elsewhere recordings have been erased since.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """V1 and V2: the checkpoint's signature, its cosignatures, and the whole tree (`crypto.tree_walk`) as findings."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

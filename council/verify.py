@@ -4,13 +4,11 @@ Believes nothing but the keys it is given. What it can't check for want of a fil
 Recordings are `manifests`', call records `calls`'.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from council.acts_check import PATIENCE, ActsCheck
 from council.codes import Code
@@ -120,12 +118,12 @@ class _Walk:
         if isinstance(entry, log_entry.Anchor):
             self.acts.anchor(index, entry, leaf)
             return
-        take = _TAKE.get(type(entry))
+        take = getattr(self, entry.t, None)  # the others (`key`, `access`, …) say nothing that their openings don't
         if take is not None:
-            take(self, index, entry)
+            take(index, entry)
         self.asked.watch(index, entry)
 
-    # -- one entry each
+    # -- one entry each, by the name of its type
 
     def act(self, index: int, entry: log_entry.Act) -> None:
         running = [book for book in self.books.values() if book.state is EpochState.OPENED and book.legs]
@@ -155,8 +153,8 @@ class _Walk:
         self.terms.begin(entry.e)
         if not book.step(index, entry):
             return
-        found = self._cosigned(entry.cosig, book.ecommit_at + 1, index)
-        if found is None:
+        found = self._cosigned(entry.cosig, book.ecommit_at + 1, index, self.acts.council_keys())
+        if found is None or self._early(entry, book, *found):
             self.findings.at(Code.EOPEN_COSIGNATURE, index, epoch=entry.e)
             return
         self.cosigned.append(found)
@@ -164,13 +162,20 @@ class _Walk:
         if span is not None and found[1] >= span[0].timestamp():
             book.day = None
 
-    def _cosigned(self, cosig: str, first: int, index: int) -> tuple[int, int] | None:
+    def _early(self, entry: log_entry.EOpen, book: EpochBook, size: int, at: int) -> bool:
+        """A key that didn't count yet made the cosignature, or the council's commitment."""
+        said, early = book.ecommit, self.acts.early_keys(at)
+        if said is None or not early:
+            return False
+        committed = CouncilCommitment(self.asked.origin, said.e, said.c)
+        return committed.signed_by(said.csig, early) or bool(self._cosigned(entry.cosig, size, size, early))
+
+    def _cosigned(self, cosig: str, first: int, index: int, keys: list[VerifyKey]) -> tuple[int, int] | None:
         """The checkpoint behind an `eopen`: it holds the `ecommit` and stands before the `eopen`."""
         asked, last = self.asked, min(index, first + TRIES)
         kept = [one.checkpoint.size for one in asked.kept if first <= one.checkpoint.size <= index]
         sizes = [*kept, *range(first, last + 1)]
         try:
-            keys = self.acts.council_keys()
             return cosigned_size(asked.folder.tiles, asked.origin, cosig, keys, sizes, self.size)
         except CryptoError:
             return None
@@ -195,6 +200,12 @@ class _Walk:
                 self.findings.at(Code.RULE, index, rule=entry.r)
         book.in_time(index)
         book.enter(index, entry, ruled)
+
+    def wish(self, index: int, entry: log_entry.Wish) -> None:
+        self.book(entry.e).enter(index, entry)
+
+    def out(self, index: int, entry: log_entry.Out) -> None:
+        self.book(entry.e).out(index, entry)
 
     def x(self, index: int, entry: log_entry.X) -> None:
         book = self.book(entry.e)
@@ -271,19 +282,3 @@ class _Walk:
         if book is None:
             book = self.books[epoch] = EpochBook(epoch, self.findings)
         return book
-
-
-_TAKE: Final[dict[type, Callable[[_Walk, int, Any], None]]] = {
-    log_entry.Act: _Walk.act,
-    log_entry.ECommit: _Walk.ecommit,
-    log_entry.EOpen: _Walk.eopen,
-    log_entry.Day: _Walk.day,
-    log_entry.Call: _Walk.call,
-    log_entry.X: _Walk.x,
-    log_entry.Wish: lambda walk, index, entry: walk.book(entry.e).enter(index, entry),
-    log_entry.Out: lambda walk, index, entry: walk.book(entry.e).out(index, entry),
-    log_entry.Halt: _Walk.halt,
-    log_entry.EClose: _Walk.eclose,
-    log_entry.Reveal: _Walk.reveal,
-}
-"""The others (`key`, `access`, …) say nothing that can be checked without their openings."""
