@@ -25,7 +25,7 @@ from gateway.sdp.rewrite import Anchor, anchor
 from gateway.sdp.session import Direction, Media, Session, is_address, is_null_address, parse_session
 from policy.decision import Side
 
-__all__ = ["AudioLine", "DialogMedia", "Negotiation", "NegotiationError"]
+__all__ = ["AudioLine", "DialogMedia", "Negotiation", "NegotiationError", "NoOffer"]
 
 
 OPUS_PTIMES: Final = (10, 20, 40, 60)
@@ -39,7 +39,11 @@ MOST_BRANCHES: Final = 64
 
 
 class NegotiationError(GatewayError):
-    """An answer to nothing, SDP for flows that have no ports, a profile that can't be had: pass it on untouched."""
+    """SDP for flows that have no ports or name no place, a profile that can't be had: pass it on untouched."""
+
+
+class NoOffer(NegotiationError):
+    """An answer to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +274,7 @@ class Negotiation:
 
     def _answer(self, message: SdpMessage, lines: Lines, cryptos: Cryptos) -> tuple[dict[int, Profile], list[Effect]]:
         if message.dialog is None:
-            raise NegotiationError("an answer needs its dialog")
+            raise NoOffer("an answer needs its dialog")
         media, offerer = self._dialog(message.dialog), _other(message.party)
         offered = media.offered or (self.initial if not media.stable else None)
         if offered is not None and offered[0] is offerer:
@@ -283,7 +287,7 @@ class Negotiation:
             media.stable = {offerer: offered[1], message.party: answered}
             media.offered = None
         elif media.stable.get(message.party) is None:
-            raise NegotiationError("an answer without an offer")
+            raise NoOffer("an answer without an offer")
         again = offered is None or offered[0] is not offerer
         offer_cryptos = self.keys.answered(message.dialog, again=again)
         profiles = self._agreed(message.dialog, media, message.party, offer_cryptos, cryptos)

@@ -30,7 +30,7 @@ from gateway.call.effects import (
 )
 from gateway.call.leg import Leg
 from gateway.call.model import Circumstances, DialogTag, NewCall, SdpMessage, SipCallId
-from gateway.call.negotiation import Negotiation, NegotiationError
+from gateway.call.negotiation import Negotiation, NegotiationError, NoOffer
 from gateway.call.snapshot import SnapshotError, read_snapshot, restore, snapshot_of
 from gateway.clock import Clock
 from gateway.config import Config
@@ -42,7 +42,7 @@ from gateway.engine.ids import Ids
 from gateway.engine.ladder import Ladder
 from gateway.engine.ledger import Ledger
 from gateway.engine.lights import Lights
-from gateway.engine.live_call import LiveCall
+from gateway.engine.live_call import LiveCall, Unchanged
 from gateway.engine.media_reports import MediaReports
 from gateway.engine.memory import Memory
 from gateway.engine.named_hosts import FindHosts, located, nobody_knows
@@ -513,6 +513,7 @@ class Engine:
     async def _describe(self, live: LiveCall, message: SdpMessage) -> bytes:
         call = live.call
         if call.worker is None:
+            live.unchanged = Unchanged.NO_WORKER
             return message.body
         try:
             said = replace(message, body=await located(message, self.find_hosts, self._hosts))
@@ -524,6 +525,7 @@ class Engine:
             self._keep(live)
         except (SdpError, NegotiationError, NoPorts, WorkerAway) as error:
             self.counters["descriptions_passed_unchanged"] += 1
+            live.unchanged = _why_unchanged(error)
             if isinstance(error, NoPorts):
                 self.counters["out_of_ports"] += 1
                 log.warning("no media ports are left: a call goes on without us, unrecorded", call=call.ref)
@@ -532,8 +534,10 @@ class Engine:
             return message.body
         except Exception:  # our fault: the call goes on without us
             self.counters["faults"] += 1
+            live.unchanged = Unchanged.FAULT
             log.exception("description passed unchanged", call=call.ref)
             return message.body
+        live.unchanged = None
         self.reconsider(live)
         return body
 
@@ -551,6 +555,11 @@ class Engine:
             return
         kind = XKind.UNKNOWN if live.call.new.extension is None else XKind.UNCLAIMED
         self.do(live, partial(self._durable.write_x, kind))
+
+
+def _why_unchanged(error: Exception) -> Unchanged:
+    kinds = {NoPorts: Unchanged.NO_PORTS, WorkerAway: Unchanged.NO_WORKER, NoOffer: Unchanged.NO_OFFER}
+    return next((why for kind, why in kinds.items() if isinstance(error, kind)), Unchanged.NOT_UNDERSTOOD)
 
 
 def format_time(wallclock: datetime) -> str:

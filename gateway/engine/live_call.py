@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 import structlog
 
@@ -13,11 +14,24 @@ from gateway.engine.ledger import Entered, Wished
 from gateway.media.plane import RecordingId, SideName
 from policy.decision import Purpose
 
-__all__ = ["LiveCall", "SideKey", "SignedYes"]
+__all__ = ["LiveCall", "SideKey", "SignedYes", "Unchanged"]
 
 log = structlog.get_logger()
 SideKey = tuple[RecordingId, int, SideName]
 """Recording, segment, side."""
+
+
+class Unchanged(Enum):
+    """Why a description went on as it came."""
+
+    NO_WORKER = auto()
+    NO_PORTS = auto()
+    NOT_UNDERSTOOD = auto()
+    """It can't be read, or names no place that media can be sent to."""
+    NO_OFFER = auto()
+    """An answer to nothing."""
+    FAULT = auto()
+    """Ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +51,8 @@ class LiveCall:
     """Monotonic seconds."""
     lasts_until: float | None = None
     """When its session timer is over, unless somebody refreshes it (monotonic)."""
+    unchanged: Unchanged | None = None
+    """Why its latest description went on as it came; None where our ports are in it."""
     agent: str | None = None
     entered: Entered | None = None
     wishes: dict[int, Wished] = field(default_factory=dict)

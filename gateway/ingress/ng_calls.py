@@ -15,7 +15,7 @@ from gateway.clock import Clock
 from gateway.config import Config, Peer
 from gateway.engine.call_facts import facts_unwished
 from gateway.engine.engine import Engine
-from gateway.engine.live_call import LiveCall
+from gateway.engine.live_call import LiveCall, Unchanged
 from gateway.ingress.ng_media import NgMedia
 from gateway.ingress.ng_records import ProxyCall, ProxyCalls
 from gateway.ingress.ng_report import report
@@ -34,6 +34,12 @@ NOT_FOUND = "Call-ID not found or tags didn't match"
 NEVER = frozenset({"subscribe request", "subscribe answer", "unsubscribe", "publish", "start forwarding"})
 """Silent live listening: in no build."""
 KNOWN_ELSEWHERE = frozenset({"play DTMF", "stop forwarding"})
+WORDS = {
+    Unchanged.NO_PORTS: message.OUT_OF_PORTS,
+    Unchanged.NOT_UNDERSTOOD: message.INCOMPLETE,
+    Unchanged.NO_OFFER: message.NO_ASSOCIATION,
+    Unchanged.FAULT: message.REWRITING,
+}
 SPOKEN = 50
 """Packets: a second of speech."""
 NOT_HERE = "not supported: a relay that presses no keys of its own"
@@ -111,8 +117,7 @@ class NgCalls:
         if live is None and call_id in self._engine.calls:
             raise NgError(message.UNKNOWN_CALL)  # somebody else's
         if live is None and self.draining:
-            told = "load limit" in request.supports
-            raise LoadLimit(message.LOAD_LIMIT if told else message.SESSION_LIMIT, understood=told)
+            raise _no_more(request)
         dialog = self._dialog(request) if live is not None and request.to_tag else None
         if live is None or dialog is None:
             party = live.call.new.uac if live is not None else self._offerer(request)
@@ -127,7 +132,7 @@ class NgCalls:
             party = self._party(live, request.from_tag)
             body = self._understood(request, party, live)
             described = await self._engine.answer(call_id, _offered(request, party, dialog, body))
-        return self._described(request, described, anchored=described is not body)
+        return self._described(request, described, self._engine.calls.get(call_id))
 
     async def _answer(self, request: NgRequest, host: str) -> ReplyBody:
         request.needs("call-id", "from-tag", "to-tag", "sdp")
@@ -141,7 +146,7 @@ class NgCalls:
         known.answered(dialog, request.via_branch)
         described = await self._engine.answer(live.call.new.call_id, SdpMessage(party, dialog, "answer", body))
         self._media.renew(live, known)
-        return self._described(request, described, anchored=described is not body)
+        return self._described(request, described, live)
 
     async def _delete(self, request: NgRequest, host: str) -> ReplyBody:
         request.needs("call-id")
@@ -196,10 +201,11 @@ class NgCalls:
             self._engine.counters["ng_unsupported"] += 1
             raise
 
-    def _described(self, request: NgRequest, body: bytes, *, anchored: bool) -> ReplyBody:
-        if not anchored:  # no worker, no ports: the proxy goes on without us
+    def _described(self, request: NgRequest, body: bytes, live: LiveCall | None) -> ReplyBody:
+        why = live.unchanged if live is not None else Unchanged.NO_OFFER  # it ended meanwhile
+        if why is not None:  # the proxy goes on without us, or with another node
             self._engine.counters["ng_unanchored"] += 1
-            raise NgError(message.OUT_OF_PORTS)
+            raise _no_more(request) if why is Unchanged.NO_WORKER else NgError(WORDS[why])
         refuse_other_profile(request, body)
         return {"sdp": as_rtpengine(body, request), "result": "ok"}
 
@@ -365,6 +371,12 @@ class NgCalls:
             Private(told["outside"]) if told["outside"] else None,
             called=Private(told["called"]) if told.get("called") else None,
         )
+
+
+def _no_more(request: NgRequest) -> LoadLimit:
+    """In the words that this proxy knows: it takes another node."""
+    told = "load limit" in request.supports
+    return LoadLimit(message.LOAD_LIMIT if told else message.SESSION_LIMIT, understood=told)
 
 
 def _offered(request: NgRequest, party: Side, dialog: DialogTag | None, body: bytes) -> SdpMessage:

@@ -178,8 +178,8 @@ async def test_an_unknown_command_has_rtpengines_words(proxy):
 
 
 async def offered(proxy: Proxy, call_id: str = "call-1", **more: Any) -> dict[str, Any]:
-    told = {"metadata": "agent:200|queue:service-strom|outside:+4940111222", **more}
-    return await proxy.ask(command="offer", call_id=call_id, from_tag="A", sdp=sdp(), **told)
+    told = {"metadata": "agent:200|queue:service-strom|outside:+4940111222", "sdp": sdp(), **more}
+    return await proxy.ask(command="offer", call_id=call_id, from_tag="A", **told)
 
 
 async def answered(proxy: Proxy, call_id: str = "call-1") -> dict[str, Any]:
@@ -480,9 +480,26 @@ async def test_a_query_says_what_came_and_names_no_address(proxy, bench):
     assert "127.15.1" not in str(told)
 
 
-async def test_without_a_worker_the_proxy_is_told_to_go_on_without_us(proxy, bench):
+async def test_without_a_worker_the_proxy_is_told_to_take_another_node(proxy, bench):
     bench.worker.away = True
-    assert (await offered(proxy))["error-reason"] == "Ran out of ports"
+    assert (await offered(proxy))["error-reason"] == "Parallel session limit reached"
+    told = await offered(proxy, "call-2", supports=["load limit"])
+    assert told == {"result": "load limit", "message": "Load limit exceeded"}
+
+
+async def test_whatever_else_cannot_be_described_is_said_in_rtpengines_words(proxy, bench):
+    """`Ran out of ports` is for nothing but that."""
+    nowhere = sdp("carrier.invalid-name.example", 5000)
+    assert (await offered(proxy, sdp=b"no sdp"))["error-reason"] == "Failed to parse SDP"
+    assert (await offered(proxy, sdp=nowhere))["error-reason"] == "Incomplete SDP specification"
+    await offered(proxy)
+    asked = {"command": "answer", "call_id": "call-1", "from_tag": "A", "to_tag": "B"}
+    assert (await proxy.ask(**asked, sdp=nowhere))["error-reason"] == "Incomplete SDP specification"
+    swapped = {**asked, "from_tag": "B", "to_tag": "A", "sdp": sdp()}
+    assert (await proxy.ask(**swapped))["error-reason"] == "Invalid dialogue association", "who offered answers"
+    assert (await answered(proxy))["result"] == "ok"
+    bench.worker.full = True
+    assert (await offered(proxy, "call-2"))["error-reason"] == "Ran out of ports"
 
 
 async def test_while_draining_new_calls_are_refused_and_running_ones_go_on(proxy, control):
