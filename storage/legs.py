@@ -31,7 +31,7 @@ from storage.figures import Answered, count_answer
 from storage.log.leg_openings import Owned, Owner, forget_due, keep_call, keep_out
 from storage.log.wal import append, open_log
 from storage.tables import acts as acts_table
-from storage.tables import campaigns, legs
+from storage.tables import campaigns, legs, recordings, segments
 
 COMMITMENT_BYTES: Final = 32
 
@@ -269,6 +269,18 @@ class Legs:
         """Entries that lack their `out`, in order: what a restarted gateway has to admit and close."""
         query = select(legs).where(legs.c.kind != EntryKind.X.value, legs.c.o.is_(None)).order_by(legs.c.id)
         return [_entry(row) for row in await self._database.read(lambda connection: connection.execute(query).all())]
+
+    async def recorded(self, entry: int) -> tuple[Lane | None, tuple[str, ...]]:
+        """Lane of what is kept of an entry's leg, and the digests of its manifests; (None, ()) where nothing is."""
+        query = (
+            select(recordings.c.lane, segments.c.manifest_sha256)
+            .join(segments, segments.c.recording == recordings.c.id)
+            .where(recordings.c.entry == entry, recordings.c.state.in_(("kept", "interrupted")))
+            .where(segments.c.state == "sealed")
+            .order_by(recordings.c.begun_at, segments.c.seg, segments.c.side)
+        )
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return Lane(rows[0].lane) if rows else None, tuple(row.manifest_sha256 for row in rows)
 
     async def wishes_since(self, lane: Lane, day: date) -> list[tuple[str, str]]:
         """Epoch and pseudonym of every wish in a lane from a local day on: whose they are, their agents' salts tell."""

@@ -295,7 +295,9 @@ class Ledger:
         if entry.kind is EntryKind.CALL and entry.admitted is None:
             hit = ruled is not None and await self._is_drawn(await self._epoch(entry), entry, ruled)
             await self._legs.admit(entry, drawn=hit, ruled=ruled)
-        await self._legs.out(entry, OutOpening(0, "interrupted", None, (), (), new_salt()))
+        lane, manifests = await self._legs.recorded(entry.entry)
+        told = OutOpening(0, "interrupted", lane.value if lane is not None else None, (), manifests, new_salt())
+        await self._legs.out(entry, told)
 
     async def _epoch(self, entry: LegEntry) -> StoredEpoch:
         return self._book.rows.get(entry.epoch) or await self._epochs.get(entry.epoch)

@@ -140,9 +140,10 @@ async def begin(
     agent: AgentId | None = None,
     lane: Lane = Lane.SAMPLE,
     purpose: Purpose = Purpose.COACHING,
+    leg: LegEntry | None = None,
 ) -> LegEntry:
-    """A recording of a fresh leg, of a fresh agent unless one is named."""
-    leg = await enter(folder)
+    """A recording of a fresh leg, of a fresh agent, unless they are named."""
+    leg = leg or await enter(folder)
     new = Begin(
         recording=recording,
         agent=agent or await add_agent(folder),

@@ -16,15 +16,18 @@ from policy.opening import parse_call_opening, parse_out_opening
 from policy.terms import Phase
 from storage.log.leg_openings import sealed_openings
 from storage.log.wal import waiting
+from storage.names import SegmentKey
 from storage.tables import leg_openings
 from tests.peers.opened_epoch import opened_book
-from tests.peers.stored import add_agent
+from tests.peers.stored import SIDES, add_agent, begin, open_side
 from tests.unit.policy.green import agreement
 
 ORIGIN = "hamburg/fairtap/2026-01"
 NOW = datetime(2026, 3, 4, 9, 30, tzinfo=UTC)
 WEEK, CALL, CALL_ID = "2026-W10", "00112233aabbccdd", "a84b4c76@pbx.example"
 TOLD = (("not_recorded", ("AGENT_NO_CONSENT", "CALLER_DENIED"), ()), ("recorded", (), ("a" * 64, "b" * 64)))
+
+REC = "6" * 32
 
 
 @pytest.fixture
@@ -101,6 +104,21 @@ async def test_what_a_crash_left_open_is_its_agents_too(folder, own):
     out = (await kept(folder, agent))[1]
     opened = parse_out_opening(decrypt(out.sealed, [identity]).rstrip(b" "))
     assert opened.outcome == "interrupted" and opened.fits((await leaf(folder, out))["m"])
+
+
+async def test_what_was_stored_before_a_crash_stands_in_the_out(folder, own):
+    ledger, agent, identity = own
+    leg = await entered(ledger, agent, agreement())
+    await begin(folder, REC, identity, agent=agent.id, leg=leg.entry)
+    for side in SIDES:
+        worker = await open_side(folder, SegmentKey(REC, 1, side), identity)
+        await folder.recordings.seal(REC, 1, side.value, worker.finish(), "normal")
+    await folder.recordings.close(REC, NOW)
+    await ledger.note_leftovers()
+    assert await ledger.close_leftovers() == 1
+    opened = parse_out_opening(decrypt((await kept(folder, agent))[1].sealed, [identity]).rstrip(b" "))
+    stored = [part.manifest_sha256 for part in (await folder.recordings.get(REC)).segments]
+    assert (opened.lane, sorted(opened.manifests)) == ("sample", sorted(stored)) and len(stored) == 2
 
 
 async def test_nothing_is_kept_without_a_key_or_past_its_time(folder, own):
