@@ -423,3 +423,17 @@ def test_sounds_are_played_in_packets_that_a_telephone_can_take(wished, played):
     told.fix()
     line = told.media.line()
     assert line is not None and line.ptime_ms == played
+
+
+def test_one_audio_line_in_a_bundle_is_anchored_and_recorded_like_any_other(told):
+    """RFC 9143: a softphone that would bundle has nothing to bundle in a call of audio alone."""
+    bundled = [
+        body.replace(b"t=0 0", b"t=0 0\r\na=group:BUNDLE a") + b"a=mid:a\r\na=rtcp-mux\r\n" for body in (CALLER, AGENT)
+    ]
+    establish(told, *bundled)
+    assert told.is_flowing()
+    offer = told.say(Side.CALLER, bundled[0])
+    assert "a=group:BUNDLE a\r\n" in offer and "a=mid:a\r\n" in offer and "c=IN IP4 198.51.100.2\r\n" in offer
+    refused = b"m=video 0 RTP/AVP 96\r\na=mid:v\r\n"
+    told.say(Side.AGENT, bundled[1] + refused, "answer")
+    assert told.is_flowing()

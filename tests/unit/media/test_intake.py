@@ -137,3 +137,12 @@ def test_a_row_is_one_type_of_one_stream_without_a_break():
         other_kind,
     ):
         assert in_a_row(broken) is None
+
+
+def test_packets_that_name_their_m_line_are_stored_like_those_that_do_not():
+    """As a phone sends them that offered BUNDLE: `mid` in a header extension (RFC 9143, RFC 8285)."""
+    mid = b"\xbe\xde\x00\x01\x10a\x00\x00"
+    plain = list(talk(100))
+    named = [(at, bytes([packet[0] | 0x10]) + packet[1:12] + mid + packet[12:]) for at, packet in plain]
+    assert stored(intake(), named, 2.0) == stored(intake(), plain, 2.0)
+    assert len(stored(intake(), named, 2.0)[0]) == 16_000
