@@ -9,7 +9,7 @@ from api.reads import MonthStatistics
 from gateway.clock import Clock
 from policy.agreement.load import Agreement, AgreementRefused, load
 from policy.chain import Posted
-from policy.month import Month, newest_told, terms_of
+from policy.month import Month, newest_told, quarter_name, terms_of
 from policy.statistics import publish
 from storage.acts import Acts
 from storage.database import Database
@@ -37,13 +37,17 @@ class MonthFigures:
         terms = terms_of(month, enacted)
         if terms is None:
             raise Problem("no-agreement", 404, "no agreement was in force in this month: nothing was recorded")
-        counts = await Figures(database).of(month.first, month.after) if wallclock >= month.told_from else None
+        figures = Figures(database)
+        counts = await figures.of(month.first, month.after) if wallclock >= month.told_from else None
         if counts is None:
             detail = "figures of a month are told from noon of the next one's second day on, once its calls have ended"
             raise Problem("month-not-told", 404, detail)
         channels = [(self._site, channel) for channel in terms.channels]
-        told = publish(counts, terms.limits, rules=terms.rules, channels=channels)
-        return MonthStatistics(str(month), terms.timezones, terms.epochs, terms.limits, told)
+        quarter = await figures.of_quarter(month.quarter)
+        told = publish(counts, quarter, terms.limits, rules=terms.rules, channels=channels)
+        kept = await figures.kept_by(month.after)
+        name = quarter_name(month)
+        return MonthStatistics(str(month), terms.timezones, terms.epochs, terms.limits, told, name, kept)
 
     def _agreement(self, posted: Posted) -> Agreement | None:
         if posted.act not in self._loaded:

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 from crypto.tlog_tiles import Tile
 from policy.agreement.schema import StatisticsTerms
+from policy.kept import BlockKept
 from policy.month import Month
 from policy.statistics import Statistics
 
@@ -150,6 +151,10 @@ class MonthStatistics:
     """Lengths of the agreements' epochs, such as `P1W`."""
     limits: StatisticsTerms
     figures: Statistics
+    quarter: str
+    """Whose answers the channels' rates are about, such as `2026-Q1`."""
+    kept: BlockKept | None
+    """Of the newest block of the log that had told it by the month's end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +317,7 @@ class SiteReads(Protocol):
         ...
 
     async def inventory(self, epoch: str) -> Sequence[str] | None:
-        """Digests of the manifests behind the root in an epoch's `eclose`, in its order; None where it tells none."""
+        """The leaves behind the root in an epoch's `eclose`, in its order; None before it is closed."""
         ...
 
     async def logs(self) -> LogList:

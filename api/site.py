@@ -56,7 +56,7 @@ from storage.coaches import Coach, Coaches, told_of
 from storage.consents import Consents, StandingConsent
 from storage.council_lists import openings_of
 from storage.database import Database, Work
-from storage.epochs import inventory
+from storage.epoch_figures import inventory
 from storage.errors import AgentUnknown, CoachUnknown, LogEntryUnknown, StorageError
 from storage.gateway_key import load_public, vkey
 from storage.log.files import LocalLogFiles

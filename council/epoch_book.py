@@ -73,6 +73,8 @@ class EpochBook:
     day: int | None = 0
     x: Counter[str] = field(default_factory=Counter)
     legs: list[Leg] = field(default_factory=list)
+    recorded: int = 0
+    """Hits and wishes when it was closed: what its inventory is about."""
     drawn: int | None = None
     """Legs that the draw drew, once it was computed again."""
     _wishes: list[Leg] = field(default_factory=list)
@@ -150,6 +152,7 @@ class EpochBook:
     def close(self, index: int, said: log_entry.EClose) -> None:
         """Every leg and wish has its `out` (V6), and what `eclose` reports equals the entries (V9)."""
         self.closed = said
+        self.recorded = self.counted["hits"] + self.counted["wishes"]
         for leg in (*self.legs, *self._wishes):
             if leg.out is None:
                 self.findings.at(Code.OUT_MISSING, leg.entry, epoch=self.name)

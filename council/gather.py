@@ -12,7 +12,7 @@ from council.codes import Code
 from council.errors import WrongUse
 from council.finding import Findings
 from council.folder import read_file
-from council.manifests import Shown
+from council.manifests import Place, Shown
 from council.tree_check import Kept, read_checkpoint
 from crypto import age
 from crypto.checkpoint import claimed_origin
@@ -86,19 +86,17 @@ def shown(manifests: Path | None, inventories: Path | None, keys: Mapping[str, V
     found, wrong = Shown(), Code.MANIFEST_FILE
     for folder in (inventories, manifests):
         read = _parsed(folder, "**/*.inventory", inventory.MAX_BYTES, inventory.parse_inventory, findings, wrong)
-        told = dict(digests for _, digests in read)
-        found.inventories |= told
-        found.complete |= told.keys() if folder == manifests else set()
+        found.inventories |= dict(told for _, told in read)
     for path, data in _files(manifests, f"**/*{_MANIFEST}", _MAX_MANIFEST):
-        digest, recording = hashlib.sha256(data).hexdigest(), _signed(path, data, keys, findings)
+        digest, place = hashlib.sha256(data).hexdigest(), _signed(path, data, keys, findings)
         found.manifests[digest] = path.name
-        found.recordings |= {digest: recording} if recording is not None else {}
+        found.places |= {digest: place} if place is not None else {}
     found.outs = [one for _, one in _parsed(manifests, "**/*.out", MAX_LINE, parse_out_opening, findings, wrong)]
     return found
 
 
-def _signed(path: Path, data: bytes, keys: Mapping[str, VerifyKey], findings: Findings) -> str | None:
-    """The recording that a manifest is about, if a log at hand is its own and its gateway signed it."""
+def _signed(path: Path, data: bytes, keys: Mapping[str, VerifyKey], findings: Findings) -> Place | None:
+    """What a manifest is about, if a log at hand is its own and its gateway signed it."""
     signature = read_file(path.with_name(path.name.removesuffix(_MANIFEST) + ".manifest.sig"), _MAX_MANIFEST) or b""
     try:
         found = parse(data, limit=_MAX_MANIFEST)
@@ -110,7 +108,8 @@ def _signed(path: Path, data: bytes, keys: Mapping[str, VerifyKey], findings: Fi
     except CryptoError:
         findings.add(Code.MANIFEST_SIGNATURE, path.name)
         return None
-    return str(found.get("id"))
+    seg = found.get("seg")
+    return Place(str(found.get("id")), str(found.get("side")), seg if isinstance(seg, int) else 0)
 
 
 def _parsed(

@@ -134,7 +134,7 @@ def _missing(
                 found.add("reveal")
             if one.followed_by and book.state is EpochState.OPENED:
                 found.add("restore")
-            if book.closed is not None and book.closed.root is not None and book.name not in inventories:
+            if book.closed is not None and book.name not in inventories:
                 found.add("manifests")
             span, now = one.acts.terms.span(book.name), sources.now
             fresh = span is None or now is None or now < span[1] + FRESH

@@ -1,7 +1,7 @@
 """V8: every manifest at hand is one that an `out` or an inventory committed to, and no more are kept than drawn.
 
-An inventory must be the one behind its `eclose`'s root. Whether each of its manifests is at hand can be asked only of a
-folder that holds both: elsewhere recordings have been erased since.
+An inventory must be the one behind its `eclose`'s root, and as long as the epoch's hits and wishes make it. It doesn't
+tell which of them were kept: a recording that is gone can be missed only by whoever opens its `out`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,8 +11,17 @@ from council.codes import Code
 from council.epoch_book import EpochBook
 from council.finding import Findings
 from policy import log_entry
-from policy.inventory import inventory_root
+from policy.inventory import LEAVES_OF_A_LEG, inventory_root, side_leaf
 from policy.opening import OutOpening
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Which part of which recording a manifest is about."""
+
+    recording: str
+    side: str
+    seg: int
 
 
 @dataclass(slots=True)
@@ -21,12 +30,10 @@ class Shown:
 
     manifests: dict[str, str] = field(default_factory=dict)
     """Digest → name of the file."""
-    recordings: dict[str, str] = field(default_factory=dict)
-    """Digest → the recording that it is about, of manifests which their gateway signed."""
+    places: dict[str, Place] = field(default_factory=dict)
+    """Digest → its place, of manifests which their gateway signed."""
     inventories: dict[str, list[str]] = field(default_factory=dict)
-    """Epoch → digests."""
-    complete: set[str] = field(default_factory=set)
-    """Epochs whose manifests lie beside their inventory."""
+    """Epoch → leaves."""
     outs: list[OutOpening] = field(default_factory=list)
 
 
@@ -34,17 +41,14 @@ def check_shown(
     shown: Shown, epochs: Sequence[EpochBook], outs: Sequence[tuple[int, log_entry.Out]], findings: Findings
 ) -> int:
     """Judge all of it, `epochs` in the log's order; the number of manifests that no inventory can vouch for yet."""
-    books = {book.name: book for book in epochs if book.opened}
-    known = _by_inventory(shown, books, findings)
-    listed = known.keys() | _by_outs(shown, outs, findings)
-    wanted = {digest for digest, epoch in known.items() if epoch in shown.complete} | (listed - known.keys())
-    for digest in sorted(wanted - shown.manifests.keys()):
+    told = _by_outs(shown, outs, findings)
+    listed = told | _by_inventory(shown, {book.name: book for book in epochs if book.opened}, findings)
+    for digest in sorted(told - shown.manifests.keys()):
         findings.add(Code.ENTRY_WITHOUT_MANIFEST, f"manifest {digest[:16]}")
     unknown = sorted(shown.manifests.keys() - listed)
-    told = [place for place, book in enumerate(epochs) if book.closed is not None and book.closed.root is not None]
-    untold = [book for place, book in enumerate(epochs) if not book.opened or place > max(told, default=-1)]
+    untold = [book for book in epochs if book.closed is None]
     for digests, books_of in ((shown.manifests, epochs), (unknown, untold)):
-        kept = len({shown.recordings[digest] for digest in digests if digest in shown.recordings})
+        kept = len({shown.places[digest].recording for digest in digests if digest in shown.places})
         if kept > _most(books_of):
             findings.add(Code.KEPT_TOO_MANY, "manifests", epoch="", kept=kept)
     if _most(untold):
@@ -59,16 +63,22 @@ def _most(epochs: Iterable[EpochBook]) -> int:
     return sum(book.counted["hits"] + book.counted["wishes"] + book.counted["open"] for book in epochs)
 
 
-def _by_inventory(shown: Shown, books: Mapping[str, EpochBook], findings: Findings) -> dict[str, str]:
-    """Digest → epoch, of inventories that are the log's."""
-    known: dict[str, str] = {}
-    for epoch, digests in shown.inventories.items():
+def _by_inventory(shown: Shown, books: Mapping[str, EpochBook], findings: Findings) -> set[str]:
+    """Digests of manifests whose side stands in an inventory that is the log's."""
+    leaves: set[str] = set()
+    for epoch, told in shown.inventories.items():
         closed = books[epoch].closed if epoch in books else None
-        if closed is None or closed.root not in (None, inventory_root(digests).hex()):
+        length = LEAVES_OF_A_LEG * books[epoch].recorded if closed is not None else 0
+        if closed is None or closed.root != inventory_root(told).hex() or len(told) < length:
             findings.add(Code.INVENTORY, f"epoch {epoch}", epoch=epoch)
-        elif closed.root is not None:
-            known |= dict.fromkeys(digests, epoch)
-    return known
+        elif len(told) > length:
+            findings.add(Code.KEPT_TOO_MANY, f"epoch {epoch}", epoch=epoch, kept=-(-len(told) // LEAVES_OF_A_LEG))
+        else:
+            leaves |= set(told)
+    sides: dict[tuple[str, str], list[str]] = {}
+    for digest, place in sorted(shown.places.items(), key=lambda item: item[1]):
+        sides.setdefault((place.recording, place.side), []).append(digest)
+    return {digest for digests in sides.values() if side_leaf(digests) in leaves for digest in digests}
 
 
 def _by_outs(shown: Shown, outs: Sequence[tuple[int, log_entry.Out]], findings: Findings) -> set[str]:

@@ -27,7 +27,7 @@ from policy.chain import Posted
 from policy.epoch_statement import CouncilCommitment
 from policy.epochs import REVEAL_WITHIN, EpochState, RosterLeaf
 from policy.errors import LogEntryError
-from policy.log_block import in_its_block
+from policy.log_block import ends_block, in_its_block
 
 TRIES: Final = 50_000
 """Sizes that are tried for the checkpoint behind one cosignature."""
@@ -90,9 +90,7 @@ class _Walk:
         self.size = 0
         self.days: list[tuple[int, datetime]] = []
         """Entries that can't be older than an instant."""
-        self.carried: Counter[str] = Counter()
-        self.first_told = False
-        """An `eclose` of this log has told what was kept: what was carried over before is known from then on."""
+        self.hits = 0
 
     def run(self) -> Verified:
         asked, council = self.asked, self.acts.council_keys()
@@ -222,22 +220,10 @@ class _Walk:
         book = self.book(entry.e)
         if book.step(index, entry):
             book.close(index, entry)
-            self._kept(index, entry, book.counted)
-
-    def _kept(self, index: int, entry: log_entry.EClose, counted: Mapping[str, int]) -> None:
-        """Told from `min_calls` hits on, with what was carried over; and nothing is kept but hits and wishes (V8)."""
-        least, hits = self.terms.min_calls(), self.carried["hits"] + counted["hits"]
-        most = self.carried["kept"] + counted["hits"] + counted["wishes"]
-        most += 0 if self.first_told else least or 0  # an earlier log may have carried over as many
-        if entry.kept is not None and entry.kept > most:
-            self.findings.at(Code.KEPT_TOO_MANY, index, epoch=entry.e, kept=entry.kept)
-        if least is not None and (entry.kept is None) != (hits < least) and (self.first_told or entry.kept is None):
-            self.findings.at(Code.ECLOSE_COUNTS, index, epoch=entry.e, what="kept")
-        if entry.kept is None:
-            self.carried.update(hits=counted["hits"], kept=counted["hits"] + counted["wishes"])
-        else:
-            self.carried.clear()
-            self.first_told = True
+            self.hits += book.counted["hits"]
+            enough = self.hits >= (self.terms.min_calls() or 1) and ends_block(self.asked.origin, entry.e)
+            if entry.kept is not None and not enough:  # what only a whole block may tell (V9)
+                self.findings.at(Code.ECLOSE_COUNTS, index, epoch=entry.e, what="kept")
 
     def reveal(self, index: int, entry: log_entry.Reveal) -> None:
         book, origin = self.book(entry.e), self.asked.origin

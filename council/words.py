@@ -64,7 +64,8 @@ _EN: Final = {
     Code.MANIFEST_SIGNATURE: "The manifest was changed, or isn't signed by the gateway.",
     Code.MANIFEST_WITHOUT_ENTRY: "A recording that no drawn leg and no wish of the log vouches for.",
     Code.ENTRY_WITHOUT_MANIFEST: "The log vouches for a recording whose manifest isn't at hand.",
-    Code.INVENTORY: "The list of recordings of epoch {epoch} is not the one that the log fixed.",
+    Code.INVENTORY: "The list of recordings of epoch {epoch} is not what the log fixed, or is shorter than "
+    "its hits and wishes.",
     Code.KEPT_TOO_MANY: "More recordings ({kept}) than hits and wishes.",
     Code.ECLOSE_ORDER: "Epoch {epoch} is closed out of turn.",
     Code.ECLOSE_COUNTS: "The count `{what}` of epoch {epoch} is not what its entries give.",
@@ -137,7 +138,8 @@ _DE: Final = {
     Code.MANIFEST_SIGNATURE: "Die Begleitdatei wurde verändert oder ist nicht vom Gateway unterschrieben.",
     Code.MANIFEST_WITHOUT_ENTRY: "Eine Aufnahme, zu der im Protokoll weder ein Treffer noch ein Wunsch steht.",
     Code.ENTRY_WITHOUT_MANIFEST: "Das Protokoll kennt eine Aufnahme, deren Begleitdatei nicht vorliegt.",
-    Code.INVENTORY: "Das Verzeichnis der Aufnahmen von Epoche {epoch} ist nicht das, welches das Protokoll festhielt.",
+    Code.INVENTORY: "Das Verzeichnis der Aufnahmen von Epoche {epoch} ist nicht das, welches das Protokoll festhielt, "
+    "oder kürzer als ihre Treffer und Wünsche.",
     Code.KEPT_TOO_MANY: "Mehr Aufnahmen ({kept}) als Treffer und Wünsche.",
     Code.ECLOSE_ORDER: "Epoche {epoch} wird außer der Reihe abgeschlossen.",
     Code.ECLOSE_COUNTS: "Die Zahl `{what}` der Epoche {epoch} stimmt nicht mit den Einträgen überein.",
@@ -204,7 +206,8 @@ _NB: Final = {
     Code.MANIFEST_SIGNATURE: "Følgefilen er endret eller ikke signert av gatewayen.",
     Code.MANIFEST_WITHOUT_ENTRY: "Et opptak som verken et treff eller et ønske i loggen forklarer.",
     Code.ENTRY_WITHOUT_MANIFEST: "Loggen viser til et opptak der følgefilen mangler.",
-    Code.INVENTORY: "Registeret over opptak i epoke {epoch} er ikke det som loggen låste.",
+    Code.INVENTORY: "Registeret over opptak i epoke {epoch} er ikke det som loggen låste, eller er kortere enn "
+    "treff og ønsker.",
     Code.KEPT_TOO_MANY: "Flere opptak ({kept}) enn treff og ønsker.",
     Code.ECLOSE_ORDER: "Epoke {epoch} lukkes i feil rekkefølge.",
     Code.ECLOSE_COUNTS: "Tallet `{what}` for epoke {epoch} stemmer ikke med postene.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Final, Self
 
 from policy.errors import LogEntryError
@@ -87,6 +87,13 @@ def in_its_block(origin: str, epoch: str) -> bool:
         return LogBlock.of_epoch(block.site, epoch, block.restores) == block
     except LogEntryError:
         return False
+
+
+def ends_block(origin: str, epoch: str) -> bool:
+    """Whether an epoch of this log, a day or a week, is the last of the log's block."""
+    if "T" in epoch or not in_its_block(origin, epoch):
+        return False
+    return first_day(epoch) + timedelta(days=7 if "W" in epoch else 1) == LogBlock.parse(origin).days[1]
 
 
 def first_day(epoch: str) -> date:

@@ -26,6 +26,7 @@ from policy.errors import LogEntryError
 MAX_ENTRY: Final = 0xFFFF
 """Bytes; what a bundle of the log takes."""
 MAX_GROUPS: Final = 512
+MOST_FIFTHS: Final = 4
 OUTS: Final = ("no", "cap", "hit", "wish")
 X_KINDS: Final = ("protected", "unknown", "unclaimed")
 _CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
@@ -162,14 +163,15 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class EClose:
-    """The epoch's counts. `kept` and `root` are null together: too few hits to tell, carried into the next."""
+    """The epoch's counts, and what its recordings are found by."""
 
     t: ClassVar[str] = "eclose"
     e: str
     groups: Mapping[str, Counted]
     kept: int | None
-    root: str | None
-    """Over the kept manifests' digests, in random order."""
+    """Of the whole block's hits, in fifths (`policy.kept`): in its last epoch alone, null where it is about too few."""
+    root: str
+    """Of the epoch's inventory (`policy.inventory`)."""
     x: Mapping[str, int]
     """By kind, each of the three."""
 
@@ -202,7 +204,7 @@ class Unrelease:
 
 @dataclass(frozen=True, slots=True)
 class Erase:
-    """A side was erased."""
+    """A side was erased because its own person asked: what time or a missing reveal ends has no entry."""
 
     t: ClassVar[str] = "erase"
     m: str
@@ -316,8 +318,7 @@ def _anchor_fits(members: Mapping[str, Any]) -> bool:
 
 
 def _eclose_fits(members: Mapping[str, Any]) -> bool:
-    hits_within = all(counted["hits"] <= counted["legs"] for counted in members["groups"].values())
-    return hits_within and (members["kept"] is None) == (members["root"] is None)
+    return all(counted["hits"] <= counted["legs"] for counted in members["groups"].values())
 
 
 def _hex(size: int, value: object) -> bool:
@@ -329,6 +330,10 @@ def _hex(size: int, value: object) -> bool:
 
 def _count(least: int, value: object) -> bool:
     return type(value) is int and least <= value <= jcs.MAX_INTEGER
+
+
+def _fifths(value: object) -> bool:
+    return type(value) is int and 0 <= value <= MOST_FIFTHS
 
 
 def _word(words: tuple[str, ...], value: object) -> bool:
@@ -382,7 +387,7 @@ _FIELDS: Final[dict[str, Callable[[object], bool]]] = {
     "h": _DIGEST,
     "i": _TOTAL,
     "k": partial(_word, X_KINDS),
-    "kept": partial(_or_null, _TOTAL),
+    "kept": partial(_or_null, _fifths),
     "key": partial(_prints_alike, VerifyKey.parse),
     "m": _DIGEST,
     "n": _NUMBER,
@@ -394,7 +399,7 @@ _FIELDS: Final[dict[str, Callable[[object], bool]]] = {
     "r": partial(_or_null, _TOTAL),
     "rkey": partial(_or_null, partial(_prints_alike, Recipient.parse)),
     "role": partial(_word, ROLES),
-    "root": partial(_or_null, _DIGEST),
+    "root": _DIGEST,
     "roster": _DIGEST,
     "seq": _NUMBER,
     "type": partial(_word, tuple(ActType)),

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from policy.agreement.schema import Agreement, StatisticsTerms
-from policy.statistics import rule_names
+from policy.statistics import rule_names, strictest
 from policy.validity import local_time
 
-__all__ = ["Month", "MonthTerms", "newest_told", "terms_of"]
+__all__ = ["Month", "MonthTerms", "newest_told", "quarter_name", "terms_of"]
 
 SETTLING = timedelta(hours=36)
 """After the month's end in UTC: it is over for a day in every time zone, and its last calls have ended."""
@@ -46,8 +46,22 @@ class Month:
         """The previous month."""
         return Month.of(self.first - timedelta(days=1))
 
+    @property
+    def quarter(self) -> tuple[Month, Month, Month]:
+        """The newest calendar quarter that is over with it."""
+        last = self
+        while last.first.month % 3:
+            last = last.before
+        return last.before.before, last.before, last
+
     def __str__(self) -> str:
         return f"{self.first:%Y-%m}"
+
+
+def quarter_name(month: Month) -> str:
+    """Of the newest quarter that is over with a month, such as `2026-Q1`."""
+    last = month.quarter[-1].first
+    return f"{last.year}-Q{last.month // 3}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +86,7 @@ def terms_of(month: Month, enacted: Iterable[tuple[datetime, Agreement]]) -> Mon
     found.reverse()
     return MonthTerms(
         timezones=_unique(one.validity.timezone for one in found),
-        limits=StatisticsTerms(
-            max(one.statistics.min_agents for one in found), max(one.statistics.min_calls for one in found)
-        ),
+        limits=strictest(one.statistics for one in found),
         rules=_unique(name for one in found for name in rule_names(one)),
         channels=_unique(channel for one in found for channel in one.consent.caller.channels),
         epochs=_unique(one.draw.epoch.text for one in found),

@@ -2,14 +2,16 @@
 
 What is published is a function of whole, disjoint parts that each reach the limits, and of nothing else: a part that
 doesn't enters no total, so there is nothing to subtract it from. Within a part a figure stands only if what lies
-between it and the figure before it reaches the limits too. How many callers were asked isn't counted anywhere: the legs
-to be recorded less those would tell how many agents refuse, so silence and refusal are one remainder.
+between it and the figure before it reaches the limits too. Counts end where the draw ends: how many callers were asked
+or agreed, and how many recordings there are, would be the selected legs less those of agents who refuse. Callers'
+answers are told as a rounded rate of a whole quarter, what was kept as `policy.kept` has it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from policy.agreement.schema import Agreement, StatisticsTerms
 from policy.decision import Rule
@@ -25,11 +27,13 @@ __all__ = [
     "GroupFigures",
     "LegCount",
     "MonthCounts",
+    "QuarterCounts",
     "RuleFigures",
     "Statistics",
     "publish",
     "rule_name",
     "rule_names",
+    "strictest",
 ]
 
 
@@ -50,7 +54,6 @@ class LegCount:
 class AnswerCount:
     """Callers' answers: `answer` is `yes` or `no`."""
 
-    rule: str
     site: str
     channel: str
     answer: str
@@ -62,9 +65,14 @@ class MonthCounts:
     """Everything that was counted in a month; not for anybody's eyes."""
 
     legs: tuple[LegCount, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QuarterCounts:
+    """What was counted in a calendar quarter; not for anybody's eyes either."""
+
+    hits: int = 0
     answers: tuple[AnswerCount, ...] = ()
-    kept: Mapping[str, int] = field(default_factory=dict)
-    """By rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +85,6 @@ class Funnel:
     """Drawn, and not to be recorded because of ceiling or caps."""
     selected: int | None = None
     """Drawn and under ceiling and caps: to be recorded if both sides agree."""
-    yes: int | None = None
-    """The caller agreed, with a receipt."""
-    kept: int | None = None
-    """A recording was there when the leg ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ class CampaignFigures:
 
 @dataclass(frozen=True, slots=True)
 class ChannelFigures:
-    """How many of a hundred callers who answered said yes; whole percent, None: withheld."""
+    """How many of a hundred callers who answered said yes, to the nearest ten; None: withheld."""
 
     site: str
     channel: str
@@ -133,8 +137,13 @@ class Statistics:
     groups: tuple[GroupFigures, ...]
     campaigns: tuple[CampaignFigures, ...]
     channels: tuple[ChannelFigures, ...]
+    """Of the newest quarter that was over with the month."""
     hits_per_agent: tuple[Bin, ...]
     """By epoch, without names; empty: withheld."""
+
+
+UNSAID: Final = StatisticsTerms(min_agents=5, min_calls=20)
+"""Where no agreement is in force to say it."""
 
 
 # --- names of rules ---------------------------------------------------------------------------------------------------
@@ -151,11 +160,22 @@ def rule_names(agreement: Agreement) -> tuple[str, ...]:
     return tuple(rule_name(rule) for rule in rules(agreement))
 
 
+def strictest(terms: Iterable[StatisticsTerms]) -> StatisticsTerms:
+    """The limits that hold under several agreements."""
+    found = list(terms) or [UNSAID]
+    return StatisticsTerms(max(one.min_agents for one in found), max(one.min_calls for one in found))
+
+
 # --- publishing -------------------------------------------------------------------------------------------------------
 
 
 def publish(
-    counts: MonthCounts, limits: StatisticsTerms, *, rules: Sequence[str], channels: Sequence[tuple[str, str]]
+    counts: MonthCounts,
+    quarter: QuarterCounts,
+    limits: StatisticsTerms,
+    *,
+    rules: Sequence[str],
+    channels: Sequence[tuple[str, str]],
 ) -> Statistics:
     """What may be told. `rules` (names) and `channels` (site, channel) are listed whether anything was counted or not.
 
@@ -174,9 +194,8 @@ def publish(
         figures = tuple(RuleFigures(_phase(name), funnels[name]) for name in names)
         groups.append(GroupFigures(group, funnel, figures))
     campaigns = tuple(CampaignFigures(_last(name), funnels[name]) for name in rules if _is_campaign(name))
-    answered = [part for part, funnel in shown if funnel.yes is not None]
     drawn = [part for part, funnel in shown if funnel.selected is not None]
-    return Statistics(tuple(groups), campaigns, _channels(answered, limits, channels), _histogram(drawn, limits))
+    return Statistics(tuple(groups), campaigns, _channels(quarter, limits, channels), _histogram(drawn, limits))
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +203,6 @@ class _Part:
     """The counts of some rules together."""
 
     legs: tuple[LegCount, ...]
-    answers: tuple[AnswerCount, ...]
-    kept: int
 
     def total(self, outs: Collection[str]) -> int:
         return sum(one.total for one in self.legs if one.out in outs)
@@ -193,21 +210,12 @@ class _Part:
     def agents(self, outs: Collection[str]) -> int:
         return _agents((one.epoch, one.agent) for one in self.legs if one.out in outs)
 
-    def answered(self, answer: str, place: tuple[str, str] | None = None) -> int:
-        places = (one for one in self.answers if place is None or (one.site, one.channel) == place)
-        return sum(one.total for one in places if one.answer == answer)
-
 
 _ALL, _DRAWN, _HIT = frozenset({"no", "cap", "hit"}), frozenset({"cap", "hit"}), frozenset({"hit"})
-_ANSWERS = frozenset({"yes", "kept"})
 
 
 def _part(counts: MonthCounts, rules: Collection[str]) -> _Part:
-    return _Part(
-        tuple(one for one in counts.legs if one.rule in rules),
-        tuple(one for one in counts.answers if one.rule in rules),
-        sum(counts.kept.get(name, 0) for name in rules),
-    )
+    return _Part(tuple(one for one in counts.legs if one.rule in rules))
 
 
 def _agents(seen: Iterable[tuple[str, str]]) -> int:
@@ -224,18 +232,14 @@ def _funnel(part: _Part, limits: StatisticsTerms) -> Funnel:
         ("legs", part.total(_ALL), _ALL),
         ("drawn", part.total(_DRAWN), _DRAWN),
         ("selected", part.total(_HIT), _HIT),
-        ("yes", part.answered("yes"), _HIT),
-        ("kept", part.kept, _HIT),
     )
     told: dict[str, int] = {}
     last, outs_of_last = 0, _ALL
     for name, total, outs in steps:
         enough = total >= limits.min_calls and part.agents(outs) >= limits.min_agents
         if told:
-            # whose legs were answered isn't counted: what a yes leaves behind may be any of the agents' before it
-            behind = outs_of_last if name in _ANSWERS else outs_of_last - outs
             enough = enough and last - total >= limits.min_calls
-            enough = enough and part.agents(behind) >= limits.min_agents
+            enough = enough and part.agents(outs_of_last - outs) >= limits.min_agents
         elif name != "legs":
             return Funnel()
         if enough:
@@ -247,21 +251,23 @@ def _funnel(part: _Part, limits: StatisticsTerms) -> Funnel:
 
 def _sum(funnels: Sequence[Funnel]) -> Funnel:
     """Each figure that all of them tell."""
-    names = ("legs", "drawn", "capped", "selected", "yes", "kept")
+    names = ("legs", "drawn", "capped", "selected")
     told = {name: [getattr(funnel, name) for funnel in funnels] for name in names}
     return Funnel(**{name: None if None in figures else sum(figures) for name, figures in told.items()})
 
 
 def _channels(
-    parts: Sequence[_Part], limits: StatisticsTerms, places: Sequence[tuple[str, str]]
+    quarter: QuarterCounts, limits: StatisticsTerms, places: Sequence[tuple[str, str]]
 ) -> tuple[ChannelFigures, ...]:
-    # A rate tells the count of refusals nearly: what is then left of the selected legs must reach the limit as well.
-    unanswered = sum(part.total(_HIT) - part.answered("yes") - part.answered("no") for part in parts)
+    # That too few answered is told as well: only where there were hits enough to expect more, whoever refuses.
+    expected = quarter.hits >= 2 * limits.min_calls
     found = []
     for place in places:
-        yes, no = (sum(part.answered(answer, place) for part in parts) for answer in ("yes", "no"))
-        enough = min(yes, no, unanswered) >= limits.min_calls
-        found.append(ChannelFigures(*place, (200 * yes + yes + no) // (2 * (yes + no)) if enough else None))
+        here = [one for one in quarter.answers if (one.site, one.channel) == place]
+        total = sum(one.total for one in here)
+        yes = sum(one.total for one in here if one.answer == "yes")
+        enough = expected and total >= limits.min_calls
+        found.append(ChannelFigures(*place, 10 * ((20 * yes + total) // (2 * total)) if enough else None))
     return tuple(found)
 
 

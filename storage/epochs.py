@@ -4,7 +4,6 @@ When a step may be taken is `policy.epochs`' to say; here is only what stands, a
 council's share lies here from the moment it is handed over until the reveal, which puts it into the log.
 """
 
-import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -13,25 +12,25 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, exists, func, insert, select, update
 
 from crypto.draw import epoch_commitment, new_share
+from policy.agreement.schema import StatisticsTerms
 from policy.draw_rules import Epoch
-from policy.epochs import NEXT, EpochState, RosterLeaf, count_groups, in_roster_order, roster_root
-from policy.inventory import inventory_root
+from policy.epochs import NEXT, EpochState, RosterLeaf, in_roster_order, roster_root
 from policy.log_block import LogBlock
-from policy.log_entry import X_KINDS, Counted, Day, EClose, ECommit, EOpen, Halt, Reveal
+from policy.log_entry import Day, ECommit, EOpen, Halt, Reveal
 from policy.terms import Phase
 from storage.council_lists import forget_due, keep_names, names_of
 from storage.database import Database
+from storage.epoch_figures import closing, listed
 from storage.errors import EpochStep, EpochUnknown
 from storage.log.blocks import epoch_origin
 from storage.log.wal import append, open_log, open_logs
 from storage.tables import acts as acts_table
-from storage.tables import cosignatures, epochs, legs, logs, recordings, segments
+from storage.tables import cosignatures, epochs, legs, logs, recordings
 
 MAX_OVER: Final = 400
 """More epochs than a year of days has."""
 LAST_DAY: Final = 6
 """Index of a week's last day."""
-_KEPT: Final = ("kept", "interrupted")
 _LIVE: Final = (EpochState.PROMISED, EpochState.COMMITTED, EpochState.OPENED, EpochState.CLOSED, EpochState.FROZEN)
 
 
@@ -61,8 +60,8 @@ class StoredEpoch:
     """Where `reveal` stands in its log."""
     acts: int = 0
     """How many acts stood in its log before its `eopen`: its rules are counted from there."""
-    told: bool = False
-    """Its `eclose` says what was kept, so that there is an inventory."""
+    listed: bool = False
+    """Its inventory is here."""
 
     def leaf(self, a: str) -> RosterLeaf | None:
         """The roster's entry of a pseudonym: without one it is never drawn."""
@@ -182,10 +181,11 @@ class Epochs:
         """Log `day` up to this local day of an open epoch."""
         await self._database.write(lambda connection: turn_day(connection, _row(connection, name), day))
 
-    async def close(self, name: str, min_calls: int, at: datetime, *, halted: bool = False) -> bool:
+    async def close(self, name: str, limits: StatisticsTerms, at: datetime, *, halted: bool = False) -> bool:
         """Log `eclose` with its counts once every leg has its `out`; False while one hasn't.
 
-        `halted`: the epoch ends before its time, which `halt` says first.
+        `limits`: about how few what was kept isn't told. `halted`: the epoch ends before its time, which `halt` says
+        first.
         """
 
         def work(connection: Connection) -> bool:
@@ -194,15 +194,7 @@ class Epochs:
                 return False
             if halted:
                 append(connection, row.origin, Halt(e=name))
-            figures = _figures(connection, row, min_calls)
-            groups = {group: Counted(counted["legs"], counted["hits"]) for group, counted in figures["groups"].items()}
-            entry = EClose(
-                e=name,
-                groups=groups,
-                kept=figures["kept"] if figures["told"] else None,
-                root=figures["root"] if figures["told"] else None,
-                x=figures["x"],
-            )
+            entry, figures = closing(connection, row.origin, name, _roster(row), limits)
             append(connection, row.origin, entry)
             _move(connection, row, EpochState.CLOSED, closed_at=at, figures=figures)
             return True
@@ -315,12 +307,6 @@ class Epochs:
         return list(await self._database.read(lambda connection: connection.execute(query).scalars().all()))
 
 
-def inventory(connection: Connection, name: str) -> list[str] | None:
-    """Digests of the manifests behind the root of an epoch's `eclose`, in its order; None where that tells none."""
-    found = connection.execute(select(epochs.c.figures).where(epochs.c.name == name)).scalar_one_or_none()
-    return list(found["manifests"]) if found is not None and found["told"] else None
-
-
 def open_row(connection: Connection, name: str) -> Row[Any]:
     """The row of an epoch in which legs may be entered now. Raises EpochStep for any other."""
     row = connection.execute(select(epochs).where(epochs.c.name == name)).one_or_none()
@@ -364,48 +350,6 @@ def _unfinished(connection: Connection, name: str) -> bool:
     return connection.execute(query).first() is not None
 
 
-def _figures(connection: Connection, row: Row[Any], min_calls: int) -> dict[str, Any]:
-    """What `eclose` says, and what it carries over to the next one because it is about too few."""
-    query = select(legs.c.a, legs.c.o, func.count().label("total")).where(legs.c.e == row.name, legs.c.kind == "call")
-    found = connection.execute(query.group_by(legs.c.a, legs.c.o))
-    counted = count_groups({leaf.a: leaf for leaf in _roster(row)}, ((one.a, one.o, one.total) for one in found))
-    groups = {group: {"legs": one.legs, "hits": one.hits} for group, one in counted.items()}
-    kinds = select(legs.c.k, func.count().label("total")).where(legs.c.e == row.name, legs.c.kind == "x")
-    x = dict.fromkeys(X_KINDS, 0) | {found.k: found.total for found in connection.execute(kinds.group_by(legs.c.k))}
-    carried = _carried(connection, row)
-    digests = carried["manifests"] + _manifests(connection, row.name)
-    secrets.SystemRandom().shuffle(digests)
-    kept_here = select(func.count()).where(recordings.c.epoch == row.name, recordings.c.state.in_(_KEPT))
-    hits = sum(one.hits for one in counted.values()) + carried["hits"]
-    return {
-        "groups": groups,
-        "x": x,
-        "manifests": digests,
-        "root": inventory_root(digests).hex(),
-        "kept": connection.execute(kept_here).scalar_one() + carried["kept"],
-        "hits": hits,
-        "told": hits >= min_calls,
-    }
-
-
-def _manifests(connection: Connection, name: str) -> list[str]:
-    query = (
-        select(segments.c.manifest_sha256)
-        .join(recordings, recordings.c.id == segments.c.recording)
-        .where(recordings.c.epoch == name, segments.c.state == "sealed", recordings.c.state.in_(_KEPT))
-    )
-    return list(connection.execute(query).scalars())
-
-
-def _carried(connection: Connection, row: Row[Any]) -> dict[str, Any]:
-    """Kept, hits and manifests of the epoch before, where its `eclose` was about too few to say them."""
-    query = select(epochs.c.figures).where(epochs.c.figures.is_not(None), epochs.c.ends_at <= row.starts_at)
-    found = connection.execute(query.order_by(epochs.c.ends_at.desc()).limit(1)).scalar_one_or_none()
-    if found is None or found["told"]:
-        return {"kept": 0, "hits": 0, "manifests": []}
-    return {name: found[name] for name in ("kept", "hits", "manifests")}
-
-
 def _roster(row: Row[Any]) -> tuple[RosterLeaf, ...]:
     return tuple(RosterLeaf(leaf["a"], leaf["group"], Phase(leaf["phase"])) for leaf in row.roster or ())
 
@@ -428,5 +372,5 @@ def _epoch(row: Row[Any]) -> StoredEpoch:
         closed_at=row.closed_at,
         revealed_index=row.revealed_index,
         acts=row.acts or 0,
-        told=row.figures is not None and row.figures["told"],
+        listed=listed(row.figures),
     )

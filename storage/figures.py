@@ -1,9 +1,10 @@
-"""What the council's statistics are made of: legs by rule and epoch, and counters of answers and kept recordings.
+"""What the council's statistics are made of: legs by rule and epoch, counters of answers, and what `eclose`s told.
 
 A counter holds month, site, rule and channel: no agent, no call, no time. A caller's silence and an agent's refusal
 leave the same here, namely nothing: a leg that was to be recorded, and no answer.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -11,9 +12,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, exists, func, insert, or_, select, update
 
-from policy.statistics import AnswerCount, LegCount, MonthCounts
+from policy.kept import BlockKept
+from policy.log_block import LogBlock
+from policy.month import Month
+from policy.statistics import AnswerCount, LegCount, MonthCounts, QuarterCounts
 from storage.database import Database
-from storage.tables import figures, legs, recordings
+from storage.epoch_figures import OF_A_BLOCK
+from storage.tables import epochs, figures, legs, recordings
 
 
 class What(StrEnum):
@@ -21,7 +26,6 @@ class What(StrEnum):
 
     YES = "yes"
     NO = "no"
-    KEPT = "kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +39,10 @@ class Answered:
 
 def count_answer(connection: Connection, leg: Row[Any], answered: Answered) -> None:
     """Count the answer to a leg of `legs`, in the transaction of its `out`."""
-    _count(connection, leg, answered.origin, answered.channel, answered.what)
-
-
-def count_kept(connection: Connection, recording: Row[Any]) -> None:
-    """Count a row of `recordings`, in the transaction in which it becomes kept."""
-    leg = connection.execute(select(legs).where(legs.c.id == recording.entry)).one_or_none()
-    if leg is not None:
-        _count(connection, leg, recording.origin, "", What.KEPT)
-
-
-def _count(connection: Connection, leg: Row[Any], origin: str, channel: str, what: What) -> None:
     if leg.rule is None:
         return  # nothing was drawn
-    site = origin.partition("/")[0]
-    key = {"month": f"{leg.day:%Y-%m}", "site": site, "rule": leg.rule, "channel": channel, "what": what.value}
+    place = {"site": answered.origin.partition("/")[0], "channel": answered.channel}
+    key = {"month": f"{leg.day:%Y-%m}", "rule": leg.rule, "what": answered.what.value, **place}
     where = and_(*(figures.c[name] == value for name, value in key.items()))
     counted = update(figures).where(where).values(total=figures.c.total + 1)
     if connection.execute(counted).rowcount == 0:
@@ -71,23 +64,38 @@ class Figures:
             still = select(legs.c.id).where(within, or_(legs.c.o.is_(None), recording)).limit(1)
             if connection.execute(still).first() is not None:
                 return None
-            return _counts(connection, within, f"{first:%Y-%m}")
+            return _counts(connection, within)
 
         return await self._database.read(work)
 
+    async def of_quarter(self, months: Sequence[Month]) -> QuarterCounts:
+        """What these months have together."""
 
-def _counts(connection: Connection, within: Any, month: str) -> MonthCounts:
+        def work(connection: Connection) -> QuarterCounts:
+            within = and_(legs.c.kind == "call", legs.c.day >= months[0].first, legs.c.day < months[-1].after)
+            hits = select(func.count()).where(within, legs.c.o == "hit", legs.c.rule.is_not(None))
+            keys = (figures.c.site, figures.c.channel, figures.c.what)
+            answers = select(*keys, func.sum(figures.c.total).label("total")).group_by(*keys)
+            answers = answers.where(
+                figures.c.month.in_([str(month) for month in months]), figures.c.what.in_(list(What))
+            )
+            rows = connection.execute(answers).all()
+            found = tuple(AnswerCount(row.site, row.channel, row.what, int(row.total)) for row in rows)
+            return QuarterCounts(connection.execute(hits).scalar_one(), found)
+
+        return await self._database.read(work)
+
+    async def kept_by(self, after: date) -> BlockKept | None:
+        """What the newest block of the log that was over before this day told of what was kept."""
+        query = select(epochs.c.origin, epochs.c.figures, epochs.c.first_day).where(epochs.c.figures.is_not(None))
+        query = query.where(epochs.c.first_day < after).order_by(epochs.c.ends_at.desc()).limit(OF_A_BLOCK)
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        over = (row for row in rows if LogBlock.parse(row.origin).days[1] <= after)
+        found = next((row for row in over if row.figures.get("kept") is not None), None)
+        return None if found is None else BlockKept(found.origin, found.figures["kept"])
+
+
+def _counts(connection: Connection, within: Any) -> MonthCounts:
     keys = (legs.c.rule, legs.c.e, legs.c.a, legs.c.o)
     query = select(*keys, func.count().label("total")).where(within, legs.c.rule.is_not(None)).group_by(*keys)
-    counted = [LegCount(row.rule, row.e, row.a, row.o, row.total) for row in connection.execute(query)]
-    rows = connection.execute(select(figures).where(figures.c.month == month)).all()
-    answers = [row for row in rows if row.what != What.KEPT]
-    kept: dict[str, int] = {}
-    for row in rows:
-        if row.what == What.KEPT:
-            kept[row.rule] = kept.get(row.rule, 0) + row.total
-    return MonthCounts(
-        legs=tuple(counted),
-        answers=tuple(AnswerCount(row.rule, row.site, row.channel, row.what, row.total) for row in answers),
-        kept=kept,
-    )
+    return MonthCounts(tuple(LegCount(row.rule, row.e, row.a, row.o, row.total) for row in connection.execute(query)))

@@ -12,13 +12,10 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy import Connection, Row, and_, delete, exists, func, insert, or_, select, update
 
-from policy.log_entry import Erase
 from storage.database import Database
 from storage.errors import RecordingState, RecordingUnknown
-from storage.figures import count_kept
 from storage.manifest import End, Manifest, Payload, Private, Side
 from storage.names import SegmentKey, check_id
-from storage.record_log import tell
 from storage.recording import (
     ENDED,
     GOING,
@@ -157,13 +154,13 @@ class Recordings:
         query = select(recordings.c.id).where(or_(over, recordings.c.state == State.ERASING.value))
         return list(await self.database.read(lambda connection: connection.execute(query).scalars().all()))
 
-    async def erase(self, recording: str, why: str | None = None) -> None:
+    async def erase(self, recording: str) -> None:
         """Make the intent durable, destroy the files, then the rows; harmless when repeated. BlobNameError.
 
-        `why` (`retention`, `unrevealed`) tells the log, before it is done, that something kept goes; None: it knows.
+        The log isn't told: as many entries as recordings, day after day, would say what was kept (`policy.kept`).
         """
         async with self.lock(check_id(recording)):
-            await self.database.write(lambda connection: _going(connection, recording, why))
+            await self.database.write(lambda connection: _going(connection, recording))
             await asyncio.to_thread(self.sealer.erase_recording, recording)
 
             def work(connection: Connection) -> None:
@@ -333,12 +330,9 @@ def _segment_row(connection: Connection, key: SegmentKey) -> Row[Any] | None:
     return connection.execute(query).one_or_none()
 
 
-def _going(connection: Connection, recording: str, why: str | None) -> None:
-    where = (recordings.c.id == recording, recordings.c.state.in_((State.KEPT.value, State.INTERRUPTED.value)))
-    kept = connection.execute(select(recordings.c.id).where(*where)).first() is not None
-    connection.execute(update(recordings).where(recordings.c.id == recording).values(state=State.ERASING.value))
-    if kept and why is not None:
-        tell(connection, Erase, recording, why=why)
+def _going(connection: Connection, recording: str) -> int:
+    going = update(recordings).where(recordings.c.id == recording).values(state=State.ERASING.value)
+    return connection.execute(going).rowcount
 
 
 def _expect(connection: Connection, recording: str, state: State) -> None:
@@ -365,8 +359,6 @@ def _close(connection: Connection, recording: str, at: datetime, *, crashed: boo
     cut = crashed or any(segment.end == "interrupted" for segment in sealed)
     kept = State.INTERRUPTED if cut else State.KEPT
     _move(connection, recording, State.OPEN, kept if sealed else State.FAILED, at)
-    if sealed:
-        count_kept(connection, row)
 
 
 def _discarded(connection: Connection, recording: str, at: datetime) -> None:

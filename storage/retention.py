@@ -31,7 +31,7 @@ async def erase_due(recordings: Recordings, consents: Consents, at: datetime) ->
     done, left = [], []
     for recording in await recordings.due(at):
         try:
-            await recordings.erase(recording, "retention")
+            await recordings.erase(recording)
             done.append(recording)
         except StorageUnavailable:
             left.append(recording)

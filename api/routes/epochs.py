@@ -48,11 +48,14 @@ async def openings(epoch: EpochName, parts: Parts, cursor: Cursor = 0, limit: Li
 
 @router.get("/epochs/{epoch}/inventory", dependencies=[Depends(need("epochs:read"))])
 async def inventory(epoch: EpochName, parts: Parts) -> Inventory:
-    """Digests of the manifests behind the root in the epoch's `eclose`, in its random order; nothing else of them."""
+    """The leaves behind the root in the epoch's `eclose`, in its random order: two for each hit and wish.
+
+    Whoever holds the manifests of a recording's side can find it there; nobody else can tell what was kept.
+    """
     found = await parts.site.inventory(epoch)
     if found is None:
-        raise Problem("not-found", 404, "the epoch's `eclose` tells nothing of what was kept, or there is none yet")
-    return Inventory(e=epoch, manifests=list(found))
+        raise Problem("not-found", 404, "there is no such epoch, or it isn't closed yet")
+    return Inventory(e=epoch, leaves=list(found))
 
 
 @router.post("/epochs/{epoch}/commitment", status_code=201, dependencies=[Depends(need("epochs:act"))])

@@ -186,7 +186,7 @@ class SealedOpenings(BaseModel):
 
 
 class Inventory(BaseModel):
-    """Digests of the manifests that an epoch's root was made of, in its order."""
+    """What an epoch's root was made of, in its order."""
 
     e: str
-    manifests: list[str]
+    leaves: list[str]

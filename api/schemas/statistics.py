@@ -16,11 +16,6 @@ class FunnelOut(BaseModel):
     drawn: Figure = Field(description="chosen by the draw")
     capped: Figure = Field(description="drawn, but above ceiling or cap")
     selected: Figure = Field(description="to be recorded if both sides agree")
-    yes: Figure = Field(
-        description="the caller said yes; the rest said no, stayed silent or wasn't asked: never told apart, since "
-        "that would tell how many agents refuse"
-    )
-    kept: Figure = Field(description="a recording was there when the leg ended")
 
 
 class RuleFiguresOut(BaseModel):
@@ -46,11 +41,11 @@ class CampaignFiguresOut(BaseModel):
 
 
 class ChannelFiguresOut(BaseModel):
-    """Of one way to ask callers."""
+    """Of one way to ask callers, in a quarter."""
 
     site: str
     channel: str
-    yes_percent: Figure = Field(description="of a hundred callers who answered; null: withheld")
+    yes_percent: Figure = Field(description="of a hundred callers who answered, to the nearest ten; null: withheld")
 
 
 class BinOut(BaseModel):
@@ -77,6 +72,15 @@ class LimitsOut(BaseModel):
     min_calls: int
 
 
+class KeptOut(BaseModel):
+    """What the log told of a whole block of 13 weeks."""
+
+    log: str
+    fifths: int = Field(
+        ge=0, le=4, description="at least so many fifths of an agent's hits were kept, on the mean over agents"
+    )
+
+
 class StatisticsOut(BaseModel):
     """One calendar month."""
 
@@ -85,6 +89,8 @@ class StatisticsOut(BaseModel):
     epochs: list[str] = Field(description="lengths, such as P1W")
     limits: LimitsOut
     figures: FiguresOut
+    quarter: str = Field(description="the newest one that was over with the month: the channels' rates are about it")
+    kept: KeptOut | None = Field(description="of the newest block that was over with the month; null: withheld")
 
 
 Anything = dict[str, Any]

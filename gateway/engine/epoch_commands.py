@@ -74,5 +74,5 @@ def _told(row: StoredEpoch) -> Answer:
         "start": format_time(row.start),
         "end": format_time(row.end),
         "state": row.state.value,
-        "inventory": row.told,
+        "inventory": row.listed,
     }

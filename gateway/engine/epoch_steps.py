@@ -23,12 +23,13 @@ from gateway.clock import Clock
 from gateway.engine.epoch_book import EpochBook, pseudonym_of
 from gateway.engine.errors import Refused
 from gateway.engine.site import Site
-from policy.agreement.schema import Agreement
+from policy.agreement.schema import Agreement, StatisticsTerms
 from policy.draw_rules import Epoch, phase_in_epoch
 from policy.epoch_statement import CouncilCommitment
 from policy.epochs import LEGS_TO_COUNT, NEXT, EpochState, RosterLeaf, Step, commit_due, day_index, horizon, step_due
 from policy.intersection import epoch_for
 from policy.log_block import first_day
+from policy.statistics import strictest
 from policy.terms import Phase
 from storage.epochs import Cosigned, Epochs, StoredEpoch
 from storage.errors import StorageError
@@ -40,8 +41,6 @@ log = structlog.get_logger()
 COUNCIL: Final = frozenset({"council", "council2", "council3"})
 TOLD_FOR: Final = timedelta(days=35)
 """How long an epoch that is over stays in the list: a council back from its holidays still finds it."""
-MIN_CALLS: Final = 20
-"""Where no agreement is in force to say it."""
 Publish = Callable[[str], Awaitable[object]]
 """Publishes the checkpoint of a log, by its origin."""
 
@@ -179,7 +178,7 @@ class EpochSteps:
         """Whether the step was taken."""
         match step:
             case Step.CLOSE:
-                if not await self._epochs.close(row.name, self._min_calls(), wallclock, halted=halted):
+                if not await self._epochs.close(row.name, self._limits(), wallclock, halted=halted):
                     return False  # a leg of it goes on
                 await self._count()
                 await self._epochs.reveal(row.name)
@@ -190,7 +189,7 @@ class EpochSteps:
                 await self._epochs.move(row.name, EpochState.FROZEN)
             case Step.SHRED:
                 for recording in await self._epochs.drawn_recordings(row.name):
-                    await self._recordings.erase(recording, "unrevealed")
+                    await self._recordings.erase(recording)
                 await self._epochs.move(row.name, EpochState.SHREDDED)
             case Step.GIVE_UP:
                 await self._epochs.move(row.name, EpochState.DARK)
@@ -266,5 +265,5 @@ class EpochSteps:
                     return line, datetime.fromtimestamp(at, UTC)
         return None
 
-    def _min_calls(self) -> int:
-        return max((one.statistics.min_calls for one in self._site.agreements), default=MIN_CALLS)
+    def _limits(self) -> StatisticsTerms:
+        return strictest(one.statistics for one in self._site.agreements)

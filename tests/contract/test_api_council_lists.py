@@ -10,7 +10,7 @@ from gateway.config import Config
 from policy.opening import CallOpening
 from storage.council_lists import ForCouncil
 from tests.peers.api_server import running_api
-from tests.peers.opened_epoch import open_epoch
+from tests.peers.opened_epoch import LIMITS, open_epoch
 from tests.peers.stored import DAY, EPOCH, TOLD, open_folder, pseudonym
 
 
@@ -29,7 +29,7 @@ async def test_openings_come_in_pages_and_an_inventory_whole(tmp_path):
     assert [one["entry"] for one in first["items"]] == [4, 6] and first["next"] == 6
     assert base64.b64decode(first["items"][1]["sealed"]) == b"age\x06"
     assert [one["entry"] for one in rest["items"]] == [9] and rest["next"] is None
-    assert told == {"e": "2026-W15", "manifests": ["ab" * 32, "cd" * 32]}
+    assert told == {"e": "2026-W15", "leaves": ["ab" * 32, "cd" * 32]}
     assert other == [404, 404]
 
 
@@ -47,7 +47,7 @@ async def test_a_data_folder_tells_them_only_once_the_epoch_is_closed(tmp_path):
     config = Config.model_validate({"site": {"name": "hamburg", "data_dir": tmp_path}})
     async with SiteFolder(config, SystemClock()) as site:
         assert await site.council_openings(EPOCH, 0, 9) is None and await site.inventory(EPOCH) is None
-        await folder.epochs.close(EPOCH, 0, (await folder.epochs.get(EPOCH)).end)
+        await folder.epochs.close(EPOCH, LIMITS, (await folder.epochs.get(EPOCH)).end)
         found = await site.council_openings(EPOCH, 0, 9)
         assert found is not None and [index for index, _ in found] == [leg.index]
         assert await site.inventory(EPOCH) == []

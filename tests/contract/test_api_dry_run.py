@@ -23,7 +23,7 @@ RULE = "sample/team-a/regular"
 def told(*legs: tuple[str, int | None]) -> MonthStatistics:
     groups = tuple(GroupFigures(group, Funnel(legs=count), ()) for group, count in legs)
     figures = Statistics(groups, (), (), ())
-    return MonthStatistics("2026-03", ("Europe/Berlin",), ("P1W",), StatisticsTerms(5, 20), figures)
+    return MonthStatistics("2026-03", ("Europe/Berlin",), ("P1W",), StatisticsTerms(5, 20), figures, "2026-Q1", None)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from policy.agreement.load import load
 from policy.agreement.schema import StatisticsTerms
 from policy.chain import Posted
 from policy.decision import Rule
+from policy.kept import BlockKept
 from policy.month import Month
 from policy.statistics import Bin, CampaignFigures, ChannelFigures, Funnel, GroupFigures, RuleFigures, Statistics
 from policy.terms import Lane, Purpose
@@ -35,6 +36,7 @@ from tests.unit.policy.green import edited
 MARCH = Month(date(2026, 3, 1))
 SIGNED = datetime(2026, 2, 20, tzinfo=UTC)
 REGULAR = "sample/regular/team-a"
+KEPT = BlockKept("test/fairtap/2026-01", 3)
 EVERY = Rule(Lane.SAMPLE, Purpose.COACHING, 1_000_000, "sample/team-a/regular")
 
 
@@ -45,10 +47,10 @@ def told(funnel: Funnel) -> MonthStatistics:
             GroupFigures("team-b", Funnel(), (RuleFigures("regular", Funnel()),)),
         ),
         campaigns=(CampaignFigures("tarifwechsel-april", Funnel()),),
-        channels=(ChannelFigures("test", "dtmf", 71), ChannelFigures("test", "ivr:front", None)),
+        channels=(ChannelFigures("test", "dtmf", 70), ChannelFigures("test", "ivr:front", None)),
         hits_per_agent=(Bin(0, 0, 7), Bin(1, 3, 9)),
     )
-    return MonthStatistics("2026-03", ("Europe/Berlin",), ("P1W",), StatisticsTerms(5, 20), figures)
+    return MonthStatistics("2026-03", ("Europe/Berlin",), ("P1W",), StatisticsTerms(5, 20), figures, "2026-Q1", KEPT)
 
 
 # --- by role ----------------------------------------------------------------------------------------------------------
@@ -57,7 +59,7 @@ def told(funnel: Funnel) -> MonthStatistics:
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[RunningApi]:
     async with running_api(tmp_path) as running:
-        running.site.months["2026-03"] = told(Funnel(6412, 188, 31, 157, 83, None))
+        running.site.months["2026-03"] = told(Funnel(6412, 188, 31, 157))
         yield running
 
 
@@ -73,9 +75,10 @@ async def test_each_party_gets_the_same_figures(api: RunningApi, role: Role) -> 
         assert (await http.get("/v1/statistics")).json() == body
     assert (body["month"], body["limits"]) == ("2026-03", {"min_agents": 5, "min_calls": 20})
     regular = body["figures"]["groups"][0]["rules"][1]
-    funnel = {"legs": 6412, "drawn": 188, "capped": 31, "selected": 157, "yes": 83, "kept": None}
+    funnel = {"legs": 6412, "drawn": 188, "capped": 31, "selected": 157}
     assert regular == {"phase": "regular", "funnel": funnel}
-    assert body["figures"]["channels"][0] == {"site": "test", "channel": "dtmf", "yes_percent": 71}
+    assert body["figures"]["channels"][0] == {"site": "test", "channel": "dtmf", "yes_percent": 70}
+    assert (body["quarter"], body["kept"]) == ("2026-Q1", {"log": "test/fairtap/2026-01", "fifths": 3})
     assert body["figures"]["hits_per_agent"] == [
         {"least": 0, "most": 0, "agents": 7}, {"least": 1, "most": 3, "agents": 9},
     ]  # fmt: skip
@@ -107,7 +110,7 @@ async def test_the_councils_page_shows_what_is_told(api: RunningApi, language: s
         page = (await http.get(f"/council?month=2026-03&lang={language}")).text
         other = (await http.get(f"/council?month=2026-02&lang={language}")).text
     assert "6412" in page and "6412" not in other
-    assert words in page and "71 %" in page and "month=2026-02" in page
+    assert words in page and "70 %" in page and "60 %" in page and "2026-Q1" in page and "month=2026-02" in page
     few = {"en": "fewer than 20 calls or fewer than 5 agents", "de": "weniger als 20 Gespräche"}
     assert page.count(few.get(language, "færre enn 20 samtaler")) == 3
     assert "{" not in page.split('<section aria-labelledby="figures">')[1]
@@ -196,7 +199,7 @@ async def test_a_months_legs_become_its_figures(site: SiteFolder, database: Data
     assert found == await site.statistics(MARCH)
     assert (found.month, found.timezones, found.limits) == ("2026-03", ("Europe/Berlin",), StatisticsTerms(5, 5))
     team_a, team_b = found.figures.groups
-    assert [rule.funnel for rule in team_a.rules] == [Funnel(), Funnel(36, 18, None, None, 6, None)]
+    assert [rule.funnel for rule in team_a.rules] == [Funnel(), Funnel(36, 18, None, None)]
     assert team_b.funnel == Funnel()
     assert found.figures.channels[0] == ChannelFigures("hamburg", "dtmf", 50)
 

@@ -81,7 +81,7 @@ class _Answers(BaseHTTPRequestHandler):
             self._json({"leaves": [leaf.fields() for leaf in leaves], "names": ["Alma Beispiel"]})
         elif self.path.endswith("/inventory"):
             epoch = self.path.split("/")[3]
-            self._json({"e": epoch, "manifests": site.world.inventories[epoch]})
+            self._json({"e": epoch, "leaves": site.world.inventories[epoch]})
         elif "/openings?cursor=" in self.path:
             self._openings(self.path.split("/")[3], int(self.path.rpartition("=")[2]))
         elif self.path.startswith(LOG):

@@ -61,7 +61,7 @@ SAMPLES: list[Entry] = [
         D1,
         {"protected": 1, "unknown": 0, "unclaimed": 2},
     ),
-    EClose(EPOCH, {}, None, None, {"protected": 0, "unknown": 0, "unclaimed": 0}),
+    EClose(EPOCH, {}, None, D2, {"protected": 0, "unknown": 0, "unclaimed": 0}),
     Reveal(EPOCH, D1, D2),
     Release(D1),
     Unrelease(D1),

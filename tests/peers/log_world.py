@@ -36,6 +36,7 @@ from policy.epoch_rules import EpochRules, Ruled
 from policy.epoch_statement import commit
 from policy.epochs import RosterLeaf, in_roster_order, roster_root
 from policy.intersection import covering
+from policy.inventory import inventory_root, print_inventory, side_leaf
 from policy.log_entry import Entry
 from policy.opening import CallOpening, OutOpening
 from policy.state import Anchor, State
@@ -177,11 +178,11 @@ class World:
 
     def _write_manifests(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
-        for epoch, digests in self.inventories.items():
-            (folder / f"{epoch}.inventory").write_bytes(canonical({"e": epoch, "manifests": digests}))
+        for epoch, leaves in self.inventories.items():
+            (folder / f"{epoch}.inventory").write_bytes(print_inventory(epoch, leaves))
         for found in self.manifests.values():
             for data in found:
-                name = folder / hashlib.sha256(data).hexdigest()[:16]
+                name = folder / digest_of(data)[:16]
                 name.with_suffix(".manifest.json").write_bytes(data)
                 name.with_suffix(".manifest.sig").write_text(signed(data))
         for opening in self.out_openings:
@@ -256,9 +257,6 @@ class Host:
         self.states = [State(())]
         self.rules: dict[str, EpochRules] = {}
         self.campaigns: Counter[tuple[str, str | None]] = Counter()
-        self.carried = Counter(hits=0, kept=0)
-        self.untold: list[str] = []
-        """Digests of manifests that no inventory has told yet."""
         self.call = 0
         self.why: dict[tuple[str, str, int], str] = {}
         """Legs that were capped → the first gate that was closed."""
@@ -453,17 +451,14 @@ class Host:
             recording = self.dice.randbytes(16).hex()
             made = [self.manifest(recording, side) for side in ("agent", "caller")]
             self.world.manifests.setdefault(out.e, []).extend(made)
-            manifests = tuple(hashlib.sha256(one).hexdigest() for one in made)
-            self.kept += 1
+            manifests = tuple(map(digest_of, made))
         outcome = "recorded" if manifests else "not_recorded"
         opening = OutOpening(len(self.world.entries), outcome, None, (), manifests, self.dice.randbytes(32))
         if manifests:
             self.world.out_openings.append(opening)
         self.log(replace(out, m=opening.commitment().hex()))
 
-    kept = 0
-
-    def manifest(self, recording: str, side: str) -> bytes:
+    def manifest(self, recording: str, side: str, seg: int = 1) -> bytes:
         """A recording's manifest as far as the council looks at it."""
         digest = [self.dice.randbytes(32).hex() for _ in range(4)]
         return canonical(
@@ -473,7 +468,7 @@ class Host:
                 "id": recording,
                 "origin": self.world.origin,
                 "side": side,
-                "seg": 1,
+                "seg": seg,
                 "container": "wav",
                 "ingress": "inline",
                 "media": "rtp",
@@ -504,18 +499,14 @@ class Host:
                 hits[group_of[entry.a]] += entry.o == "hit"
             elif isinstance(entry, log_entry.X) and entry.e == epoch:
                 x[entry.k] += 1
-        digests = [*self.untold, *(hashlib.sha256(one).hexdigest() for one in self.world.manifests.get(epoch, []))]
-        self.dice.shuffle(digests)
-        told = hits.total() + self.carried["hits"] >= 20
-        kept = self.kept + self.carried["kept"]
+        wishes = sum(isinstance(entry, log_entry.Wish) and entry.e == epoch for entry in self.world.entries)
+        leaves = [side_leaf([digest_of(one)]) for one in self.world.manifests.get(epoch, [])]
+        while len(leaves) < 2 * (hits.total() + wishes):
+            leaves.append(self.dice.randbytes(32).hex())
+        self.dice.shuffle(leaves)
+        self.world.inventories[epoch] = leaves
         groups = {group: log_entry.Counted(legs[group], hits[group]) for group in legs}
-        root = inventory_root(digests)
-        self.log(log_entry.EClose(epoch, groups, kept if told else None, root if told else None, x))
-        if told:
-            self.world.inventories[epoch] = digests
-        self.untold = [] if told else digests
-        self.carried = Counter() if told else Counter(hits=hits.total(), kept=kept)
-        self.kept = 0
+        self.log(log_entry.EClose(epoch, groups, None, inventory_root(leaves).hex(), x))
         shares = [self.world.shares[epoch, role].hex() for role in DRAW_ROLES]
         self.log(log_entry.Reveal(epoch, *shares))
 
@@ -523,9 +514,9 @@ class Host:
 ROLES = ("employer", "council", "dpo")
 
 
-def inventory_root(digests: list[str]) -> str:
-    """What `eclose` says of the kept manifests."""
-    return root_of(leaf_hash(bytes.fromhex(digest)) for digest in digests).hex()
+def digest_of(manifest: bytes) -> str:
+    """As an `out` commits to it."""
+    return hashlib.sha256(manifest).hexdigest()
 
 
 def world(seed: int = 14) -> World:

@@ -7,7 +7,7 @@ from crypto.checkpoint import Checkpoint
 from crypto.cosignature import cosign
 from crypto.ssh_key import SigningKey
 from gateway.engine.epoch_book import EpochBook, pseudonym_of
-from policy.agreement.schema import Agreement
+from policy.agreement.schema import Agreement, StatisticsTerms
 from policy.draw_rules import Epoch
 from policy.epoch_statement import commit
 from policy.epochs import EpochState, RosterLeaf
@@ -23,6 +23,7 @@ SITE = "hamburg"
 COUNCIL = SigningKey.generate()
 SHARE = bytes(range(32))
 POLICY = "a" * 64
+LIMITS = StatisticsTerms(min_agents=5, min_calls=20)
 
 
 def epoch_named(name: str) -> Epoch:

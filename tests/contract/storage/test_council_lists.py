@@ -10,11 +10,10 @@ from crypto.errors import CryptoError
 from crypto.x25519 import Identity
 from policy.opening import CallOpening, parse_call_opening
 from storage.council_lists import MAX_FORGOTTEN, UNSAVED, ForCouncil, openings_of
-from storage.epochs import inventory
 from storage.legs import Legs
-from storage.tables import council_openings, recordings, segments
-from tests.peers.opened_epoch import epoch_named, open_epoch
-from tests.peers.stored import AT, EPOCH, TOLD, Folder, add_agent, pseudonym
+from storage.tables import council_openings
+from tests.peers.opened_epoch import LIMITS, epoch_named, open_epoch
+from tests.peers.stored import EPOCH, TOLD, Folder, pseudonym
 
 COUNCIL, SECOND = Identity.generate(), Identity.generate()
 END = epoch_named(EPOCH).end
@@ -45,7 +44,7 @@ async def test_each_key_of_the_council_opens_a_leg_once_its_epoch_is_over(folder
     await open_epoch(folder.epochs, EPOCH)
     indices = [await enter(folder.legs, number, COUNCIL, SECOND) for number in range(3)]
     assert await openings(folder) is None
-    assert await folder.epochs.close(EPOCH, 20, END)
+    assert await folder.epochs.close(EPOCH, LIMITS, END)
     found = await openings(folder)
     assert found is not None
     assert [index for index, _ in found] == indices
@@ -70,7 +69,7 @@ async def test_at_rest_nobody_reads_which_call_is_whose(folder):
 async def test_without_an_anchored_recipient_and_of_a_wish_nothing_is_kept(folder):
     await open_epoch(folder.epochs, EPOCH)
     await enter(folder.legs, 0)
-    await folder.epochs.close(EPOCH, 20, END)
+    await folder.epochs.close(EPOCH, LIMITS, END)
     assert await openings(folder) == []
 
 
@@ -78,7 +77,7 @@ async def test_both_lists_end_fourteen_days_after_the_epoch(folder):
     for epoch in (EPOCH, "2026-W16"):
         await open_epoch(folder.epochs, epoch, [])
         await enter(folder.legs, 1, COUNCIL, epoch=epoch)
-        await folder.epochs.close(epoch, 20, epoch_named(epoch).end)
+        await folder.epochs.close(epoch, LIMITS, epoch_named(epoch).end)
     many = [{"e": EPOCH, "idx": 1000 + number, "sealed": b""} for number in range(MAX_FORGOTTEN)]
     await folder.database.write(lambda connection: connection.execute(council_openings.insert(), many).rowcount)
 
@@ -93,31 +92,3 @@ async def test_both_lists_end_fourteen_days_after_the_epoch(folder):
     assert await count() == [1, 1]
     assert await openings(folder) == [] and await folder.epochs.names(EPOCH) == ()
     assert (await folder.epochs.get(EPOCH)).name == EPOCH  # roster, counts and the log stay
-
-
-async def keep(folder: Folder, epoch: str, manifest: str) -> None:
-    """A kept recording of the epoch with one manifest."""
-    agent = await add_agent(folder, manifest)
-    empty = {"lane": "sample", "purpose": "coaching", "agreement": "", "consents": [], "recipients": []}
-    row = {"id": manifest[:32], "agent": agent, "call_ref": "c", "entry": 1, "origin": "o", "epoch": epoch, "n": 1}
-    row |= {"pseudonym": "", "ingress": "", "media": "", "state": "kept", "erase_at": AT, "begun_at": AT}
-    part = {"recording": row["id"], "seg": 1, "side": "agent", "state": "sealed", "manifest_sha256": manifest}
-
-    def work(connection):
-        connection.execute(recordings.insert().values(**empty, **row))
-        connection.execute(segments.insert().values(**part))
-
-    await folder.database.write(work)
-
-
-async def test_an_inventory_is_told_with_its_root_and_holds_what_was_carried_over(folder):
-    weeks = ["2026-W15", "2026-W16", "2026-W17"]
-    for number, week in enumerate(weeks):
-        await open_epoch(folder.epochs, week)
-        await keep(folder, week, f"{number}" * 64)
-        await folder.epochs.close(week, 0 if number == 1 else 20, epoch_named(week).end)
-    told = [await folder.database.read(lambda connection, w=week: inventory(connection, w)) for week in weeks]
-    assert [None if one is None else sorted(one) for one in told] == [None, ["0" * 64, "1" * 64], None]
-    rows = await folder.epochs.over_since(epoch_named(weeks[1]).start)
-    assert {name: row.told for name, row in rows.items()} == {weeks[1]: True, weeks[2]: False}
-    assert await folder.database.read(lambda connection: inventory(connection, "2026-W40")) is None

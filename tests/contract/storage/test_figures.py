@@ -1,4 +1,4 @@
-"""Counters of a month: written with a leg's `out` and a recording's end, over both databases; never a person's."""
+"""Counters of a month: written with a leg's `out`, over both databases; never a person's."""
 
 from datetime import date, timedelta
 from secrets import token_hex
@@ -6,16 +6,17 @@ from secrets import token_hex
 from sqlalchemy import inspect, select
 
 from policy.decision import Rule
+from policy.kept import BlockKept
+from policy.month import Month
 from policy.statistics import AnswerCount, LegCount
 from policy.terms import Lane, Purpose
 from storage.errors import EntryState
 from storage.figures import Answered, Figures, What
 from storage.legs import LegEntry
-from storage.names import SegmentKey
-from storage.recordings import State
 from storage.tables import figures
-from tests.peers.opened_epoch import open_epoch
-from tests.peers.stored import AT, DAY, ORIGIN, TOLD, Folder, begin, open_side, pseudonym, ruled
+from tests.peers.filled_epoch import Had, fill
+from tests.peers.opened_epoch import LIMITS, epoch_named, open_epoch
+from tests.peers.stored import AT, DAY, ORIGIN, TOLD, Folder, add_agent, begin, pseudonym, ruled
 
 ALWAYS = Rule(Lane.SAMPLE, Purpose.COACHING, 1_000_000, "sample/team-a/regular")
 NAME = "sample/regular/team-a"
@@ -65,39 +66,6 @@ async def test_a_second_out_counts_nothing(folder):
         raise AssertionError("a second `out` was taken")
 
 
-async def kept(folder: Folder, identity, *, discard: bool = False, crash: bool = False) -> State:
-    """A recording from its begin to its end; its leg is of the rule."""
-    recording = token_hex(16)
-    leg = await begin(folder, recording, identity)
-    await folder.database.write(
-        lambda connection: (
-            connection.exec_driver_sql(f"UPDATE legs SET rule = '{NAME}' WHERE id = {leg.entry}").rowcount
-        )
-    )
-    await folder.legs.admit(leg, drawn=True, ruled=ruled(ALWAYS))
-    key = SegmentKey(recording, 1, "agent")
-    side = await open_side(folder, key, identity)
-    await folder.recordings.seal(recording, 1, "agent", side.finish(), "normal")
-    if discard:
-        await folder.recordings.intend_discard(recording, AT)
-    elif crash:
-        await folder.recordings.close_crashed(recording, AT)
-    else:
-        await folder.recordings.close(recording, AT)
-        await folder.recordings.close(recording, AT)
-    await folder.legs.out(leg, TOLD)
-    return (await folder.recordings.get(recording)).state
-
-
-async def test_a_recording_is_counted_once_when_it_is_kept(folder, identity):
-    assert await kept(folder, identity) is State.KEPT
-    assert await kept(folder, identity, crash=True) is State.INTERRUPTED
-    assert await kept(folder, identity, discard=True) is State.DISCARDING
-    assert await counters(folder) == [("2026-04", "hamburg", NAME, "", "kept", 2)]
-    counts = await Figures(folder.database).of(FIRST, AFTER)
-    assert counts is not None and counts.kept == {NAME: 2}
-
-
 async def test_a_month_is_its_local_days_and_nothing_else(folder):
     for day in (FIRST - timedelta(days=1), FIRST, AFTER - timedelta(days=1), AFTER):
         await folder.legs.out(await entered(folder, day=day), TOLD, YES)
@@ -109,7 +77,31 @@ async def test_a_month_is_its_local_days_and_nothing_else(folder):
         LegCount(NAME, week_of(AFTER), pseudonym(1), "hit", 1),
         LegCount(NAME, week_of(FIRST), pseudonym(2), "no", 1),
     }  # fmt: skip
-    assert counts.answers == (AnswerCount(NAME, "hamburg", "dtmf", "yes", 2),)
+
+
+async def test_a_quarter_is_three_months_of_answers_and_hits(folder):
+    april = Month(FIRST)
+    months = (april, Month.of(april.after), Month.of(Month.of(april.after).after))
+    for month in (april.before, *months, Month.of(months[-1].after)):
+        await folder.legs.out(await entered(folder, day=month.first), TOLD, YES)
+    await folder.legs.out(await entered(folder, day=months[1].first), TOLD, NO)
+    await folder.legs.out(await entered(folder, day=months[1].first, drawn=False), TOLD, NO)
+    found = await Figures(folder.database).of_quarter(months)
+    assert found.hits == 4
+    assert set(found.answers) == {
+        AnswerCount("hamburg", "dtmf", "yes", 3), AnswerCount("hamburg", "agent_key", "no", 1)
+    }  # fmt: skip
+
+
+async def test_what_a_block_told_is_told_with_the_month_in_which_it_ended_and_on(folder):
+    agents = [await folder.roster.get(await add_agent(folder, f"Agent {number}")) for number in range(5)]
+    for week, kept in (("2026-W26", 4), ("2026-W39", 2)):
+        origin = f"hamburg/fairtap/2026-{int(week[-2:]) - 12}"
+        await fill(folder, origin, week, [Had(one, hits=4, kept=kept) for one in agents])
+        await folder.epochs.close(week, LIMITS, epoch_named(week).end)
+    told = [await Figures(folder.database).kept_by(date(2026, month, 1)) for month in (6, 7, 9, 10)]
+    first, second = BlockKept("hamburg/fairtap/2026-14", 4), BlockKept("hamburg/fairtap/2026-27", 2)
+    assert told == [None, first, first, second]
 
 
 async def test_a_month_with_an_open_leg_or_recording_is_not_told(folder, identity):

@@ -7,6 +7,7 @@ import subprocess
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import func, select
 
 from crypto import age, quorum
 from crypto.ssh_key import allowed_signers_line
@@ -32,6 +33,7 @@ from storage.names import SegmentKey
 from storage.recordings import NEXT, SegmentState, State
 from storage.recovery import interrupt_open
 from storage.retention import erase_due
+from storage.tables import log_wal
 from storage.vault import Secret
 from tests.peers.stored import AGREEMENT, AT, BUILD, ORIGIN, SIDES, WorkerSide, add_agent, begin, open_side
 
@@ -294,6 +296,11 @@ def test_the_table_of_states_is_closed():
 # --- retention --------------------------------------------------------------------------------------------------------
 
 
+async def leaves(folder) -> int:
+    count = select(func.count()).select_from(log_wal)
+    return await folder.database.read(lambda connection: connection.execute(count).scalar_one())
+
+
 async def test_retention_erases_what_is_due_and_nothing_else(folder, identity):
     due, live = "5" * 32, "6" * 32
     for recording in (REC, due, live):
@@ -306,8 +313,10 @@ async def test_retention_erases_what_is_due_and_nothing_else(folder, identity):
         await folder.recordings.close(recording, AT)
     assert (await erase_due(folder.recordings, consents, AT + 13 * DAYS)).recordings == ()
     await folder.recordings.erase(REC)
+    before = await leaves(folder)
     erased = await erase_due(folder.recordings, consents, AT + 14 * DAYS)
     assert (erased.recordings, erased.left) == ((due,), ())
+    assert await leaves(folder) == before, "as many entries as recordings would say what was kept"
     assert files(folder, due) == files(folder, REC) == [] and len(files(folder, live)) == 10  # still open
     assert await decisions.of_recording(due) == []
     with pytest.raises(RecordingUnknown):

@@ -1,6 +1,5 @@
 """Epochs in database and log: one commitment, one order of steps, dense entries, days, counts, secrets that go."""
 
-import hashlib
 from dataclasses import replace
 from datetime import timedelta
 
@@ -29,7 +28,7 @@ from storage.errors import EpochStep, EpochUnknown
 from storage.legs import LegEntry, XKind
 from storage.tables import epochs as table
 from storage.tables import log_wal
-from tests.peers.opened_epoch import SHARE, cosigned, epoch_named, open_epoch, promise
+from tests.peers.opened_epoch import LIMITS, SHARE, cosigned, epoch_named, open_epoch, promise
 from tests.peers.stored import DAY, EPOCH, ORIGIN, TOLD, Folder, enter, pseudonym, ruled
 
 S = EpochState
@@ -58,7 +57,7 @@ async def test_an_epoch_goes_from_commitment_to_reveal_and_the_log_tells_all_of_
     for number, leg in enumerate(legs):
         await over(folder, leg, drawn=number % 2 == 0)
     await folder.legs.enter_x(EPOCH, XKind.UNCLAIMED)
-    assert await folder.epochs.close(EPOCH, 20, AT)
+    assert await folder.epochs.close(EPOCH, LIMITS, AT)
     await folder.epochs.reveal(EPOCH)
     told = await entries(folder)
     commit = told[0]
@@ -160,31 +159,17 @@ async def test_a_wish_is_logged_in_a_dark_epoch_too(folder):
 
 async def test_an_epoch_waits_for_the_last_out(folder):
     leg = await enter(folder)
-    assert not await folder.epochs.close(EPOCH, 20, AT)
+    assert not await folder.epochs.close(EPOCH, LIMITS, AT)
     await over(folder, leg)
-    assert await folder.epochs.close(EPOCH, 20, AT)
+    assert await folder.epochs.close(EPOCH, LIMITS, AT)
     with pytest.raises(EpochStep):
-        await folder.epochs.close(EPOCH, 20, AT)
+        await folder.epochs.close(EPOCH, LIMITS, AT)
 
 
 async def test_an_epoch_that_ends_early_says_so(folder):
     await open_epoch(folder.epochs, EPOCH)
-    assert await folder.epochs.close(EPOCH, 20, AT, halted=True)
+    assert await folder.epochs.close(EPOCH, LIMITS, AT, halted=True)
     assert [type(entry) for entry in await entries(folder)][2:] == [Halt, EClose]
-
-
-async def test_what_is_kept_is_told_from_min_calls_hits_on_and_carried_until_then(folder):
-    told = []
-    for week in range(15, 18):
-        await open_epoch(folder.epochs, f"2026-W{week}", LEAVES)
-        for _ in range(2):
-            monday = epoch_named(f"2026-W{week}").start.date()
-            await over(folder, await enter(folder, epoch=f"2026-W{week}", day=monday))
-        assert await folder.epochs.close(f"2026-W{week}", 4, epoch_named(f"2026-W{week}").end)
-        told.append(next(entry for entry in reversed(await entries(folder)) if isinstance(entry, EClose)))
-    assert [(entry.kept, entry.root) for entry in told] == [
-        (None, None), (0, hashlib.sha256(b"").hexdigest()), (None, None),
-    ]  # fmt: skip
 
 
 async def test_an_epoch_that_was_never_opened_leaves_no_secret(folder):

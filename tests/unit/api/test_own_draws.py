@@ -19,7 +19,7 @@ from gateway.engine.ledger import Ledger, SealedShare
 from policy.terms import Lane, Phase
 from tests.peers.api_server import running_api
 from tests.peers.log_house import LogHouse
-from tests.peers.opened_epoch import opened_book, state_of
+from tests.peers.opened_epoch import LIMITS, opened_book, state_of
 from tests.peers.stored import add_agent, open_folder
 from tests.unit.gateway.test_ledger import NOW, ORIGIN, RATES, WEEK
 from tests.unit.policy.green import agreement
@@ -45,7 +45,7 @@ async def world(tmp_path):
     wish = await ledger.wish(agent, (terms,), Lane.AGENT_REQUEST, **how)
     assert wish is not None
     await ledger.leave(wish, "recorded", (), ("a" * 64,))
-    await folder.epochs.close(WEEK, 20, NOW)
+    await folder.epochs.close(WEEK, LIMITS, NOW)
     house = LogHouse(folder)
 
     async def read():

@@ -8,7 +8,8 @@ import pytest
 from council.codes import Code
 from council.inspect import Sources, inspect
 from crypto.jcs import canonical
-from tests.peers.log_world import EPOCHS, KEYS, ORIGIN, Host, signed
+from policy.inventory import inventory_root, side_leaf
+from tests.peers.log_world import EPOCHS, KEYS, ORIGIN, Host, digest_of, signed
 
 SECOND = EPOCHS[1]
 WAITING = 4
@@ -46,10 +47,66 @@ def test_an_inventory_alone_is_held_against_its_root(folder, world):
     assert looked_at(folder, world) == (set(), ["cdr"])
     path = folder / "inventories" / f"{SECOND}.inventory"
     told = json.loads(path.read_bytes())
-    path.write_bytes(canonical({**told, "manifests": told["manifests"][1:]}))
+    path.write_bytes(canonical({**told, "leaves": told["leaves"][1:]}))
     assert (Code.INVENTORY, f"epoch {SECOND}") in looked_at(folder, world)[0]
     path.unlink()
     assert looked_at(folder, world) == (set(), ["cdr", "manifests"])
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda leaves: [*leaves, "ab" * 32, "cd" * 32], Code.KEPT_TOO_MANY),
+        (lambda leaves: leaves[:-2], Code.INVENTORY),
+    ],
+    ids=["longer", "shorter"],
+)
+def test_an_inventory_is_as_long_as_the_hits_and_wishes_make_it(world, tmp_path, change, code):
+    other = world.copy()
+    leaves = other.inventories[SECOND] = change(other.inventories[SECOND])
+    other.change(other.where("eclose", e=SECOND), root=inventory_root(leaves).hex())
+    other.write(tmp_path)
+    shutil.copytree(tmp_path / "manifests", tmp_path / "inventories")
+    assert (code, f"epoch {SECOND}") in looked_at(tmp_path, other)[0]
+
+
+def test_a_side_is_found_by_all_of_its_segments_and_by_nothing_less(world, tmp_path):
+    other = world.copy()
+    host = Host(7)
+    made = [host.manifest("ab" * 16, side, seg) for side, seg in (("agent", 1), ("agent", 2), ("caller", 1))]
+    sides = [side_leaf(map(digest_of, made[:2])), side_leaf([digest_of(made[2])])]
+    decoys = len(other.manifests[SECOND])
+    leaves = [*map(side_leaf, ([digest_of(one)] for one in other.manifests[SECOND])), *sides]
+    leaves += [one for one in other.inventories[SECOND] if one not in leaves][2:]
+    assert len(leaves) == len(other.inventories[SECOND]) > decoys + 2
+    other.inventories[SECOND] = leaves
+    other.change(other.where("eclose", e=SECOND), root=inventory_root(leaves).hex())
+    other.manifests[SECOND] = [*other.manifests[SECOND], *made]
+    other.write(tmp_path)
+    shutil.copytree(tmp_path / "manifests", tmp_path / "inventories")
+    for path in (tmp_path / "manifests").glob("*.out"):
+        path.unlink()
+    for name in EPOCHS:  # so that no manifest can be of one that goes on
+        for path in (tmp_path / "manifests").glob(f"{name}.inventory"):
+            path.unlink()
+    assert looked_at(tmp_path, other, manifests=tmp_path / "manifests")[0] == set()
+    assert waiting(tmp_path, other) == 0
+    (tmp_path / "manifests" / f"{digest_of(made[1])[:16]}.manifest.json").unlink()
+    assert waiting(tmp_path, other) == 1
+
+
+def waiting(folder, world):
+    """Manifests that no inventory vouches for, and which may be of the epoch that goes on."""
+    sources = Sources(
+        folder / "log",
+        acts=folder / "acts",
+        roster=folder / "rosters",
+        manifests=folder / "manifests",
+        inventories=folder / "inventories",
+        key=KEYS["log"].verify_key,
+        now=world.now,
+    )
+    return inspect(sources).waiting
 
 
 def test_what_was_erased_since_is_no_finding_and_what_was_added_is(folder, world):

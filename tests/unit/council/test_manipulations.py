@@ -34,6 +34,7 @@ from tests.peers.log_world import (
     Host,
     PendingOpen,
     cosigned,
+    digest_of,
     legs_of,
     signed,
     write_log,
@@ -539,17 +540,10 @@ def legs_without_agents_are_understated(host):
 
 
 @spoil(ONE_HAND)
-def what_was_kept_is_not_told(host):
+def what_was_kept_is_told_before_the_blocks_end(host):
     index = host.world.where("eclose", e=SECOND)
-    host.world.change(index, kept=None, root=None)
+    host.world.change(index, kept=3)
     return Code.ECLOSE_COUNTS, at(index)
-
-
-@spoil(ONE_HAND)
-def more_is_kept_than_was_drawn(host):
-    index = host.world.where("eclose", e=SECOND)
-    host.world.change(index, kept=1_000)
-    return Code.KEPT_TOO_MANY, at(index)
 
 
 @spoil(ONE_HAND)
@@ -654,14 +648,14 @@ def a_manifest_has_no_entry(world, folder):
 
 @spoil(FILES)
 def a_manifest_is_no_longer_there(world, folder):
-    digest = world.inventories[SECOND][3]
+    digest = world.out_openings[-1].manifests[1]
     (folder / "manifests" / f"{digest[:16]}.manifest.json").unlink()
     return Code.ENTRY_WITHOUT_MANIFEST, f"manifest {digest[:16]}"
 
 
 @spoil(FILES)
 def a_manifest_is_altered(world, folder):
-    digest = world.inventories[SECOND][3]
+    digest = digest_of(world.manifests[SECOND][3])
     path = folder / "manifests" / f"{digest[:16]}.manifest.json"
     path.write_bytes(path.read_bytes().replace(b'"stanzas":1', b'"stanzas":2'))
     return Code.MANIFEST_SIGNATURE, path.name
@@ -680,7 +674,7 @@ def a_recording_was_kept_of_a_leg_that_was_no_hit(world, folder):
 def an_inventory_is_altered(world, folder):
     path = folder / "manifests" / f"{SECOND}.inventory"
     told = json.loads(path.read_bytes())
-    path.write_bytes(canonical({**told, "manifests": told["manifests"][1:]}))
+    path.write_bytes(canonical({**told, "leaves": told["leaves"][1:]}))
     return Code.INVENTORY, f"epoch {SECOND}"
 
 

@@ -97,7 +97,7 @@ def test_what_could_not_be_checked_is_yellow_and_named(tmp_path):
     found = inspect(Sources(tmp_path / "log", now=world.now))
     report = Report(found, "de", AT)
     assert report.light == "yellow"
-    assert set(found.missing) == {"acts", "roster", "cdr", "seen", "key"}
+    assert set(found.missing) == {"acts", "roster", "cdr", "manifests", "seen", "key"}
     assert WORDS["de"]["missing.acts"] in report.text()
 
 

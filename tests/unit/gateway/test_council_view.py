@@ -20,7 +20,7 @@ from storage.epochs import StoredEpoch
 from storage.legs import Out as Told
 from storage.roster import NewAgent
 from storage.tables import log_wal
-from tests.peers.opened_epoch import opened_book, state_of
+from tests.peers.opened_epoch import LIMITS, opened_book, state_of
 from tests.peers.stored import AT, Folder, open_folder
 from tests.unit.policy.green import agreement
 
@@ -81,7 +81,7 @@ async def played(folder: Folder, terms: Agreement, refuses: int | None) -> tuple
     query = select(log_wal.c.leaf).order_by(log_wal.c.idx)
     leaves = await folder.database.read(lambda connection: connection.execute(query).scalars().all())
     entries = [parse(bytes(leaf)) for leaf in leaves]
-    await folder.epochs.close(WEEK, 99, NOW)
+    await folder.epochs.close(WEEK, LIMITS, NOW)
     rows = await folder.database.read(lambda connection: openings_of(connection, WEEK, 0, 999))
     openings = [parse_call_opening(decrypt(sealed, [COUNCIL])) for _, sealed in rows or ()]
     return View(entries, [len(encode(entry)) for entry in entries], epochs[WEEK], openings), hits

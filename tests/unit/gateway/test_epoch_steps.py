@@ -24,6 +24,7 @@ from storage.log.publish import Publisher
 from storage.log.tiles import PublishedTree
 from storage.tables import epochs as table
 from tests.peers.enacted import KEYS, House
+from tests.peers.opened_epoch import LIMITS
 from tests.unit.policy.green import edited
 
 SITE = "hamburg"
@@ -175,7 +176,7 @@ async def test_a_leg_that_comes_as_its_epoch_closes_is_not_entered(draw):
     epoch = draw.current
     await draw.open(epoch.name)
     stale = EpochBook(dict(draw.book.rows), draw.house.at)
-    assert await draw.folder.epochs.close(epoch.name, 20, epoch.end)
+    assert await draw.folder.epochs.close(epoch.name, LIMITS, epoch.end)
     ledger = Ledger(SITE, draw.folder.legs, draw.folder.epochs, stale, SealedShare())
     agent = next(iter(draw.house.site.agents.values()))
     entered = await ledger.enter(
@@ -256,7 +257,7 @@ async def test_a_restart_finds_every_epoch_where_it_stood(draw):
 async def test_an_epoch_without_its_council_share_freezes_and_is_shredded(draw):
     epoch = draw.current
     await draw.open(epoch.name)
-    assert await draw.folder.epochs.close(epoch.name, 20, epoch.end)
+    assert await draw.folder.epochs.close(epoch.name, LIMITS, epoch.end)
     lost = update(table).values(council_secret=None)
     await draw.folder.database.write(lambda connection: connection.execute(lost).rowcount)
     await draw.steps.load()

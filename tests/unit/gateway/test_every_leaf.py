@@ -23,7 +23,7 @@ from tests.peers.enacted import House
 from tests.peers.log_check import personal
 from tests.peers.log_house import every_leaf
 from tests.peers.log_samples import SAMPLES
-from tests.peers.opened_epoch import opened_book
+from tests.peers.opened_epoch import LIMITS, opened_book
 from tests.peers.released import ask, coach, keep, stored
 from tests.peers.stored import AT, EPOCH
 from tests.unit.policy.green import edited
@@ -58,7 +58,7 @@ async def leaves(folder) -> list[bytes]:
     await about_recordings(folder, identity, agent)
     await ledger.note_leftovers()
     await ledger.close_leftovers()
-    assert await folder.epochs.close(EPOCH, 20, house.at, halted=True)
+    assert await folder.epochs.close(EPOCH, LIMITS, house.at, halted=True)
     await folder.epochs.reveal(EPOCH)
     config = Config.model_validate({"site": {"data_dir": folder.root}})
     build = build_entry(config)
@@ -80,7 +80,7 @@ async def about_recordings(folder, identity, agent) -> None:
     made = stored(ask(folder, agent, SigningKey.generate(), identity, REC, to), to)
     await releases.add(made, 10)
     await releases.revoke(REC, made.id, AT)
-    await folder.recordings.erase(OTHER, "retention")
+    await erasures.execute(await erasures.request(OTHER, "caller", AT))
 
 
 async def test_no_leaf_of_any_type_holds_a_name_a_number_a_time_or_an_address(leaves):

@@ -23,7 +23,7 @@ from storage.errors import EntryState, StorageUnavailable
 from storage.legs import Out, XKind
 from storage.roster import Agent
 from storage.tables import legs, log_wal
-from tests.peers.opened_epoch import opened_book, state_of
+from tests.peers.opened_epoch import LIMITS, opened_book, state_of
 from tests.peers.stored import Folder, add_agent
 from tests.unit.policy.green import agreement
 
@@ -268,10 +268,10 @@ async def test_an_end_that_the_disk_refused_is_said_once_it_takes_it(folder, led
         await ledger.leave(entered, "not_recorded", ("NOT_DRAWN",), ())
     with pytest.raises(StorageUnavailable):
         await ledger.close_failed()
-    assert await folder.epochs.close(WEEK, 20, NOW) is False
+    assert await folder.epochs.close(WEEK, LIMITS, NOW) is False
     for _ in range(2):
         await ledger.close_failed()
-    assert await folder.legs.without_out() == [] and await folder.epochs.close(WEEK, 20, NOW) is True
+    assert await folder.legs.without_out() == [] and await folder.epochs.close(WEEK, LIMITS, NOW) is True
     with pytest.raises(EntryState):
         await ledger.leave(entered, "not_recorded", ("NOT_DRAWN",), ())
 

@@ -24,7 +24,7 @@ def test_its_root_is_rfc_6962s():
     assert inventory_root(DIGESTS[::-1]) != inventory_root(DIGESTS)
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b'{"e":"2026-W15"}', b'{"e":"x","manifests":["AB"]}'])
+@pytest.mark.parametrize("data", [b"", b"[]", b'{"e":"2026-W15"}', b'{"e":"x","leaves":["AB"]}'])
 def test_what_isnt_one_is_refused(data):
     with pytest.raises(StatementError):
         parse_inventory(data)

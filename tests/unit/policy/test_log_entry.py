@@ -85,8 +85,8 @@ def test_fields_that_contradict_one_another_are_refused():
     x = {"protected": 0, "unknown": 0, "unclaimed": 0}
     council, employer = _anchors()
     for wrong in (
-        EClose(EPOCH, {}, 3, None, x),
-        EClose(EPOCH, {}, None, D1, x),
+        EClose(EPOCH, {}, 5, D1, x),
+        EClose(EPOCH, {}, -1, D1, x),
         EClose(EPOCH, {"team": Counted(1, 2)}, 3, D1, x),
         EClose(EPOCH, {}, 3, D1, {"protected": 0}),
         dataclasses.replace(council, seq=2),

@@ -7,8 +7,19 @@ import pytest
 
 from policy.agreement.schema import StatisticsTerms
 from policy.draw_rules import rules as drawn_rules
-from policy.month import Month, MonthTerms, newest_told, terms_of
-from policy.statistics import AnswerCount, Bin, Funnel, LegCount, MonthCounts, publish, rule_name, rule_names
+from policy.month import Month, MonthTerms, newest_told, quarter_name, terms_of
+from policy.statistics import (
+    AnswerCount,
+    Bin,
+    Funnel,
+    LegCount,
+    MonthCounts,
+    QuarterCounts,
+    Statistics,
+    publish,
+    rule_name,
+    rule_names,
+)
 from tests.unit.policy.green import agreement, example
 
 LIMITS = StatisticsTerms(min_agents=5, min_calls=20)
@@ -16,42 +27,38 @@ A, NEW, B = "sample/regular/team-a", "sample/onboarding/team-a", "sample/regular
 PLACES = [("hamburg", "dtmf"), ("hamburg", "ivr:front")]
 
 
-def counted(rule=A, agents=6, no=100, cap=30, hit=60, yes=38, refused=0, kept=15, channel="dtmf") -> MonthCounts:
+def counted(rule=A, agents=6, no=100, cap=30, hit=60) -> MonthCounts:
     """Legs dealt out evenly, in one epoch."""
     legs = [
         LegCount(rule, "2026-W10", f"{rule}{agent}", out, total // agents + (agent < total % agents))
         for out, total in (("no", no), ("cap", cap), ("hit", hit))
         for agent in range(agents)
     ]
-    answers = [AnswerCount(rule, "hamburg", channel, "yes", yes), AnswerCount(rule, "hamburg", channel, "no", refused)]
-    return MonthCounts(tuple(one for one in legs if one.total), tuple(answers), {rule: kept})
+    return MonthCounts(tuple(one for one in legs if one.total))
 
 
 def together(*all_counts: MonthCounts) -> MonthCounts:
-    kept = {rule: total for counts in all_counts for rule, total in counts.kept.items()}
-    legs = tuple(leg for counts in all_counts for leg in counts.legs)
-    return MonthCounts(legs, tuple(answer for counts in all_counts for answer in counts.answers), kept)
+    return MonthCounts(tuple(leg for counts in all_counts for leg in counts.legs))
+
+
+def told_of(counts: MonthCounts, rules: list[str]) -> Statistics:
+    return publish(counts, QuarterCounts(), LIMITS, rules=rules, channels=[])
 
 
 def funnel(counts: MonthCounts) -> Funnel:
-    return publish(counts, LIMITS, rules=[A], channels=[]).groups[0].funnel
+    return told_of(counts, [A]).groups[0].funnel
 
 
 @pytest.mark.parametrize(
     ("counts", "told"),
     [
-        (counted(yes=38, kept=18), Funnel(190, 90, 30, 60, 38, None)),
-        (counted(hit=100, yes=60, kept=40), Funnel(230, 130, 30, 100, 60, 40)),
-        (counted(hit=100, yes=60, kept=41), Funnel(230, 130, 30, 100, 60, None)),
-        (counted(hit=100, yes=81, kept=40), Funnel(230, 130, 30, 100, None, 40)),
-        (counted(hit=100, yes=19, kept=19), Funnel(230, 130, 30, 100, None, None)),
-        (counted(hit=100, yes=100, kept=100), Funnel(230, 130, 30, 100, None, None)),
-        (counted(cap=19, hit=100, yes=60, kept=40), Funnel(219, 119, None, None, 60, 40)),
-        (counted(no=19, cap=30, hit=60, yes=40), Funnel(109, None, None, 60, 40, None)),
-        (counted(no=20, cap=0, hit=0, yes=0, kept=0), Funnel(20)),
-        (counted(no=19, cap=0, hit=0, yes=0, kept=0), Funnel()),
+        (counted(), Funnel(190, 90, 30, 60)),
+        (counted(cap=19, hit=100), Funnel(219, 119, None, None)),
+        (counted(no=19, cap=30, hit=60), Funnel(109, None, None, 60)),
+        (counted(no=20, cap=0, hit=0), Funnel(20)),
+        (counted(no=19, cap=0, hit=0), Funnel()),
         (counted(agents=4), Funnel()),
-        (counted(agents=5, yes=38, kept=18), Funnel(190, 90, 30, 60, 38, None)),
+        (counted(agents=5), Funnel(190, 90, 30, 60)),
     ],
 )
 def test_a_figure_is_told_if_it_and_its_distance_from_the_last_reach_the_limits(counts, told):
@@ -59,16 +66,16 @@ def test_a_figure_is_told_if_it_and_its_distance_from_the_last_reach_the_limits(
 
 
 def test_a_part_of_a_line_that_few_agents_have_is_withheld():
-    some = counted(agents=4, no=0, cap=0, hit=100, yes=60, kept=40)
+    some = counted(agents=4, no=0, cap=0, hit=100)
     others = LegCount(A, "2026-W10", "another", "no", 100)
     more = [replace(others, agent=f"other{number}") for number in range(6)]
-    assert funnel(MonthCounts((*some.legs, *more), some.answers, some.kept)) == Funnel(700)
+    assert funnel(MonthCounts((*some.legs, *more))) == Funnel(700)
 
 
 def test_a_difference_that_few_agents_make_is_withheld():
     few = [LegCount(A, "2026-W10", f"{A}{number}", "cap", 10) for number in range(4)]
-    counts = counted(cap=0, hit=100, yes=60, kept=40)
-    assert funnel(replace(counts, legs=(*counts.legs, *few))) == Funnel(240, 140, None, None, 60, 40)
+    counts = counted(cap=0, hit=100)
+    assert funnel(replace(counts, legs=(*counts.legs, *few))) == Funnel(240, 140, None, None)
 
 
 def test_agents_of_different_epochs_may_be_the_same_ones():
@@ -79,29 +86,29 @@ def test_agents_of_different_epochs_may_be_the_same_ones():
 
 def test_a_rule_that_is_too_small_stands_in_no_total():
     counts = together(counted(A), counted(NEW, agents=2), counted(B))
-    group, other = publish(counts, LIMITS, rules=[NEW, A, B], channels=[]).groups
+    group, other = told_of(counts, [NEW, A, B]).groups
     assert [rule.funnel for rule in group.rules] == [Funnel(), funnel(counted(A))]
     assert group.funnel == Funnel()
     assert other.funnel == other.rules[0].funnel == funnel(counted(A))
 
 
 def test_a_groups_rules_that_are_too_small_alone_are_told_together():
-    small = {"no": 30, "cap": 15, "hit": 30, "yes": 15, "kept": 0, "agents": 4}
+    small = {"no": 30, "cap": 15, "hit": 30, "agents": 4}
     counts = together(counted(A, **small), counted(NEW, **small))
-    (group,) = publish(counts, LIMITS, rules=[NEW, A], channels=[]).groups
+    (group,) = told_of(counts, [NEW, A]).groups
     assert [rule.funnel for rule in group.rules] == [Funnel(), Funnel()]
-    assert group.funnel == Funnel(150, 90, 30, 60, 30, None)
+    assert group.funnel == Funnel(150, 90, 30, 60)
 
 
 def test_a_groups_figures_are_those_that_each_of_its_rules_tells():
-    counts = together(counted(A, hit=100, yes=60, kept=40), counted(NEW, hit=100, yes=60, kept=41))
-    (group,) = publish(counts, LIMITS, rules=[NEW, A], channels=[]).groups
-    assert group.funnel == Funnel(460, 260, 60, 200, 120, None)
+    counts = together(counted(A, hit=100), counted(NEW, cap=10, hit=100))
+    (group,) = told_of(counts, [NEW, A]).groups
+    assert group.funnel == Funnel(440, 240, None, None)
 
 
 def test_campaigns_have_a_line_of_their_own_and_unknown_rules_none():
     counts = together(counted("campaign/april"), counted(A))
-    told = publish(counts, LIMITS, rules=["campaign/april"], channels=[])
+    told = told_of(counts, ["campaign/april"])
     assert told.groups == () and told.campaigns[0].campaign == "april"
     assert told.campaigns[0].funnel == funnel(counted(A))
 
@@ -111,34 +118,32 @@ def test_campaigns_have_a_line_of_their_own_and_unknown_rules_none():
 
 @pytest.mark.parametrize(
     ("yes", "refused", "percent"),
-    [(50, 50, 50), (40, 20, 67), (60, 25, 71), (20, 80, 20), (60, 19, None), (19, 60, None), (81, 100, None)],
-)
-def test_a_channels_rate_is_told_if_each_answer_reaches_the_limit(yes, refused, percent):
-    counts = counted(hit=200, yes=yes, refused=refused, kept=0)
-    told = publish(counts, LIMITS, rules=[A], channels=PLACES)
-    assert [one.yes_percent for one in told.channels] == [percent, None]
+    [(50, 50, 50), (40, 20, 70), (60, 25, 70), (20, 80, 20), (200, 0, 100), (0, 20, 0), (19, 0, None), (64, 36, 60),
+     (65, 35, 70)],
+)  # fmt: skip
+def test_a_channels_rate_is_told_in_tens_if_enough_answered(yes, refused, percent):
+    assert rates(yes, refused, hits=200) == [percent, None]
 
 
-def test_a_rate_is_withheld_where_it_would_tell_how_few_legs_were_unanswered():
-    for hit, percent in ((120, 60), (119, None)):
-        counts = counted(hit=hit, yes=60, refused=40, kept=0)
-        assert publish(counts, LIMITS, rules=[A], channels=PLACES[:1]).channels[0].yes_percent == percent
+@pytest.mark.parametrize(("hits", "percent"), [(40, 100), (39, None)])
+def test_that_few_answered_is_told_only_where_more_could_have(hits, percent):
+    assert rates(20, 0, hits=hits) == [percent, None]
 
 
-def test_answers_of_rules_that_are_withheld_are_in_no_rate():
-    whole = counted(A, hit=200, yes=50, refused=50, kept=0)
-    counts = together(whole, counted(B, agents=4, hit=200, yes=150, refused=30))
-    assert publish(counts, LIMITS, rules=[A, B], channels=PLACES).channels[0].yes_percent == 50
+def rates(yes, refused, *, hits):
+    answers = [AnswerCount("hamburg", "dtmf", "yes", yes), AnswerCount("hamburg", "dtmf", "no", refused)]
+    told = publish(MonthCounts(), QuarterCounts(hits, tuple(answers)), LIMITS, rules=[A], channels=PLACES)
+    return [one.yes_percent for one in told.channels]
 
 
 def test_the_histogram_has_enough_agents_in_each_bin():
     hits = [0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 5, 5]
     legs = [LegCount(A, "2026-W10", f"{n}", "hit", count) for n, count in enumerate(hits) if count]
     legs += [LegCount(A, "2026-W10", f"{n}", out, 20) for n in range(13) for out in ("no", "cap")]
-    told = publish(MonthCounts(tuple(legs)), LIMITS, rules=[A], channels=[])
+    told = told_of(MonthCounts(tuple(legs)), [A])
     assert told.groups[0].funnel.selected is None and told.hits_per_agent == ()
     more = [replace(leg, total=leg.total * 10) for leg in legs]
-    told = publish(MonthCounts(tuple(more)), LIMITS, rules=[A], channels=[])
+    told = told_of(MonthCounts(tuple(more)), [A])
     assert told.groups[0].funnel.selected == 190
     assert told.hits_per_agent == (Bin(0, 0, 5), Bin(10, 50, 8))
 
@@ -147,7 +152,7 @@ def test_few_agents_in_many_epochs_fill_no_bin():
     legs = [LegCount(A, f"W{week}", f"{n}", out, 20) for week in (1, 2) for n in range(9) for out in ("no", "cap")]
     legs += [LegCount(A, f"W{week}", f"{n}", "hit", 10) for week in (1, 2) for n in range(4)]
     legs += [LegCount(A, "W3", f"{n}", "hit", 20) for n in range(6)]
-    told = publish(MonthCounts(tuple(legs)), LIMITS, rules=[A], channels=[])
+    told = told_of(MonthCounts(tuple(legs)), [A])
     assert told.hits_per_agent == (Bin(0, 0, 10), Bin(10, 20, 14))
 
 
@@ -168,6 +173,16 @@ def test_months_follow_one_another():
     assert (str(month), month.after, str(month.before)) == ("2026-12", date(2027, 1, 1), "2026-11")
     assert str(Month.of(date(2028, 2, 29)).before) == "2028-01"
     assert Month.of(date(2028, 2, 29)).after == date(2028, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("month", "quarter"),
+    [("2026-03", "2026-Q1"), ("2026-05", "2026-Q1"), ("2026-06", "2026-Q2"), ("2026-02", "2025-Q4")],
+)
+def test_a_quarter_is_told_of_with_the_month_that_ends_it_and_until_the_next(month, quarter):
+    found = Month(date.fromisoformat(f"{month}-01"))
+    assert quarter_name(found) == quarter
+    assert [one.first.month % 3 for one in found.quarter] == [1, 2, 0]
 
 
 @pytest.mark.parametrize(
