@@ -26,7 +26,7 @@ PAGE = 30
 class FakeSite(ThreadingHTTPServer):
     """`handed` is what the council sent: method, path, body."""
 
-    def __init__(self, folder: Path, world: World, epochs: list[dict[str, str]]) -> None:
+    def __init__(self, folder: Path, world: World, epochs: list[dict[str, Any]]) -> None:
         super().__init__(("127.36.0.1", 0), _Answers)
         self.folder, self.world, self.epochs = folder, world, epochs
         self.handed: list[tuple[str, str, Any]] = []
@@ -46,7 +46,7 @@ class FakeSite(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(folder: Path, world: World, epochs: list[dict[str, str]]) -> Iterator[FakeSite]:
+def serving(folder: Path, world: World, epochs: list[dict[str, Any]]) -> Iterator[FakeSite]:
     """The site, answering in a thread."""
     site = FakeSite(folder, world, epochs)
     thread = threading.Thread(target=site.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)

@@ -11,6 +11,7 @@ from crypto.commitment import pseudonym
 from policy.epochs import RosterLeaf
 from policy.log_entry import Call, Out, Wish
 from policy.terms import Phase
+from storage.figures import Answered, What, count_answer
 from storage.log.wal import append
 from storage.roster import Agent
 from storage.tables import legs, recordings, segments
@@ -29,6 +30,8 @@ class Had:
     kept: int = 0
     others: int = 0
     wishes: int = 0
+    channel: str | None = None
+    """By which the callers of kept hits said yes."""
     segments: Sequence[str] = ("agent", "caller")
     """Sides of each recording, one name for each segment."""
     made: list[tuple[str, str, int, str]] = field(default_factory=list)
@@ -65,6 +68,10 @@ def _put(connection: Connection, origin: str, epoch: str, start: datetime, a: st
     if rows:
         connection.execute(insert(legs), rows)
     kept = [row for row in rows if row["o"] == "hit"][: one.kept] + [row for row in rows if row["o"] == "wish"]
+    if one.channel is not None:
+        yes = Answered(origin, one.channel, What.YES)
+        for leg in connection.execute(select(legs).where(legs.c.id.in_([row["id"] for row in kept]))).all():
+            count_answer(connection, leg, yes)
     for row in kept:
         _record(connection, origin, epoch, start, one, row)
 
