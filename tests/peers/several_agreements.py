@@ -29,7 +29,7 @@ from storage.log.reader import LogReader
 from storage.names import AgentId
 from storage.roster import Agent, NewAgent
 from tests.peers.enacted import ANCHORS, KEYS, House
-from tests.peers.opened_epoch import SHARE, cosigned, promise
+from tests.peers.opened_epoch import LIMITS, SHARE, cosigned, promise
 from tests.peers.stored import Folder
 from tests.unit.policy.green import edited
 
@@ -222,7 +222,7 @@ class Play:
         """The epoch is over and revealed, the log published."""
         epochs, at = self.folder.epochs, self.house.at
         roster = (await epochs.get(self.name)).roster
-        assert await epochs.close(self.name, 20, at)
+        assert await epochs.close(self.name, LIMITS, at)
         await epochs.reveal(self.name)
         files = LocalLogFiles(self.folder.root)
         size = (await Publisher(self.folder.database, files, self.folder.key).publish(self.origin)).size
