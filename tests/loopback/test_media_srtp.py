@@ -1,6 +1,7 @@
 """SRTP through a worker: relayed untouched or ended here, recorded, listened to, played into, and without its keys."""
 
 import itertools
+import struct
 
 import numpy as np
 import pytest
@@ -110,6 +111,27 @@ async def test_ended_here_the_other_party_speaks_plain_rtp(house):
     await ended.caller.until(lambda: ended.caller.reports)
     assert ended.agent.reports == [RECEIVER_REPORT]
     assert ended.caller.open_rtcp(ended.caller.reports[0]) == RECEIVER_REPORT
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_reports_are_read_also_where_they_are_encrypted_and_go_through_untouched(house, kind):
+    await secured(house, kind)
+    await house.talk(noise(4, 5), noise(5, 5))
+    (to_caller, to_agent), party = (house.ports[CALLER], house.ports[AGENT]), house.caller
+    report = struct.pack("!BBHI IIIIII", 0x81, 201, 7, 0xCA11E700, house.agent.ssrc, 64 << 24, 0, 80, 0, 0)
+    sealed = party.seal_rtcp(report)
+    party.rtcp.sendto(sealed, (to_caller.host, to_caller.port + 1))
+    await house.agent.until(lambda: house.agent.reports)
+    assert house.agent.reports == [sealed if kind == "through" else report]
+    heard = (await house.obeyed()).flows[CALLER].heard
+    assert heard is not None and (heard.loss, heard.jitter_ms) == (0.25, 10.0)
+    worse = party.seal_rtcp(report.replace(bytes([64, 0, 0, 0]), bytes([255, 0, 0, 0])))
+    party.rtcp.sendto(worse[:-1] + bytes([worse[-1] ^ 1]), (to_caller.host, to_caller.port + 1))
+    plain = RECEIVER_REPORT if kind == "ended" else house.agent.seal_rtcp(RECEIVER_REPORT)
+    house.agent.rtcp.sendto(plain, (to_agent.host, to_agent.port + 1))
+    await house.caller.until(lambda: house.caller.reports)
+    again = (await house.obeyed()).flows[CALLER].heard
+    assert again == heard, "what isn't the party's own counts for nothing"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,8 +1,9 @@
 """The keys of one flow while its worker runs: what the party sends is opened with them, what goes to it is sealed.
 
-Nothing is made of a key before the first packet needs it: most media that passes through is never looked into. Keys
-that an offer and answer repeat keep their streams' state. A new key is used as soon as it is known; what its sender
-still sends under the former one is opened, too, until the first packet under the new one.
+Nothing is made of a key before the first packet needs it: most media that passes through is never looked into, only
+its reports are, for their figures. Keys that an offer and answer repeat keep their streams' state. A new key is used as
+soon as it is known; what its sender still sends under the former one is opened, too, until the first packet under the
+new one.
 """
 
 import base64

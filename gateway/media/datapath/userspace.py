@@ -327,7 +327,7 @@ class Flow:
         """The party's RTCP; None where it is encrypted and can't be read."""
         if self.order is None or self.order.srtp is Srtp.NONE:
             return packet
-        opened = self.secrecy.open_rtcp(packet) if self.translated and self.secrecy is not None else None
+        opened = self.secrecy.open_rtcp(packet) if self.secrecy is not None else None
         return memoryview(opened) if opened is not None else None
 
     def new_ssrc(self, header: bytearray) -> None:
