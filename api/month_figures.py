@@ -7,10 +7,12 @@ import asyncio
 from api.errors import Problem
 from api.reads import MonthStatistics
 from gateway.clock import Clock
+from policy.access_figures import tell_accesses
 from policy.agreement.load import Agreement, AgreementRefused, load
 from policy.chain import Posted
 from policy.month import Month, newest_told, quarter_name, terms_of
 from policy.statistics import publish
+from storage.accesses import Accesses
 from storage.acts import Acts
 from storage.database import Database
 from storage.figures import Figures
@@ -46,8 +48,10 @@ class MonthFigures:
         quarter = await figures.of_quarter(month.quarter)
         told = publish(counts, quarter, terms.limits, rules=terms.rules, channels=channels)
         kept = await figures.kept_by(month.after)
+        opened = await Accesses(database).within(month.quarter[0].first, month.quarter[-1].after)
+        accesses = tell_accesses(opened, terms.limits, terms.accesses)
         name = quarter_name(month)
-        return MonthStatistics(str(month), terms.timezones, terms.epochs, terms.limits, told, name, kept)
+        return MonthStatistics(str(month), terms.timezones, terms.epochs, terms.limits, told, name, kept, accesses)
 
     def _agreement(self, posted: Posted) -> Agreement | None:
         if posted.act not in self._loaded:

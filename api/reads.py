@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from crypto.tlog_tiles import Tile
+from policy.access_figures import AccessFigures
 from policy.agreement.schema import StatisticsTerms
 from policy.kept import BlockKept
 from policy.month import Month
@@ -155,6 +156,8 @@ class MonthStatistics:
     """Whose answers the channels' rates are about, such as `2026-Q1`."""
     kept: BlockKept | None
     """Of the newest block of the log that had told it by the month's end."""
+    accesses: Sequence[AccessFigures] = ()
+    """Of the quarter, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import TypeVar
 
+from policy.access_figures import named_accesses
 from policy.agreement.schema import Agreement, StatisticsTerms
 from policy.statistics import rule_names, strictest
 from policy.validity import local_time
 
 __all__ = ["Month", "MonthTerms", "newest_told", "quarter_name", "terms_of"]
 
+T = TypeVar("T")
 SETTLING = timedelta(hours=36)
 """After the month's end in UTC: it is over for a day in every time zone, and its last calls have ended."""
 
@@ -76,6 +79,8 @@ class MonthTerms:
     channels: tuple[str, ...]
     epochs: tuple[str, ...]
     """Lengths, such as `P1W`."""
+    accesses: tuple[tuple[str, str], ...]
+    """Role and purpose of everybody but the agent who may open recordings."""
 
 
 def terms_of(month: Month, enacted: Iterable[tuple[datetime, Agreement]]) -> MonthTerms | None:
@@ -90,6 +95,7 @@ def terms_of(month: Month, enacted: Iterable[tuple[datetime, Agreement]]) -> Mon
         rules=_unique(name for one in found for name in rule_names(one)),
         channels=_unique(channel for one in found for channel in one.consent.caller.channels),
         epochs=_unique(one.draw.epoch.text for one in found),
+        accesses=_unique(access for one in found for access in named_accesses(one)),
     )
 
 
@@ -103,5 +109,5 @@ def _lies_in(month: Month, agreement: Agreement) -> bool:
     return local_time(agreement, agreement.validity.start).date() < month.after and month.first <= last
 
 
-def _unique(names: Iterable[str]) -> tuple[str, ...]:
+def _unique(names: Iterable[T]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(names))

@@ -3,18 +3,22 @@
 Nobody fetches more than a few recordings in an hour: there is no way to carry off many at once.
 """
 
+from collections import Counter
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 
 from sqlalchemy import Connection, func, insert, select
 
+from crypto.jcs import parse
+from policy.access_figures import AccessCount
 from policy.log_entry import Access as LogAccess
 from policy.log_entry import Quorum
 from policy.release import PLAY_WINDOW, PLAYS
 from storage.database import Database
 from storage.errors import EgressLimit
+from storage.log.openings import MAX_TOLD
 from storage.record_log import tell
-from storage.tables import accesses, coaches
+from storage.tables import accesses, coaches, log_openings
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +56,36 @@ class Accesses:
     async def add(self, access: Access) -> None:
         """Write it durably. Raises EgressLimit, StorageUnavailable: then nothing may be handed out."""
         kind = Quorum if access.what == "quorum" else LogAccess
-        told = {} if access.who is None else {"who": access.who}
+        told: dict[str, str] = {} if access.who is None else {"who": access.who}
 
         def work(connection: Connection) -> None:
             connection.execute(insert(accesses).values(**asdict(access)))
             if _plays(connection, access) > PLAYS:
                 raise EgressLimit(f"no more than {PLAYS} recordings can be fetched in an hour: try again later")
-            tell(connection, kind, access.recording, role=access.role, side=access.side, seg=access.seg, **told)
+            told["day"] = f"{access.at.astimezone(UTC):%Y-%m-%d}"
+            about: dict[str, str | int] = {
+                "role": access.role,
+                "purpose": access.purpose,
+                "side": access.side,
+                "seg": access.seg,
+            }
+            tell(connection, kind, access.recording, **about, **told)
 
         await self._database.write(work)
+
+    async def within(self, first: date, after: date) -> tuple[AccessCount, ...]:
+        """By role and purpose, from day `first` (UTC) to before `after`: read from the agents' own openings of the log,
+        since the list itself goes with its recording."""
+        query = select(log_openings.c.agent, log_openings.c.told)
+        query = query.where(log_openings.c.kind.in_((LogAccess.t, Quorum.t)))
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        opened: dict[tuple[str, str], set[tuple[str, ...]]] = {}
+        for row in rows:
+            told = parse(bytes(row.told), limit=MAX_TOLD)
+            if isinstance(told, dict) and first.isoformat() <= str(told.get("day", "")) < after.isoformat():
+                role, purpose, *once = (str(told.get(name)) for name in ("role", "purpose", "recording", "who", "day"))
+                opened.setdefault((role, purpose), set()).add((row.agent, *once))
+        return tuple(AccessCount(*what, Counter(one[0] for one in times)) for what, times in opened.items())
 
     async def of(self, recording: str) -> list[Seen]:
         """All of a recording, oldest first."""

@@ -65,6 +65,14 @@ class FiguresOut(BaseModel):
     hits_per_agent: list[BinOut] = Field(description="empty: withheld")
 
 
+class AccessesOut(BaseModel):
+    """How often somebody but the agents opened recordings: each counts once a day and person."""
+
+    role: str
+    purpose: str
+    at_least: Figure = Field(description="in whole `limits.min_calls`; null: withheld")
+
+
 class LimitsOut(BaseModel):
     """Nothing is told about fewer."""
 
@@ -90,6 +98,7 @@ class StatisticsOut(BaseModel):
     limits: LimitsOut
     figures: FiguresOut
     quarter: str = Field(description="the newest one that was over with the month: the channels' rates are about it")
+    accesses: list[AccessesOut] = Field(description="of the same quarter, by all whom the agreements let open any")
     kept: KeptOut | None = Field(description="of the newest block that was over with the month; null: withheld")
 
 

@@ -13,6 +13,7 @@ from api.roles import Role
 from api.site import SiteFolder
 from gateway.config import Config
 from gateway.control.protocol import Refusal
+from policy.access_figures import AccessFigures
 from policy.acts import Act, ActType, NewAgreement, parse_act
 from policy.agreement.load import load
 from policy.agreement.schema import StatisticsTerms
@@ -37,6 +38,7 @@ MARCH = Month(date(2026, 3, 1))
 SIGNED = datetime(2026, 2, 20, tzinfo=UTC)
 REGULAR = "sample/regular/team-a"
 KEPT = BlockKept("test/fairtap/2026-01", 3)
+OPENED = (AccessFigures("coach", "coaching", 60), AccessFigures("dpo", "dispute", None))
 EVERY = Rule(Lane.SAMPLE, Purpose.COACHING, 1_000_000, "sample/team-a/regular")
 
 
@@ -50,7 +52,9 @@ def told(funnel: Funnel) -> MonthStatistics:
         channels=(ChannelFigures("test", "dtmf", 70), ChannelFigures("test", "ivr:front", None)),
         hits_per_agent=(Bin(0, 0, 7), Bin(1, 3, 9)),
     )
-    return MonthStatistics("2026-03", ("Europe/Berlin",), ("P1W",), StatisticsTerms(5, 20), figures, "2026-Q1", KEPT)
+    return MonthStatistics(
+        "2026-03", ("Europe/Berlin",), ("P1W",), StatisticsTerms(5, 20), figures, "2026-Q1", KEPT, OPENED
+    )
 
 
 # --- by role ----------------------------------------------------------------------------------------------------------
@@ -78,6 +82,10 @@ async def test_each_party_gets_the_same_figures(api: RunningApi, role: Role) -> 
     funnel = {"legs": 6412, "drawn": 188, "capped": 31, "selected": 157}
     assert regular == {"phase": "regular", "funnel": funnel}
     assert body["figures"]["channels"][0] == {"site": "test", "channel": "dtmf", "yes_percent": 70}
+    assert body["accesses"] == [
+        {"role": "coach", "purpose": "coaching", "at_least": 60},
+        {"role": "dpo", "purpose": "dispute", "at_least": None},
+    ]
     assert (body["quarter"], body["kept"]) == ("2026-Q1", {"log": "test/fairtap/2026-01", "fifths": 3})
     assert body["figures"]["hits_per_agent"] == [
         {"least": 0, "most": 0, "agents": 7}, {"least": 1, "most": 3, "agents": 9},

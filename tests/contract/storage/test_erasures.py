@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from crypto import age
+from policy.access_figures import AccessCount
 from policy.retention import ERASE_SIDE_AFTER, MAX_HOLD
 from storage.accesses import Access, Accesses
 from storage.blobs import Kind
@@ -190,4 +191,10 @@ async def test_the_log_holds_a_commitment_of_each_and_only_the_agent_its_opening
     assert len(await local.database.read(lambda connection: connection.execute(query).all())) == len(rows)
     assert [row.kind for row in rows if row.kind != "call"] == ["hold", "unhold", "quorum", "access", "erase", "erase"]
     assert len({row.agent for row in rows}) == 1
+    agent = rows[0].agent
+    counted = [AccessCount("council", "dispute", {agent: 1})]
+    for first, after, expect in ((AT, DUE, counted), (DUE, DUE + timedelta(days=9), [])):
+        assert list(await Accesses(local.database).within(first.date(), after.date())) == expect, (
+            "the list is gone by now"
+        )
     assert all(REC.encode() in bytes(row.told) for row in rows if row.kind != "call")
