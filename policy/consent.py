@@ -6,7 +6,6 @@ caller's job (SSHSIG, `RECEIPT_NAMESPACE`, over `Receipt.canonical()`).
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -84,11 +83,6 @@ class Receipt:
     def signed(self, signature: str) -> bytes:
         """The receipt as it is kept; `signature` is the armoured SSHSIG."""
         return canonical({**self.fields(), "signature": signature})
-
-
-def receipt_digest(signed: bytes) -> str:
-    """SHA-256 (hex) of a kept receipt: what a manifest's `consents` lists."""
-    return hashlib.sha256(signed).hexdigest()
 
 
 def parse_receipt(data: bytes) -> tuple[Receipt, str]:

@@ -31,11 +31,6 @@ def parse_code(text: str) -> str | None:
     return digits if len(digits) == DIGITS and _check_digit(digits[:-1]) == digits[-1] else None
 
 
-def print_code(digits: str) -> str:
-    """A code as it is written down: `1234 5678 …`."""
-    return " ".join(digits[at : at + GROUP] for at in range(0, len(digits), GROUP))
-
-
 def _check_digit(digits: str) -> str:
     product = 10
     for digit in digits:

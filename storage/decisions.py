@@ -68,11 +68,6 @@ class Decisions:
         query = select(decisions).where(decisions.c.recording == recording).order_by(decisions.c.id)
         return [_decision(row) for row in await self._database.read(lambda connection: connection.execute(query).all())]
 
-    async def of_call(self, call_ref: str) -> list[DecisionRow]:
-        """The decisions of a call, oldest first."""
-        query = select(decisions).where(decisions.c.call_ref == call_ref).order_by(decisions.c.id)
-        return [_decision(row) for row in await self._database.read(lambda connection: connection.execute(query).all())]
-
 
 def _decision(row: Row[Any]) -> DecisionRow:
     return DecisionRow(

@@ -184,13 +184,6 @@ class Session:
                     return direction
         return Direction.SENDRECV
 
-    def on_hold(self, media: Media) -> bool:
-        """Whether the writer holds: sendonly, inactive, or the old `c=0.0.0.0` (RFC 3264 §8.4)."""
-        if self.direction(media) in (Direction.SENDONLY, Direction.INACTIVE):
-            return True
-        connection = self.connection(media)
-        return connection is not None and is_null_address(connection.address)
-
     def codecs(self, media: Media) -> list[Codec]:
         """The formats in order of preference, static payload types filled in; unknown ones are left out."""
         mapped = {m[1]: m for value in self.attributes(media, "rtpmap") if (m := _RTPMAP.match(value))}
@@ -238,10 +231,6 @@ class Session:
     def has_fingerprint(self, media: Media) -> bool:
         """A DTLS certificate's fingerprint (RFC 8122), at either level."""
         return bool(self.attributes(media, "fingerprint") or self.attributes(None, "fingerprint"))
-
-    def has_ice(self, media: Media) -> bool:
-        """ICE candidates or credentials (RFC 8839)."""
-        return any(self.attributes(media, name) for name in ("candidate", "ice-ufrag"))
 
 
 def parse_session(data: bytes) -> Session:

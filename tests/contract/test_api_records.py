@@ -21,8 +21,9 @@ from gateway.control.protocol import (
     Refusal,
 )
 from gateway.engine.record_commands import UNKNOWN
-from policy.record_code import RANDOM, code_of, print_code
+from policy.record_code import RANDOM, code_of
 from tests.peers.api_server import RunningApi, running_api
+from tests.peers.printed_code import print_code
 
 HEX = "ab" * 16
 CODE = code_of(1234567890123456789)

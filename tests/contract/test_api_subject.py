@@ -14,9 +14,10 @@ from api.commands.evidence import verify_recording
 from api.reads import RecordingRow, SideRow
 from crypto.ssh_key import SigningKey
 from gateway.control.protocol import EraseByCode, EraseOwnSide, FetchTogether, HoldRecording, LiftHold, Refusal
-from policy.record_code import code_of, print_code
+from policy.record_code import code_of
 from tests.peers.api_server import RunningApi, running_api
 from tests.peers.evidence import RECORDING, make_evidence
+from tests.peers.printed_code import print_code
 
 PASSWORD = "a long enough password"
 CODE = code_of(1234567890123456789)

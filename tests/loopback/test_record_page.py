@@ -17,9 +17,10 @@ from gateway.events import RecordCode
 from gateway.media.prompts.sound_file import Sound, pack
 from gateway.media.prompts.sounds import Catalogue
 from gateway.rtp.g711 import RATE
-from policy.record_code import code_of, print_code
+from policy.record_code import code_of
 from tests.peers.api_server import RunningApi, running_api
 from tests.peers.chromium import SMALL_TARGETS, browser_page, needs, picture
+from tests.peers.printed_code import print_code
 
 pytestmark = needs("record.js")
 CODE = code_of(1234567890123456789)

@@ -19,8 +19,9 @@ from demo.talk import THINK_S
 from gateway.control.protocol import PageClosed, PageOpened
 from gateway.media.prompts.sounds import Catalogue
 from gateway.rtp.g711 import RATE
-from policy.record_code import code_of, parse_code, print_code
+from policy.record_code import code_of, parse_code
 from policy.terms import Lane, Purpose
+from tests.peers.printed_code import print_code
 from tests.peers.running_site import RunningSite, Talk, until
 from tests.peers.short_question import QUESTION
 

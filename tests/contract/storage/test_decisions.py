@@ -37,5 +37,4 @@ async def test_rows_come_back_in_order(folder):
     decisions = Decisions(folder.database)
     assert [await decisions.write(row) for row in (RECORD, STOP)] == [1, 2]
     assert await decisions.of_recording("4" * 32) == [RECORD, STOP]
-    assert await decisions.of_call("0123456789abcdef") == [RECORD, STOP]
-    assert await decisions.of_recording("5" * 32) == [] and await decisions.of_call("") == []
+    assert await decisions.of_recording("5" * 32) == []

@@ -7,10 +7,11 @@ import stat
 import pytest
 from sqlalchemy import select
 
-from policy.record_code import RANDOM, code_of, parse_code, print_code
+from policy.record_code import RANDOM, code_of, parse_code
 from storage.errors import KeyFileError, RecordingUnknown
 from storage.record_codes import RecordCodes, key_path, load_or_create_key
 from storage.tables import record_codes
+from tests.peers.printed_code import print_code
 from tests.peers.stored import AT, begin
 
 REC, OTHER = "4" * 32, "5" * 32

@@ -14,10 +14,10 @@ from gateway.engine.epoch_commands import EpochCommands
 from gateway.engine.errors import Refused
 from gateway.events import RecordCode
 from gateway.media.plane import Discarded, Play, StopPlay
-from policy.record_code import print_code
 from policy.terms import Lane, Purpose, Side
 from storage.erasures import Erasures
 from storage.names import AgentId, SegmentKey
+from tests.peers.printed_code import print_code
 from tests.peers.stored import begin, open_side
 
 REC = "4" * 32

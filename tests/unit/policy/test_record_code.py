@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy.record_code import DIGITS, MAX_TEXT, RANDOM, code_of, parse_code, print_code
+from policy.record_code import DIGITS, MAX_TEXT, RANDOM, code_of, parse_code
+from tests.peers.printed_code import print_code
 
 CODES = st.integers(0, RANDOM - 1).map(code_of)
 
