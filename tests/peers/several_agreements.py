@@ -59,7 +59,7 @@ class Terms:
     """Queue, percent, and how many at most."""
     per_week: int = 99
 
-    def document(self) -> bytes:
+    def document(self, version: int = 1) -> bytes:
         """As it is signed."""
         lines = []
         for name, percent in self.rates.items():
@@ -74,6 +74,7 @@ class Terms:
             campaigns.append({"id": APRIL, "purpose": "process_quality", "queue": queue, **window, **limits})
         edits = {
             "id": self.id,
+            "version": version,
             "scope/sites": list(self.sites),
             "scope/queues": list(self.queues),
             "scope/excluded_queues": list(self.excluded),
@@ -205,7 +206,7 @@ class Play:
             await self._act(Rates(lowered), now.id)
         else:
             old = next(term.agreement.digest for term in self.site.state.terms if term.agreement.id == now.id)
-            document = after.document()
+            document = after.document(self.site.state.seq + 1)
             await self._act(Narrow(hashlib.sha256(document).hexdigest(), old), now.id, document)
 
     async def kill(self, step: Step, now: Terms, after: Terms | None) -> None:

@@ -41,7 +41,7 @@ def document(agreement: str, rates: Mapping[tuple[str, str], str], **edits: obje
 
 
 DOCUMENTS = tuple(document(agreement, rates) for agreement, rates in RATES.items())
-NARROWED = document(NORTH, {line: rate for line, rate in RATES[NORTH].items() if line != LOST})
+NARROWED = document(NORTH, {line: rate for line, rate in RATES[NORTH].items() if line != LOST}, version=2)
 
 
 class TwoAgreements(Host):
