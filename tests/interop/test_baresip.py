@@ -151,8 +151,7 @@ async def test_registered_phones_are_forked_to_recorded_and_transfer(site, pbx, 
         assert (await site.outcome(desk, ref))["outcome"].startswith("recorded")
         await asyncio.gather(hears(carrier, THEIRS), hears(third, HIS))
         await third.command("hangup")
-        await carrier.event("CALL_CLOSED")
-    await site.quiet()
+        await site.quiet()  # the carrier's event may be that of its first call, and it has a BYE to answer yet
     left, right = await site.opened(desk, ref)
     assert min(len(left), len(right)) > RATE // 2
     for said, mine in ((left, HERS), (right, HIS)):
