@@ -1,4 +1,4 @@
-"""Descriptions that name a host: an audio path by its address, and where nobody knows that, still one."""
+"""Descriptions that name a host, or that can't be read: the call goes on, by the address where there is one."""
 
 import pytest
 
@@ -74,3 +74,16 @@ def test_only_names_of_live_audio_count_and_few_of_them():
     assert moved == (NAMED + video + refused).replace(b"c=IN IP4 media.example.com", b"c=IN IP6 2001:db8::7")
     many = b"".join(b"m=audio 5004 RTP/AVP 8\r\nc=IN IP4 %d.example.com\r\n" % n for n in range(MOST_NAMES))
     assert host_names(parse_session(NAMED + many)) == ()
+
+
+async def test_a_description_that_can_t_be_read_passes_as_it_came_and_the_call_says_why_it_isnt_recorded(sip, bench):
+    packed = ("Content-Encoding: gzip", "X-Fairtap-Extension: 200")
+    offer, answer = b"\x1f\x8b offer", b"\x1f\x8b answer"
+    await sip.request("INVITE", body=offer, extra=packed)
+    assert sip.requests("INVITE")[-1].body == offer
+    await sip.respond(sip.requests("INVITE")[-1], 200, body=answer, extra=packed[:1])
+    assert sip.responses()[-1].body == answer
+    await sip.request("ACK", to_tag="uas")
+    (live,) = bench.engine.calls.values()
+    assert bench.engine.told_of(live) == ("MEDIA_UNSUPPORTED",)
+    assert live.facts.hindrances == ("unanchored",)
