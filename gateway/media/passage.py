@@ -26,6 +26,12 @@ from gateway.rtp.telephone_event import LOST_END_S, EventReader, Press
 QUIET_S: Final = 0.060
 """A party that sent nothing for so long sends nothing now: the sound is played without it."""
 
+LATE_S: Final = 0.1
+"""A beat that comes later than this, since the machine had no time for us, shifts those behind it: all at once they are
+more than a telephone's jitter buffer holds, and words would be lost."""
+CUT_S: Final = 1.0
+"""A sound that was interrupted for so long wasn't played to its end: nobody's answer to it counts."""
+
 
 class Ear:
     """Hears one party's digits, of one SSRC only: the one that was there when listening began, or the first since."""
@@ -267,8 +273,15 @@ class Passage:
         playing, outlet, continuity = self._playing, self.outlet, self._continuity
         if playing is None or outlet is None or continuity is None:
             return
-        alone = playing.order.mode == "instead" or self._clock.now() - self._passed_at > QUIET_S
+        alone, ptime_s = self._is_alone(playing), playing.order.ptime_ms / 1000
         if alone and not playing.voice.over:
+            late = self._clock.now() - (began_at + beat * ptime_s)
+            if late > LATE_S:
+                missed = round(late / ptime_s)
+                began_at += missed * ptime_s
+                continuity.rest(missed * playing.frame_ticks)
+            if late > CUT_S:
+                playing.note(False)
             seq, timestamp = continuity.own(playing.frame_ticks)
             kind, marker = playing.order.payload_type, not playing.begun
             playing.begun = True
@@ -279,9 +292,13 @@ class Passage:
             self._end_play(playing)
             return
         # from the beginning, not from now: the beat mustn't drift
-        due = began_at + (beat + 1) * playing.order.ptime_ms / 1000
+        due = began_at + (beat + 1) * ptime_s
         wait = max(0.0, due - self._clock.now())
         self._beat = asyncio.get_running_loop().call_later(wait, self._on_beat, began_at, beat + 1)
+
+    def _is_alone(self, playing: Playing) -> bool:
+        """Whether the sound isn't beneath what the other party says."""
+        return playing.order.mode == "instead" or self._clock.now() - self._passed_at > QUIET_S
 
     def _pass(self, outlet: Outlet, continuity: Continuity, rtp: Rtp, packet: memoryview, arrival: float) -> bool:
         playing = self._playing

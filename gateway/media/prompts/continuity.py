@@ -62,6 +62,10 @@ class Continuity:
         self._interrupted = True
         return self.seq, self.timestamp
 
+    def rest(self, samples: int) -> None:
+        """Time passed in which nothing was sent: what comes next is later by so much."""
+        self.timestamp = (self.timestamp + samples) & 0xFFFFFFFF
+
     def passed(self, rtp: Rtp, samples: int) -> tuple[int, int] | None:
         """The same for a packet that is passed on; None where it comes too late to be."""
         if self._interrupted or rtp.ssrc != self._source:
