@@ -39,7 +39,7 @@ LINES = ("sample/team-a/onboarding", "sample/team-a/regular", "sample/team-b/reg
 STAFF = (
     ("team-a", Phase.ONBOARDING, "hamburg"),
     ("team-a", Phase.ONBOARDING, "kiel"),
-    ("team-a", Phase.REGULAR, "hamburg"),
+    ("team-a", Phase.ONBOARDING, "hamburg"),
     ("team-b", Phase.REGULAR, "kiel"),
 )
 APRIL = "april"
