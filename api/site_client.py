@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import secrets
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self
@@ -19,6 +20,7 @@ from crypto.sshsig import sign
 
 __all__ = ["ClientProblem", "SiteClient", "private_file", "problem_of"]
 
+MOST_WAIT_S: Final = 60.0
 _TYPE: Final = re.compile(r"[^:]+$")
 
 
@@ -34,9 +36,13 @@ class ClientProblem(ApiError):
 class SiteClient:
     """See the module."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
-        """`http` has the API's `base_url`; its cookies are the session."""
+    def __init__(self, http: httpx.AsyncClient, wait: Callable[[float], Awaitable[object]] | None = None) -> None:
+        """`http` has the API's `base_url`; its cookies are the session.
+
+        With `wait` (seconds) a site that has been asked too often is read again when it says so.
+        """
         self._http = http
+        self._wait = wait
         self._origin = str(http.base_url).rstrip("/")
 
     async def __aenter__(self) -> Self:
@@ -68,6 +74,8 @@ class SiteClient:
         if method == "POST" and not path.endswith("/ack"):
             headers["Idempotency-Key"] = secrets.token_hex(16)
         response = await self._http.request(method, "/v1" + path, json=body, headers=headers)
+        while method == "GET" and await self._waited(response):
+            response = await self._http.request(method, "/v1" + path, headers=headers)
         if response.status_code >= 400:
             raise problem_of(response)
         answer: dict[str, Any] = response.json() if response.content else {}
@@ -95,22 +103,36 @@ class SiteClient:
 
     async def save(self, path: str, target: Path, limit: int) -> bool:
         """Write at most `limit` bytes to a file of its owner's; False: there is no such thing. No part of it stays."""
-        async with self._http.stream("GET", "/v1" + path) as answer:
-            if answer.status_code == 404:
-                return False
-            if answer.status_code != 200:
+        while True:
+            async with self._http.stream("GET", "/v1" + path) as answer:
+                if answer.status_code == 200:
+                    await _write(answer, target, limit)
+                    return True
+                if answer.status_code == 404:
+                    return False
                 await answer.aread()
+            if not await self._waited(answer):
                 raise problem_of(answer)
-            try:
-                with private_file(target) as file:
-                    async for piece in answer.aiter_bytes():
-                        limit -= file.write(piece)
-                        if limit < 0:
-                            raise CommandError(f"`{target.name}` is larger than any such file")
-            except BaseException:
-                os.unlink(target)
-                raise
+
+    async def _waited(self, answer: httpx.Response) -> bool:
+        """Whether the site may be asked again now."""
+        if answer.status_code != 429 or self._wait is None:
+            return False
+        said = answer.headers.get("Retry-After", "")
+        await self._wait(min(float(said), MOST_WAIT_S) if said.isdecimal() else MOST_WAIT_S)
         return True
+
+
+async def _write(answer: httpx.Response, target: Path, limit: int) -> None:
+    try:
+        with private_file(target) as file:
+            async for piece in answer.aiter_bytes():
+                limit -= file.write(piece)
+                if limit < 0:
+                    raise CommandError(f"`{target.name}` is larger than any such file")
+    except BaseException:
+        os.unlink(target)
+        raise
 
 
 def private_file(path: Path) -> BinaryIO:

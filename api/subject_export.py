@@ -7,7 +7,7 @@ answers is taken for what it is; `fairtap verify-recording` and `my-draws` check
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,22 +23,24 @@ ABOUT: Final = ("accesses", "releases")
 """What is told of each recording beside its files."""
 
 
-async def export_agent(site: SiteClient, out: Path) -> list[str]:
+async def export_agent(site: SiteClient, out: Path, progress: Callable[[int, int], None]) -> list[str]:
     """Everything about the agent who is signed in; the files, by their paths below `out`.
 
     `me.json`, `recordings.json` with who heard each, `entries.json` and `draws.json` of the log, and a folder for each
-    recording that is kept, an evidence bundle. Raises CommandError, ClientProblem.
+    recording that is kept, an evidence bundle. `progress` hears how many recordings are done, of how many. Raises
+    CommandError, ClientProblem.
     """
     new_folder(out)
     recordings = await site.items("/recordings", "")
     written: list[str] = []
-    for one in recordings:
+    for done, one in enumerate(recordings):
+        progress(done, len(recordings))
         path = f"/recordings/{checked_id(one['id'])}"
         for about in ABOUT:
             one |= await site.ask("GET", f"{path}/{about}")
         if any(side["state"] == "sealed" for side in one["sides"]):
-            done = await fetch_evidence(site, one["id"], out / one["id"])
-            written += [f"{one['id']}/{name}" for name in done.files]
+            found = await fetch_evidence(site, one["id"], out / one["id"])
+            written += [f"{one['id']}/{name}" for name in found.files]
     for name, told in (
         ("me", await site.ask("GET", "/agents/me")),
         ("recordings", recordings),

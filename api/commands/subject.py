@@ -6,6 +6,9 @@ and passwords are asked for or read from files: what stands in a command line is
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +30,7 @@ from policy.record_code import parse_code
 __all__ = ["erase", "export", "hold", "unhold"]
 
 MAX_DAYS: Final = 90
+PROGRESS_AFTER_S: Final = 2.0
 PARTIES: Final = ("council", "dpo")
 
 Recording = Annotated[str, typer.Argument(metavar="REC", help="The recording's id.")]
@@ -140,15 +144,27 @@ def export(
     code = _code(code_file) if login is None else ""
 
     async def work() -> list[str]:
-        async with SiteClient(site_http(api, ca)) as site:
+        async with SiteClient(site_http(api, ca), asyncio.sleep) as site:
             if person is not None:
                 await person.sign_in(site)
-            return await (
-                export_agent(site, out) if login is not None else export_record(site, code, out, key is not None)
-            )
+            if login is not None:
+                return await export_agent(site, out, _progress())
+            return await export_record(site, code, out, key is not None)
 
     files = finish_at_site(work())
     tell(as_json, {"out": str(out), "files": files}, f"{len(files)} files in {out}, sealed as the site keeps them")
+
+
+def _progress() -> Callable[[int, int], None]:
+    """A line that counts, once it takes long."""
+    clock = SystemClock()
+    started = clock.now()
+
+    def tell(done: int, total: int) -> None:
+        if clock.now() - started > PROGRESS_AFTER_S:
+            typer.echo(f"\r{done} of {total} recordings …", err=True, nl=not sys.stderr.isatty())
+
+    return tell
 
 
 @dataclass(frozen=True, slots=True)
