@@ -117,12 +117,9 @@ def test_what_the_clock_brings_within_the_epoch_is_listed_from_the_start():
 
 
 def test_what_isnt_in_the_acts_is_not_drawn():
-    rules = EpochRules((START, END), [state(1, NORTH)], 0)
-    assert rules.find([SOUTH], queue="gas", group="team-a", phase=Phase.REGULAR, wallclock=AT) is None
-    assert (
-        EpochRules((START, END), [], 0).find([NORTH], queue="gas", group="team-a", phase=Phase.REGULAR, wallclock=AT)
-        is None
-    )
+    for states, about in (([state(1, NORTH)], SOUTH), ([], NORTH)):
+        rules = EpochRules((START, END), states, 0)
+        assert rules.find([about], queue="gas", group="team-a", phase=Phase.REGULAR, wallclock=AT) is None
 
 
 def test_a_leg_counts_for_each_agreement_at_its_own_rate_and_is_drawn_at_the_lowest():
@@ -133,6 +130,6 @@ def test_a_leg_counts_for_each_agreement_at_its_own_rate_and_is_drawn_at_the_low
     place, ruled = found
     assert ruled.rule.ppm == 25_000
     assert [(one.agreement, one.ppm, one.places) for one in ruled.ceilings] == [
-        ("nord", 100_000, {2, place}),
-        ("sued", 25_000, {4, place}),
+        ("nord", 100_000, frozenset({2, place})),
+        ("sued", 25_000, frozenset({4, place})),
     ]
