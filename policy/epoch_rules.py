@@ -80,9 +80,10 @@ class EpochRules:
         """Every line that holds while these agreements are those in force."""
         self._take()
         here = {(one.id, self._signed[one.digest]): one for one in agreements if one.digest in self._signed}
+        named = _named(agreements)
         for line, place in self._places.items():
             of = [here[key] for key in line.of if key in here]
-            rule = _common(of, line.rule) if len(of) == len(line.of) else None
+            rule = joined([named[one.id].get(line.rule) for one in of]) if len(of) == len(line.of) else None
             if rule is not None:
                 yield place, self._ruled(rule, of)
 
@@ -103,16 +104,12 @@ class EpochRules:
         for state in self._states[self._next :]:
             self._signed |= {term.agreement.digest: term.seq for term in state.terms}
             for agreements, _ in instants(state, self._span):
-                for one in agreements:
-                    self._add((one,), (rule.name for rule in rules(one)))
-                for several in _together(agreements):
-                    names = (rule.name for rule in rules(several[0]))
-                    self._add(several, (name for name in names if _common(several, name) is not None))
+                named = _named(agreements)
+                for several in (*((one,) for one in agreements), *_together(agreements)):
+                    for name in named[several[0].id]:
+                        if joined([named[one.id].get(name) for one in several]) is not None:
+                            self._places.setdefault(self._line(several, name), len(self._places))
         self._next = len(self._states)
-
-    def _add(self, agreements: Sequence[Agreement], names: Iterator[str]) -> None:
-        for name in names:
-            self._places.setdefault(self._line(agreements, name), len(self._places))
 
     def _line(self, agreements: Sequence[Agreement], name: str) -> Line:
         return Line(name, tuple((one.id, self._signed.get(one.digest, 0)) for one in agreements))
@@ -183,9 +180,9 @@ def instants(state: State, span: Span) -> Iterator[tuple[tuple[Agreement, ...], 
             yield agreements, edge
 
 
-def _common(agreements: Sequence[Agreement], name: str) -> Rule | None:
-    """The rule of this name, if all of them have it alike."""
-    return joined([next((rule for rule in rules(one) if rule.name == name), None) for one in agreements])
+def _named(agreements: Sequence[Agreement]) -> dict[str, dict[str, Rule]]:
+    """Each agreement's rules by their names, in its order."""
+    return {one.id: {rule.name: rule for rule in rules(one)} for one in agreements}
 
 
 def _together(agreements: Sequence[Agreement]) -> list[tuple[Agreement, ...]]:
