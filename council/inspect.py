@@ -119,11 +119,7 @@ def inspect(sources: Sources, progress: Callable[[int], None] = lambda _: None) 
 
 
 def _missing(
-    sources: Sources,
-    logs: Sequence[Verified],
-    calls: cdr.Comparison | None,
-    opened: set[str],
-    inventories: set[str],
+    sources: Sources, logs: Sequence[Verified], calls: cdr.Comparison | None, opened: set[str], inventories: set[str]
 ) -> set[str]:
     """What couldn't be checked."""
     given = {name: getattr(sources, name) for name in ("acts", "roster", "cdr", "seen", "key")}
