@@ -62,7 +62,7 @@ class Round:
     def site(self) -> SiteClient:
         """The signed-in session. Raises Unreachable."""
         if self._client is None:
-            client = SiteClient(self.home.settings.url, self.home.settings.ca)
+            client = SiteClient(self.home.settings.url, self.home.settings.ca, self.home.settings.language)
             client.sign_in(self.home.settings.role, self.home.signing_key())
             self._client = client
         return self._client

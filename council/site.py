@@ -27,9 +27,9 @@ TIMEOUT_S: Final = 30
 
 
 class SiteClient:
-    """One signed-in session. `url` is the API's address without `/v1`."""
+    """One signed-in session. `url` is the API's address without `/v1`; refusals are told in `language`."""
 
-    def __init__(self, url: str, ca: str | None = None) -> None:
+    def __init__(self, url: str, ca: str | None = None, language: str = "en") -> None:
         try:
             parts = urllib.parse.urlsplit(url)
         except ValueError:
@@ -41,7 +41,7 @@ class SiteClient:
         if parts.scheme == "http" and not here:
             raise WrongUse("plain http is for this machine only: use the `https://` address")
         self._url = url.rstrip("/")
-        self._origin = f"{parts.scheme}://{parts.netloc}"
+        self._origin, self._language = f"{parts.scheme}://{parts.netloc}", language
         # the site takes changes from its own address only, which a browser can't be made to claim
         try:
             context = ssl.create_default_context(cafile=ca)
@@ -85,9 +85,8 @@ class SiteClient:
         return _object(self._ask(method, path, json.dumps(body).encode()), path)
 
     def _ask(self, method: str, path: str, body: bytes | None) -> bytes | None:
-        request = urllib.request.Request(self._url + path, body, method=method)
-        request.add_header("Accept", "application/json, */*")
-        request.add_header("Origin", self._origin)
+        said = {"Accept": "application/json, */*", "Accept-Language": self._language, "Origin": self._origin}
+        request = urllib.request.Request(self._url + path, body, said, method=method)
         if body is not None:
             request.add_header("Content-Type", "application/json")
         try:
