@@ -14,6 +14,7 @@ from policy.access_figures import AccessFigures
 from policy.agreement.schema import StatisticsTerms
 from policy.kept import BlockKept
 from policy.month import Month
+from policy.state import Anchor
 from policy.statistics import Statistics
 
 __all__ = [
@@ -257,6 +258,10 @@ class SiteReads(Protocol):
 
     async def anchors(self, role: str) -> Sequence[str]:
         """Public acting keys (`ssh-ed25519 …`) anchored for `employer`, `council` or `dpo`."""
+        ...
+
+    async def first_anchors(self) -> Sequence[Anchor]:
+        """The parties' public keys as they were first anchored: what the chain of acts is folded from."""
         ...
 
     async def agents(self, after: str, limit: int) -> Sequence[AgentRow]:

@@ -107,6 +107,10 @@ class SiteFolder:
         found = state.anchors_at(self._clock.wallclock())
         return [anchor.key for anchor in found if anchor.role.rstrip("0123456789") == role]
 
+    async def first_anchors(self) -> Sequence[Anchor]:
+        """As `fairtap init` took them."""
+        return [Anchor(one.role, one.key, one.recipient) for one in await Acts(await self._open()).anchors()]
+
     async def agents(self, after: str, limit: int) -> Sequence[AgentRow]:
         """Roster lines by id: an order that tells nothing."""
         listed = sorted(await Roster(await self._open()).list(), key=lambda agent: agent.id)
@@ -242,7 +246,7 @@ class SiteFolder:
     async def own_draws(self, agent: str, after: int, limit: int) -> OwnDraws:
         """With leaves, proofs, and the epochs' shares and rates."""
         acts = Acts(await self._open())
-        posts, first = await acts.chain(), [Anchor(one.role, one.key, one.recipient) for one in await acts.anchors()]
+        posts, first = await acts.chain(), await self.first_anchors()
         reader = await self._reader()
         try:
             states = await asyncio.to_thread(lambda: list(history(first, posts)))
@@ -313,7 +317,7 @@ class SiteFolder:
         acts = Acts(await self._open())
         posts = await acts.chain()
         if self._folded is None or self._folded[0] != len(posts):
-            anchors = [Anchor(one.role, one.key, one.recipient) for one in await acts.anchors()]
+            anchors = await self.first_anchors()
             try:
                 self._folded = (len(posts), await asyncio.to_thread(fold, anchors, posts))
             except (CryptoError, PolicyError):

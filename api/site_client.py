@@ -31,6 +31,7 @@ class ClientProblem(ApiError):
         super().__init__(f"{code} ({status}): {detail}")
         self.code = code
         self.status = status
+        self.detail = detail
 
 
 class SiteClient:

@@ -7,24 +7,20 @@ with a key it is shown, signed and handed in at once, where one signature is eno
 from __future__ import annotations
 
 import hashlib
-import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
-from api.commands.agreement import agreement, load_document, read_text, state_of
-from api.commands.saying import AsJson, ConfigFile, Lang, ask, finish, language_of, read_bytes, tell
+from api.commands.act_handing import Handing, confirm, drafted, hand_on, post_act, save, shown, write
+from api.commands.act_place import Api, Certificate, Place
+from api.commands.agreement import agreement, load_document, read_text
+from api.commands.saying import AsJson, ConfigFile, Lang, language_of, read_bytes
 from api.errors import CommandError
-from api.home import find_home
 from api.key_files import read_public_keys, read_signing_key, sign_file
 from gateway.clock import SystemClock
-from gateway.control.protocol import PostAct
-from policy.act_effects import who_signs
-from policy.act_text import act_said, differences, in_words, signers_said
+from policy.act_text import in_words
 from policy.acts import (
     ACT_NAMESPACE,
     ROLES,
@@ -43,10 +39,8 @@ from policy.acts import (
 )
 from policy.agreement.load import Agreement
 from policy.errors import ActError, ActFault, WrongDocument
-from policy.message_words import PARTIES
 from policy.messages import say
 from policy.percent import parse_percent
-from policy.plain import plain
 from policy.state import State
 
 __all__ = ["agreement"]
@@ -56,6 +50,7 @@ MAX_MINUTES: Final = 256 * 1024 * 1024
 Name = Annotated[str, typer.Option("--agreement", help="Its id; without it, the one in force.")]
 Out = Annotated[Path | None, typer.Option(help="Write the act there and show it; without it, print the act alone.")]
 SignKey = Annotated[Path | None, typer.Option("-k", "--key", help="The party's OUT.sign: show, sign and hand in.")]
+SignInKey = Annotated[Path | None, typer.Option("-k", "--key", help="The party's OUT.sign: signs you in at --api.")]
 SignRole = Annotated[str, typer.Option(help="Whose key it is: employer, council, council2, council3 or dpo.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Sign what is shown without asking; needed without a terminal.")]
 Signatures = Annotated[list[str], typer.Option(help="role=FILE, e.g. council=act.council.sig; repeat.")]
@@ -64,29 +59,25 @@ ResolvedOn = Annotated[str, typer.Option("--resolution", help="Day of the counci
 Minutes = Annotated[Path | None, typer.Option(help="The minutes of that resolution; only their digest is taken.")]
 
 
-@dataclass(frozen=True, slots=True)
-class Handing:
-    """How an act is handed on: where to, signed with what, told in which language."""
-
-    config: Path | None
-    lang: str
-    out: Path | None
-    key: Path | None
-    role: str
-    yes: bool
-    as_json: bool
-
-
 # -- drafts
 
 
 @agreement.command("propose")
-def propose(file: Path, out: Out = None, lang: Lang = None, config: ConfigFile = None) -> None:
+def propose(
+    file: Path,
+    out: Out = None,
+    key: SignInKey = None,
+    role: SignRole = "council",
+    lang: Lang = None,
+    config: ConfigFile = None,
+    api: Api = None,
+    ca: Certificate = None,
+) -> None:
     """The act that puts a document into force. Employer and council `sign` it, then `activate` it."""
     language = language_of(lang)
-    found, state = load_document(file, language), finish(state_of(find_home(config), language))
+    found, state = load_document(file, language), Place(config, language, api, ca, role, key).state()
     act = state.draft(found.id, NewAgreement(found.digest))
-    _write(act, out, _drafted(state, act, language, found))
+    write(act, out, drafted(state, act, language, found))
 
 
 @agreement.command("narrow")
@@ -99,15 +90,17 @@ def narrow(
     yes: Yes = False,
     lang: Lang = None,
     config: ConfigFile = None,
+    api: Api = None,
+    ca: Certificate = None,
     as_json: AsJson = False,
 ) -> None:
     """Put a narrower document into the place of one in force, at once: what one party may do alone, it signs alone."""
     language = language_of(lang)
-    found, state = load_document(file, language), finish(state_of(find_home(config), language))
+    place = Place(config, language, api, ca, role, key)
+    found, state = load_document(file, language), place.state()
     old = _narrowed(state, found, narrows, language)
     act = state.draft(found.id, Narrow(found.digest, old.digest))
-    handing = Handing(config, language, out, key, role, yes, as_json)
-    _hand_on(handing, act, _drafted(state, act, language, found, old), read_text(file))
+    hand_on(Handing(place, out, yes, as_json), act, drafted(state, act, language, found, old), read_text(file))
 
 
 @agreement.command("rates")
@@ -123,6 +116,8 @@ def rates(
     yes: Yes = False,
     lang: Lang = None,
     config: ConfigFile = None,
+    api: Api = None,
+    ca: Certificate = None,
     as_json: AsJson = False,
 ) -> None:
     """Other percentages. Alone the council only lowers; a raise takes both, a resolution and an opinion.
@@ -137,7 +132,7 @@ def rates(
             raise CommandError(f"`{one}` isn't RULE=PERCENT, such as sample/team-a/regular=2", 2)
         wanted[rule] = ppm
     body = Rates(wanted, _resolution(resolution, minutes), opinion or None)
-    _make(body, name, Handing(config, language_of(lang), out, key, role, yes, as_json))
+    _make(body, name, Handing(Place(config, language_of(lang), api, ca, role, key), out, yes, as_json))
 
 
 @agreement.command("suspend")
@@ -149,10 +144,12 @@ def suspend(
     yes: Yes = False,
     lang: Lang = None,
     config: ConfigFile = None,
+    api: Api = None,
+    ca: Certificate = None,
     as_json: AsJson = False,
 ) -> None:
     """Stop all recording within a second; calls go on."""
-    _make(Suspend(), name, Handing(config, language_of(lang), out, key, role, yes, as_json))
+    _make(Suspend(), name, Handing(Place(config, language_of(lang), api, ca, role, key), out, yes, as_json))
 
 
 @agreement.command("resume")
@@ -164,10 +161,12 @@ def resume(
     yes: Yes = False,
     lang: Lang = None,
     config: ConfigFile = None,
+    api: Api = None,
+    ca: Certificate = None,
     as_json: AsJson = False,
 ) -> None:
     """Take a suspension back: whoever suspended, and the council always."""
-    _make(Resume(), name, Handing(config, language_of(lang), out, key, role, yes, as_json))
+    _make(Resume(), name, Handing(Place(config, language_of(lang), api, ca, role, key), out, yes, as_json))
 
 
 @agreement.command("evaluation")
@@ -175,12 +174,18 @@ def evaluation(
     day: Annotated[str, typer.Argument(help="On which both parties evaluated it, e.g. 2026-06-01.")],
     name: Name = "",
     out: Out = None,
+    key: SignInKey = None,
+    role: SignRole = "council",
     lang: Lang = None,
     config: ConfigFile = None,
+    api: Api = None,
+    ca: Certificate = None,
 ) -> None:
     """The act by which employer and council sign off an evaluation: both `sign` it, then `post` it."""
-    body = Evaluation(_day(day, "DAY"))
-    _make(body, name, Handing(config, language_of(lang), out, None, "", yes=False, as_json=False))
+    language = language_of(lang)
+    state = Place(config, language, api, ca, role, key).state()
+    act = state.draft(_named(state, name, language), Evaluation(_day(day, "DAY")))
+    write(act, out, drafted(state, act, language))
 
 
 @agreement.command("key")
@@ -196,6 +201,8 @@ def key(
     yes: Yes = False,
     lang: Lang = None,
     config: ConfigFile = None,
+    api: Api = None,
+    ca: Certificate = None,
     as_json: AsJson = False,
 ) -> None:
     """Anchor another key of a party, signed with the one that it replaces; the council adds council2 and council3.
@@ -207,7 +214,7 @@ def key(
     found = read_public_keys(public)
     recipient = found.recipient if of in WITH_RECIPIENT else None
     body = NewKey(of, found.signing_key, recipient, _resolution(resolution, minutes))
-    _make(body, name, Handing(config, language_of(lang), out, old, role or of, yes, as_json))
+    _make(body, name, Handing(Place(config, language_of(lang), api, ca, role or of, old), out, yes, as_json))
 
 
 # -- signing and handing in
@@ -236,9 +243,9 @@ def sign(
     new = _carried(parsed, document, language)
     old = _replaced(parsed, narrows, language) if narrows is not None else None
     secret = read_signing_key(key)
-    _confirm(_shown(parsed, language, new, old), yes, language)
+    confirm(shown(parsed, language, new, old), yes, language)
     target = out or act.with_name(act.name + ".sig")
-    _save(target, sign_file(data, secret, ACT_NAMESPACE).encode("ascii"))
+    save(target, sign_file(data, secret, ACT_NAMESPACE).encode("ascii"))
     typer.echo(str(target))
 
 
@@ -247,111 +254,50 @@ def activate(
     file: Path,
     act: Annotated[Path, typer.Option(help="The act that was signed.")],
     signature: Signatures,
+    key: SignInKey = None,
+    role: SignRole = "council",
     lang: Lang = None,
     config: ConfigFile = None,
+    api: Api = None,
+    ca: Certificate = None,
     as_json: AsJson = False,
 ) -> None:
     """Hand in a signed act with its document (`propose`, `narrow`); the gateway verifies the signatures."""
-    _post(read_text(act), _signatures(signature), read_text(file), language_of(lang), config, as_json)
+    place = Place(config, language_of(lang), api, ca, role, key)
+    post_act(place, read_text(act), _signatures(signature), read_text(file), as_json)
 
 
 @agreement.command("post")
 def post(
     act: Annotated[Path, typer.Argument(help="The act that was signed.")],
     signature: Signatures,
+    key: SignInKey = None,
+    role: SignRole = "council",
     lang: Lang = None,
     config: ConfigFile = None,
+    api: Api = None,
+    ca: Certificate = None,
     as_json: AsJson = False,
 ) -> None:
     """Hand in a signed act that carries no document: rates, suspend, resume, evaluation, key."""
-    _post(read_text(act), _signatures(signature), None, language_of(lang), config, as_json)
+    place = Place(config, language_of(lang), api, ca, role, key)
+    post_act(place, read_text(act), _signatures(signature), None, as_json)
 
 
 # -- parts
 
 
 def _make(body: Body, name: str, handing: Handing) -> None:
-    state = finish(state_of(find_home(handing.config), handing.lang))
+    state, language = handing.place.state(), handing.place.lang
+    act = state.draft(_named(state, name, language), body)
+    hand_on(handing, act, drafted(state, act, language))
+
+
+def _named(state: State, name: str, language: str) -> str:
     found = name or next((one.id for one in state.in_force(SystemClock().wallclock())), "")
     if not found:
-        raise CommandError(in_words("nothing_in_force", handing.lang))
-    act = state.draft(found, body)
-    _hand_on(handing, act, _drafted(state, act, handing.lang))
-
-
-def _hand_on(handing: Handing, act: bytes, said: Sequence[str], document: str | None = None) -> None:
-    if handing.key is None:
-        _write(act, handing.out, said)
-        return
-    if handing.out is not None:
-        raise CommandError("--out goes without --key: an act that is handed in isn't kept", 2)
-    secret = read_signing_key(handing.key)
-    _confirm(said, handing.yes, handing.lang, as_json=handing.as_json)
-    signed = {handing.role: sign_file(act, secret, ACT_NAMESPACE)}
-    _post(act.decode(), signed, document, handing.lang, handing.config, handing.as_json)
-
-
-def _write(act: bytes, out: Path | None, said: Sequence[str]) -> None:
-    if out is None:
-        typer.echo(act.decode(), nl=False)
-        return
-    _save(out, act)
-    tell(False, None, *said, "", str(out))
-
-
-def _post(
-    act: str, signed: dict[str, str], document: str | None, language: str, config: Path | None, as_json: bool
-) -> None:
-    answer = ask(find_home(config), PostAct(act, signed, document, language))
-    tell(as_json, answer, _taken(answer, language))
-
-
-def _taken(answer: dict[str, Any], language: str) -> str:
-    """What holds now: an act that was taken may wait for the next epoch, or for its document's time."""
-    taken = in_words("taken", language, seq=answer["seq"])
-    if answer["suspended_by"]:
-        by = ", ".join(PARTIES[language][one] for one in answer["suspended_by"])
-        return f"{taken} {in_words('suspended', language, by=by)}"
-    return f"{taken} {in_words('in_force' if answer['agreement'] else 'nothing_in_force', language, **answer)}"
-
-
-def _drafted(
-    state: State, act: bytes, language: str, document: Agreement | None = None, narrows: Agreement | None = None
-) -> tuple[str, ...]:
-    """What is shown of a draft, and who has to sign it; one that nobody's signatures would help is refused now."""
-    try:
-        parsed, now = parse_act(act), SystemClock().wallclock()
-        # a clock that is behind is the gateway's to judge: it takes a suspension all the same
-        signers = who_signs(state, parsed, max(now, state.changed_at or now), document)
-    except ActError as error:
-        raise CommandError(say(error, language)) from None
-    return (*_shown(parsed, language, document, narrows), "", signers_said(signers, language))
-
-
-def _shown(
-    act: Act, language: str, document: Agreement | None = None, narrows: Agreement | None = None
-) -> tuple[str, ...]:
-    """What is to be read before anybody signs."""
-    lines = [*act_said(act, language)]
-    if document is not None and narrows is not None:
-        lines += ["", in_words("changes", language), "", *differences(narrows, document, language)]
-    if document is not None:
-        lines += ["", in_words("document", language), "", plain(document, language).rstrip("\n")]
-    return tuple(lines)
-
-
-def _confirm(said: Sequence[str], yes: bool, language: str, *, as_json: bool = False) -> None:
-    for line in said:
-        typer.echo(line, err=as_json)
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise CommandError(in_words("unshown", language), 2)
-    typer.echo(in_words("ask", language), nl=False, err=True)
-    typer.echo(" ", nl=False, err=True)
-    answer = sys.stdin.readline().strip().lower()
-    if not answer or not in_words("yes", language).startswith(answer):
-        raise CommandError(in_words("unsigned", language))
+        raise CommandError(in_words("nothing_in_force", language))
+    return found
 
 
 def _carried(act: Act, file: Path | None, language: str) -> Agreement | None:
@@ -412,10 +358,3 @@ def _day(text: str, what: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise CommandError(f"{what}: `{text}` isn't a day, such as 2026-03-03", 2) from None
-
-
-def _save(path: Path, data: bytes) -> None:
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise CommandError(f"`{path}`: {error.strerror or error}") from None

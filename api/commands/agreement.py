@@ -9,27 +9,22 @@ from typing import Annotated
 import typer
 
 from api.agreement_check import check as judge
+from api.commands.act_place import Place
 from api.commands.saying import AsJson, ConfigFile, Lang, finish, language_of, read_bytes, tell
 from api.dry_run import legs_of_month, run_dry
 from api.errors import CommandError
 from api.home import Home, find_home
 from api.reads import AgreementInForce, MonthStatistics
 from api.site import SiteFolder
-from crypto.errors import CryptoError
 from gateway.clock import SystemClock
 from policy.act_text import in_words
 from policy.agreement.load import Agreement, AgreementRefused, load
-from policy.chain import fold
 from policy.dry_run import EVERYBODY
-from policy.errors import ActError, DryRunError, PolicyError
-from policy.messages import say, say_fault
+from policy.errors import DryRunError
+from policy.messages import say_fault
 from policy.plain import plain as plain_sentences
-from policy.state import Anchor, State
-from storage.acts import Acts
-from storage.database import Database
-from storage.errors import StorageError
 
-__all__ = ["agreement", "load_document", "read_text", "state_of"]
+__all__ = ["agreement", "load_document", "read_text"]
 
 agreement = typer.Typer(help="The works agreement.", no_args_is_help=True)
 
@@ -68,7 +63,7 @@ def show(
         "end": found.end,
         "document": found.document,
     }
-    binding = finish(state_of(home, language)).in_force(SystemClock().wallclock())
+    binding = Place(config, language).state().in_force(SystemClock().wallclock())
     texts = [plain_sentences(one, language) for one in binding]
     texts += [f"{one.text[language]}\n" for one in found.consents]
     tell(
@@ -144,20 +139,3 @@ async def _last_month(home: Home) -> MonthStatistics:
 async def _in_force(home: Home) -> AgreementInForce | None:
     async with SiteFolder(home.config, SystemClock()) as site:
         return await site.agreement()
-
-
-async def state_of(home: Home, language: str) -> State:
-    """What the chain of acts has made of this site; raises `CommandError`."""
-    try:
-        database = await Database.open(home.config.database_url, read_only=True)
-    except StorageError as error:
-        raise CommandError(f"the site's database can't be read: {error}; run `fairtap init` first") from None
-    try:
-        acts = Acts(database)
-        anchors = [Anchor(one.role, one.key, one.recipient) for one in await acts.anchors()]
-        return fold(anchors, await acts.chain())
-    except (CryptoError, PolicyError) as error:
-        why = say(error, language) if isinstance(error, ActError) else str(error)
-        raise CommandError(f"the chain of acts doesn't hold: {why}") from None
-    finally:
-        await database.close()

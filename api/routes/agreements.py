@@ -82,8 +82,9 @@ async def acts_so_far(parts: Parts) -> ActList:
 
 @router.get("/acts", dependencies=[Depends(need("acts:carry"))])
 async def act_files(parts: Parts) -> ActFiles:
-    """Every act as it was signed, oldest first, for whoever folds the chain alone: bytes, signatures, documents."""
-    return ActFiles.model_validate({"acts": await parts.site.act_files()})
+    """Every act as it was signed, oldest first, and the first anchors, for whoever folds the chain alone."""
+    anchors = [asdict(one) for one in await parts.site.first_anchors()]
+    return ActFiles.model_validate({"anchors": anchors, "acts": await parts.site.act_files()})
 
 
 @router.post("/acts", status_code=201, dependencies=[Depends(need("acts:carry"))])

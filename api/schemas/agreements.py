@@ -122,9 +122,18 @@ class ActFile(BaseModel):
     session: str | None
 
 
-class ActFiles(BaseModel):
-    """The chain of acts in full, oldest first."""
+class FirstAnchor(BaseModel):
+    """A party's public keys as they were first anchored; acts may have replaced them."""
 
+    role: str
+    key: str
+    recipient: str | None
+
+
+class ActFiles(BaseModel):
+    """The chain of acts in full, oldest first, and what it begins with."""
+
+    anchors: list[FirstAnchor]
     acts: list[ActFile]
 
 

@@ -20,7 +20,10 @@ from api.reads import (
     RecordingRow,
 )
 from crypto.tlog_tiles import Tile
+from policy.act_file import act_fields
+from policy.chain import Posted
 from policy.month import Month
+from policy.state import Anchor
 from policy.texts import text_sha256
 
 
@@ -29,6 +32,8 @@ class SiteInMemory:
 
     def __init__(self) -> None:
         self.keys: dict[str, list[str]] = {}
+        self.anchored: list[Anchor] = []
+        self.chain: list[Posted] = []
         self.rows: dict[str, AgentRow] = {}
         self.in_force: AgreementInForce | None = None
         self.recorded: list[RecordingRow] = []
@@ -75,7 +80,10 @@ class SiteInMemory:
         return []
 
     async def act_files(self) -> Sequence[dict[str, object]]:
-        return []
+        return [act_fields(one) for one in self.chain]
+
+    async def first_anchors(self) -> Sequence[Anchor]:
+        return self.anchored
 
     async def recordings(self, agent: str, before: str, limit: int) -> Sequence[RecordingRow]:
         own = [row for row in self.recorded if row.agent == agent]

@@ -1,0 +1,112 @@
+"""Where acts are drafted and handed in: on the gateway's own machine, or at its API, by a party from another one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from api.commands.at_site import Certificate, finish_at_site, site_http
+from api.commands.saying import ask, finish
+from api.errors import CommandError
+from api.home import Home, find_home
+from api.key_files import read_signing_key
+from api.site_client import ClientProblem, SiteClient
+from crypto.errors import CryptoError
+from crypto.jcs import canonical
+from gateway.control.protocol import PostAct
+from policy.act_effects import party_of
+from policy.act_file import parse_act_file
+from policy.agreement.load import AgreementRefused
+from policy.chain import Posted, fold
+from policy.errors import ActError, PolicyError
+from policy.messages import say
+from policy.state import Anchor, State
+from storage.acts import Acts
+from storage.database import Database
+from storage.errors import StorageError
+
+__all__ = ["Api", "Certificate", "Place", "state_of"]
+
+T = TypeVar("T")
+Api = Annotated[
+    str | None,
+    typer.Option("--api", help="The site's API, from another machine; --key signs you in.", show_default=False),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A site: the one of this configuration, or where `api` is."""
+
+    config: Path | None
+    lang: str
+    api: str | None = None
+    ca: Path | None = None
+    role: str = ""
+    key: Path | None = None
+    """At an API: of the role that signs in."""
+
+    def state(self) -> State:
+        """What the chain of acts has made of it; raises `CommandError`."""
+        if self.api is None:
+            return finish(state_of(find_home(self.config), self.lang))
+
+        async def told(site: SiteClient) -> State:
+            found = await site.ask("GET", "/acts")
+            anchors = [Anchor(one["role"], one["key"], one["recipient"]) for one in found["anchors"]]
+            return _folded(anchors, [parse_act_file(canonical(one)) for one in found["acts"]], self.lang)
+
+        return self._signed_in(told)
+
+    def hand_in(self, act: str, signatures: dict[str, str], document: str | None) -> dict[str, Any]:
+        """Have the gateway judge and take an act; what holds then. Raises `CommandError` with its refusal."""
+        if self.api is None:
+            return ask(find_home(self.config), PostAct(act, signatures, document, self.lang))
+        body = {"act": act, "signatures": signatures, "document": document}
+        return self._signed_in(lambda site: site.ask("POST", "/acts", body))
+
+    def _signed_in(self, work: Callable[[SiteClient], Awaitable[T]]) -> T:
+        if self.key is None:
+            raise CommandError("--api needs --key and --role: whose key signs you in there", 2)
+        key = read_signing_key(self.key)
+        http = site_http(self.api or "", self.ca)
+        http.headers["Accept-Language"] = self.lang
+
+        async def asked() -> T:
+            async with SiteClient(http) as site:
+                await site.sign_in_by_key(party_of(self.role), key)
+                return await work(site)
+
+        async def told() -> T:
+            try:
+                return await asked()
+            except ClientProblem as problem:
+                raise CommandError(problem.detail) from None
+
+        return finish_at_site(told())
+
+
+async def state_of(home: Home, language: str) -> State:
+    """What the chain of acts has made of this machine's site; raises `CommandError`."""
+    try:
+        database = await Database.open(home.config.database_url, read_only=True)
+    except StorageError as error:
+        raise CommandError(f"the site's database can't be read: {error}; run `fairtap init` first") from None
+    try:
+        acts = Acts(database)
+        anchors = [Anchor(one.role, one.key, one.recipient) for one in await acts.anchors()]
+        return _folded(anchors, await acts.chain(), language)
+    finally:
+        await database.close()
+
+
+def _folded(anchors: list[Anchor], posts: list[Posted], language: str) -> State:
+    try:
+        return fold(anchors, posts)
+    except (CryptoError, PolicyError, AgreementRefused) as error:
+        why = say(error, language) if isinstance(error, ActError) else str(error)
+        raise CommandError(f"the chain of acts doesn't hold: {why}") from None
