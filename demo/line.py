@@ -39,8 +39,7 @@ class Arrival(NamedTuple):
     timestamp: int
     payload_type: int
     marker: bool
-    size: int
-    """Octets of payload."""
+    payload: bytes
 
 
 class PressedDigit(NamedTuple):
@@ -243,7 +242,7 @@ class Line(asyncio.DatagramProtocol):
         payload = data[_HEADER.size + 4 * (first & 15) :]
         now = asyncio.get_running_loop().time()
         payload_type = second & 0x7F
-        self.arrivals.append(Arrival(now, ssrc, sequence, timestamp, payload_type, second > 127, len(payload)))
+        self.arrivals.append(Arrival(now, ssrc, sequence, timestamp, payload_type, second > 127, payload))
         if payload_type == self.telephone_event:
             self._hear_event(ssrc, timestamp, payload, now)
             return

@@ -378,7 +378,7 @@ async def test_a_party_lowers_and_suspends_by_its_own_hand_only(api: RunningApi)
         drafted = await http.get("/v1/agreements/bv-nord/rates/draft", params={"rates": "sample/team-a/regular=2"})
         assert drafted.status_code == 200
         assert (await http.get("/v1/agreements")).json() == {"acts": []}
-        assert (await http.get("/v1/acts")).json() == {"acts": []}
+        assert (await http.get("/v1/acts")).json() == {"anchors": [], "acts": []}
     async with await client_of(api, Role.EMPLOYER) as http:
         assert (await http.post("/v1/agreements/bv-nord/suspend")).status_code == 200
     assert api.gateway.of(PostAct) == [PostAct(act, {"council": "-"})]

@@ -14,10 +14,28 @@ from policy.acts import ACT_NAMESPACE
 from policy.agreement.load import load
 from tests.loopback.test_withdrawal import watch_light
 from tests.peers.kept import Kept, moment
-from tests.peers.running_site import RunningSite
+from tests.peers.marked_frames import MarkedFrames, unbroken
+from tests.peers.running_site import RunningSite, Talk
 
 pytestmark = pytest.mark.timeout(120)
 RULE = "sample/team-a/onboarding"
+SPEECH_S = 30.0
+LATE_S = 0.2
+"""How much of the end a recording may lack: what is on its way when the stop is ordered."""
+
+
+def both_speak(talk: Talk) -> dict[str, MarkedFrames]:
+    """From now on each side's frames can be found again, at the other end and in the recording."""
+    agent, caller = talk.agent.line, talk.caller.line
+    return {"agent": MarkedFrames(agent, caller, SPEECH_S, 1), "caller": MarkedFrames(caller, agent, SPEECH_S, 2)}
+
+
+async def goes_on(talk: Talk, sent: dict[str, MarkedFrames], at: float) -> None:
+    """A second of frames more reaches each end, and no packet is missing from half a second before `at` on."""
+    for frames in sent.values():
+        await frames.until_heard(at, 50)
+    for line in (talk.agent.line, talk.caller.line):
+        assert unbroken(line, at - 0.5) > 60
 
 
 async def put(site, role, signed, status, **more):
@@ -47,9 +65,11 @@ async def test_parties_act_on_live_calls(tmp_path):
         desk = site.desks[0]
         talk = await site.recorded_call(desk)
         first = (await site.office.ask("GET", "/agreements"))["acts"][0]
+        sent = both_speak(talk)
 
         lowered = await draft(site, "20")
         await put(site, "council", lowered, 200, document=lowered)
+        lowered_at = time.monotonic()
         current = await site.office.ask("GET", "/agreements/current")
         assert current["rates"][RULE] == "20"
         running = await site.explained(desk, talk.ref)
@@ -61,17 +81,22 @@ async def test_parties_act_on_live_calls(tmp_path):
         assert (await put(site, "employer", first_act(first), 409, **stale))["type"].endswith("stale-act")
         assert (await site.office.ask("GET", "/agreements/current"))["rates"][RULE] == "20"
 
+        for frames in sent.values():
+            await frames.until_heard(lowered_at, 25)
         off = asyncio.create_task(watch_light(desk, talk.ref))
-        before = len(talk.agent.line.arrivals)
         at, wall = time.monotonic(), time.time()
         await site.office.ask("POST", f"/agreements/{first['agreement']}/suspend")
         assert await asyncio.wait_for(off, 5) - at < 1
-        await asyncio.sleep(0.5)
-        assert len(talk.agent.line.arrivals) > before  # the call goes on
+        await goes_on(talk, sent, at)
         recording = next(one["id"] for one in await desk.client.recordings() if one["call"] == talk.ref)
         await talk.hang_up()
         told = await site.outcome(desk, talk.ref)
         assert (told["outcome"], told["reasons"]) == ("recorded (cut)", ["SUSPENDED"])
+        sides = dict(zip(("agent", "caller"), await site.opened(desk, talk.ref), strict=True))
+        for side, frames in sent.items():
+            kept, heard = frames.kept(sides[side]), frames.heard()  # none is missing in between
+            assert heard[kept[0]].at < lowered_at  # lowering left what ran alone
+            assert -LATE_S < heard[kept[-1]].at - at < 1
         assert (await site.office.ask("GET", "/agreements/current"))["suspended"] is True
         ended = next(one["ended"] for one in (await desk.client.recordings())[0]["sides"])
         assert moment(ended) - wall < 1
@@ -114,7 +139,7 @@ async def test_what_one_party_may_and_may_not_alone_while_a_call_is_recorded(tmp
 
         lowered = await draft(site, "0")
         await put(site, "council", lowered, 200, document=lowered)
-        for _ in range(3):  # from the next leg on: half of them would have been drawn
+        for _ in range(3):  # from the next leg on: half of them would have been drawn; none of a frame is kept below
             made = await site.call(other)
             assert await site.is_drawn(other, made.ref) is False
             await made.hang_up()
@@ -122,19 +147,24 @@ async def test_what_one_party_may_and_may_not_alone_while_a_call_is_recorded(tmp
         assert said is not None and said["outcome"] == "recording"
 
         off = asyncio.create_task(watch_light(desk, talk.ref))
+        sent, skew = both_speak(talk), time.time() - time.monotonic()
         end = (datetime.now(ZoneInfo("Europe/Berlin")) + timedelta(seconds=4)).replace(microsecond=0, tzinfo=None)
         today = document.replace('percent: "50"', 'percent: "0"')  # as the council's act has left it
         shorter = re.sub(r'  end: "[^"]*"', f'  end: "{end.isoformat()}"', today)
         await narrowed(site, "employer", shorter, 201)
         await asyncio.wait_for(off, 10)
-        stopped, before = time.time(), len(talk.agent.line.arrivals)
+        stopped = time.time()
         instant = end.replace(tzinfo=ZoneInfo("Europe/Berlin")).timestamp()
         assert -0.1 < stopped - instant < 1
-        await asyncio.sleep(0.5)
-        assert len(talk.agent.line.arrivals) > before  # the call goes on
+        await goes_on(talk, sent, instant - skew)
         await talk.hang_up()
         assert (await site.outcome(desk, talk.ref))["reasons"] == ["OUTSIDE_VALIDITY"]
         (recording,) = await desk.client.recordings()
+        assert await other.client.recordings() == []
+        sides = dict(zip(("agent", "caller"), await site.opened(desk, talk.ref), strict=True))
+        for side, frames in sent.items():
+            last = frames.heard()[frames.kept(sides[side])[-1]]
+            assert -LATE_S < last.at + skew - instant < 1
         assert all(-0.1 < moment(side["ended"]) - instant < 1 for side in recording["sides"])
         assert Kept(site.data, recording["id"]).manifest("caller", 1)["end"] == "stopped"
 

@@ -154,7 +154,13 @@ class RunningSite:
         return await until(other)
 
     async def command(self, command: Command) -> dict[str, Any]:
-        """The answer to one command on the control port; raises `OSError` while the gateway is away."""
+        """What one command on the control port gives; raises `OSError` while the gateway is away."""
+        answer = await self.answer(command)
+        assert answer.ok is not None, answer.error
+        return answer.ok
+
+    async def answer(self, command: Command) -> Answer:
+        """The answer to one command, which may be a refusal; raises as `command`."""
         reader, writer = await asyncio.open_unix_connection(str(self.data / "run" / "control.sock"), limit=MAX_LINE)
         try:
             writer.write(encode(Request(1, command)))
@@ -163,8 +169,7 @@ class RunningSite:
                 raise ConnectionResetError("the gateway hung up")
             answer = decode(line, "reply")
             assert isinstance(answer, Answer), answer
-            assert answer.ok is not None, answer.error
-            return answer.ok
+            return answer
         finally:
             writer.close()
 
