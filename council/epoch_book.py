@@ -68,6 +68,8 @@ class EpochBook:
     ecommit: log_entry.ECommit | None = None
     ecommit_at: int = 0
     closed: log_entry.EClose | None = None
+    kept: int | None = None
+    """In fifths, of the whole block, as `eclose` tells it."""
     halted: bool = False
     roster: Mapping[str, RosterLeaf] | None = None
     day: int | None = 0
@@ -151,7 +153,7 @@ class EpochBook:
 
     def close(self, index: int, said: log_entry.EClose) -> None:
         """Every leg and wish has its `out` (V6), and what `eclose` reports equals the entries (V9)."""
-        self.closed = said
+        self.closed, self.kept = said, said.kept
         self.recorded = self.counted["hits"] + self.counted["wishes"]
         for leg in (*self.legs, *self._wishes):
             if leg.out is None:

@@ -20,7 +20,7 @@ from policy.epochs import EpochState
 
 _SHOWN: Final = 200
 LAMPS: Final = ("red", "yellow", "green")
-_COLUMNS: Final = ("legs", "drawn", "hits", "caps", "wishes")
+_COLUMNS: Final = ("legs", "drawn", "hits", "caps", "wishes", "kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def _log(one: Verified) -> dict[str, object]:
 def _figures(book: EpochBook) -> dict[str, object]:
     state = _STATES.get(book.state, "dark") if book.drawn is None else "revealed"
     figures = {name: book.counted[name] for name in ("legs", "hits", "caps", "wishes")}
-    return {"state": state, "drawn": book.drawn, "x": book.x.total(), **figures}
+    return {"state": state, "drawn": book.drawn, "x": book.x.total(), "kept": book.kept, **figures}
 
 
 _STATES: Final = {EpochState.OPENED: "running", EpochState.CLOSED: "closed", EpochState.REVEALED: "closed"}

@@ -85,6 +85,9 @@ WORDS: Final = {
         "caps.means": "Drawn calls that were too many and left out.",
         "wishes": "Asked for",
         "wishes.means": "Records that somebody asked for, without a draw. Why, the log doesn't say.",
+        "kept": "Fifths recorded",
+        "kept.means": "At least so many fifths of an agent's hits, on average, in the log's 13 weeks; said at their "
+        "end alone. It is the gateway's word, and it can't show whose calls they were.",
         "state": "State",
         "state.running": "running",
         "state.dark": "dark (no draw)",
@@ -161,6 +164,9 @@ WORDS: Final = {
         "caps.means": "Ausgeloste Gespräche, die zu viel waren und ausgelassen wurden.",
         "wishes": "Gewünscht",
         "wishes.means": "Aufzeichnungen auf Wunsch, ohne Auslosung. Warum, sagt das Protokoll nicht.",
+        "kept": "Fünftel aufgezeichnet",
+        "kept.means": "Mindestens so viele Fünftel der Treffer einer Person, im Mittel, in den 13 Wochen des "
+        "Protokolls; nur an deren Ende. So gibt es das Gateway an; wessen Gespräche es waren, sagt die Zahl nicht.",
         "state": "Stand",
         "state.running": "läuft",
         "state.dark": "ohne Auslosung",
@@ -228,6 +234,9 @@ WORDS: Final = {
         "caps.means": "Trukne samtaler som var for mange og ble utelatt.",
         "wishes": "Ønsket",
         "wishes.means": "Opptak som noen ba om, uten trekning. Hvorfor, sier loggen ikke.",
+        "kept": "Femdeler tatt opp",
+        "kept.means": "Minst så mange femdeler av en ansatts treff, i gjennomsnitt, i loggens 13 uker; oppgis bare når "
+        "de er over. Det er gatewayens ord, og det viser ikke hvem sine samtaler det var.",
         "state": "Status",
         "state.running": "pågår",
         "state.dark": "uten trekning",
