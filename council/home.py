@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
-from council.errors import WrongUse
+from council.errors import WrongUse, about
 from council.folder import read_file
 from council.inspect import Sources, log_key
 from crypto.draw import SHARE_BYTES, new_share
@@ -77,10 +77,8 @@ class Home:
 
     def signing_key(self) -> SigningKey:
         """The council's acting key. Raises WrongUse."""
-        try:
+        with about(f"the council's key `{self.settings.key}`"):
             return SigningKey.from_openssh(read_file(Path(self.settings.key), _MAX) or b"")
-        except CryptoError as error:
-            raise WrongUse(f"the council's key `{self.settings.key}`: {error}") from None
 
     def identities(self) -> tuple[Identity, ...]:
         """What opens files encrypted to the council; empty without one. Raises WrongUse."""
@@ -88,14 +86,13 @@ class Home:
             return ()
         text = (read_file(Path(self.settings.identity), _MAX) or b"").decode("utf-8", errors="replace")
         lines = [line for line in text.splitlines() if line.startswith("AGE-SECRET-KEY-")]
-        try:
+        with about(f"the council's identity `{self.settings.identity}`"):
             return tuple(Identity.parse(line) for line in lines or [text])
-        except CryptoError as error:
-            raise WrongUse(f"the council's identity `{self.settings.identity}`: {error}") from None
 
     def pinned(self) -> dict[str, str]:
         """Role → key of every party whose key is known here, as logs begin with it."""
-        return self._own() | {role: str(_key(line)) for role, line in self.settings.anchors.items()}
+        with about(f"an anchored key in `{SETTINGS}`"):
+            return self._own() | {role: str(VerifyKey.parse(line)) for role, line in self.settings.anchors.items()}
 
     def _own(self) -> dict[str, str]:
         return {self.settings.role: str(self.signing_key().verify_key)}
@@ -119,10 +116,8 @@ class Home:
         data = read_file(self._share_path(origin, epoch), _MAX)
         if data is None:
             return None
-        try:
+        with about(f"the share of {epoch} is damaged, this epoch stays dark"):
             return parse_hex(data.decode("ascii", errors="replace").strip(), SHARE_BYTES)
-        except CryptoError:
-            raise WrongUse(f"the share of {epoch} is damaged: this epoch stays dark") from None
 
     def draw_share(self, origin: str, epoch: str) -> bytes:
         """The share of an epoch: the one there is, else a fresh one, on disk before it is returned."""
@@ -149,10 +144,3 @@ def write_private(path: Path, data: bytes) -> None:
         folder = os.open(path.parent, os.O_RDONLY)
         os.fsync(folder)
         os.close(folder)
-
-
-def _key(line: str) -> VerifyKey:
-    try:
-        return VerifyKey.parse(line)
-    except CryptoError as error:
-        raise WrongUse(f"an anchored key in `{SETTINGS}`: {error}") from None

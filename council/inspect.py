@@ -9,13 +9,12 @@ from typing import Final
 
 from council import cdr, fairness, gather
 from council.codes import Code
-from council.errors import CdrError, WrongUse
+from council.errors import CdrError, WrongUse, about
 from council.finding import Finding, Findings
 from council.folder import LogFolder, logs_in, read_file
 from council.manifests import check_shown
 from council.opened import Opened
 from council.verify import Asked, Verified, verify
-from crypto.errors import CryptoError
 from crypto.signed_note import VerifierKey
 from crypto.ssh_key import VerifyKey
 from crypto.x25519 import Identity
@@ -161,10 +160,8 @@ def _key(sources: Sources, folder: Path) -> VerifyKey:
 
 def log_key(text: str) -> VerifyKey:
     """The key in `name+hash+base64`, one line. Raises WrongUse."""
-    try:
+    with about("the log's key must look like `name+hash+base64`"):
         return VerifierKey.parse(text.strip()).key
-    except CryptoError:
-        raise WrongUse("the log's key must look like `name+hash+base64`") from None
 
 
 # -- several logs

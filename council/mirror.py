@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from council.errors import CouncilError, Unreachable, WrongUse
+from council.errors import Unreachable, about
 from council.folder import INCOMING, LogFolder, read_file
 from crypto.checkpoint import Checkpoint, open_checkpoint
-from crypto.errors import CryptoError, TileError
+from crypto.errors import TileError
 from crypto.merkle import tree_hash
 from crypto.ssh_key import VerifyKey
 from crypto.tile_reader import TileReader
@@ -49,9 +49,11 @@ def sync(fetch: Fetch, origin: str, key: VerifyKey, mirror: Path, evidence: Path
     if note is None:
         raise Unreachable(f"log `{origin}` has no checkpoint yet")
     below, above = LogFolder(mirror), LogFolder(mirror.with_name(mirror.name + INCOMING))
-    known, damaged = below.checkpoint(), f"your own copy's `{mirror / 'checkpoint'}` is damaged"
-    old = None if known is None else _opened(known, origin, key, WrongUse(damaged))
-    new = _opened(note, origin, key, Unreachable(f"log `{origin}`"))
+    known = below.checkpoint()
+    with about(f"your own copy's `{mirror / 'checkpoint'}` is damaged"):
+        old = None if known is None else open_checkpoint(known, origin, key)[0]
+    with about(f"log `{origin}`", Unreachable):
+        new = open_checkpoint(note, origin, key)[0]
     if ended and old is not None and _holds(below.tiles, old.size, new):
         return Synced(old, 0)
     incoming = above.path
@@ -68,13 +70,6 @@ def sync(fetch: Fetch, origin: str, key: VerifyKey, mirror: Path, evidence: Path
     (mirror / "checkpoint.new").replace(mirror / "checkpoint")
     _drop_partials(mirror, new.size)
     return Synced(new, fetched)
-
-
-def _opened(note: bytes, origin: str, key: VerifyKey, fault: CouncilError) -> Checkpoint:
-    try:
-        return open_checkpoint(note, origin, key)[0]
-    except CryptoError as error:
-        raise type(fault)(f"{fault}: {error}") from None
 
 
 def _fetch(fetch: Fetch, new: Checkpoint, mirror: Path, incoming: Path, *, whole: bool) -> int:
