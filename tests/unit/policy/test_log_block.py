@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy.errors import LogEntryError
-from policy.log_block import LogBlock, first_day
+from policy.log_block import LogBlock, ends_block, first_day
 
 
 def origin(epoch):
@@ -48,6 +48,20 @@ def test_blocks_follow_one_another_without_gap():
             blocks.append(block)
         day += timedelta(days=1)
     assert len(set(blocks)) == len(blocks)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "ends"),
+    [
+        ("2026-W26", True), ("2026-W25", False), ("2026-W27", False), ("2026-06-28", True), ("2026-06-27", False),
+        ("2026-06-29", False), ("2026-W53", True), ("2026-W52", False), ("2027-01-03", True),
+        ("2026-06-28T2355Z-PT5M", False),
+    ],
+)  # fmt: skip
+def test_a_block_ends_with_its_last_day_or_week(epoch, ends):
+    assert ends_block(origin(epoch), epoch) is ends
+    assert ends_block(f"{origin(epoch)}-r1", epoch) is ends
+    assert not ends_block("hamburg/fairtap/2026-01", epoch) and not ends_block("elsewhere", epoch)
 
 
 @given(st.dates(date(1, 1, 8), date(9998, 12, 1)), st.integers(0, 999))
