@@ -66,7 +66,7 @@ app.add_typer(announcement.announcement, name="announcement")
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; its return code."""
     try:
-        done = app(arguments, standalone_mode=False)
+        done = app(arguments, prog_name="fairtap", standalone_mode=False)
         return done if isinstance(done, int) else 0
     except CommandError as error:
         return _fail(str(error), error.rc)

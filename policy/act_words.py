@@ -42,6 +42,8 @@ DE: Final[Mapping[str, str]] = {
     "taken": "Vorgang {seq} ist angenommen.",
     "suspended": "Ausgesetzt von: {by}; es wird nichts aufgezeichnet.",
     "in_force": "In Kraft ist jetzt: „{agreement}“, Version {version}.",
+    "no_site": "Hier ist kein Gateway eingerichtet (`{file}` fehlt). Das geht auf dem Rechner des Gateways, oder von "
+    "diesem aus mit --api, --role und --key.",
     "stands": "In Kraft gesetzt durch Vorgang {seq}; Prüfsumme des Dokuments: {digest}.",
     "as_signed": "Das Dokument, wie es unterschrieben wurde. Was davon heute gilt, sagen die Sätze oben.",
     "nothing_in_force": "Es ist keine Vereinbarung in Kraft.",
@@ -96,6 +98,8 @@ EN: Final[Mapping[str, str]] = {
     "taken": "Act {seq} is taken.",
     "suspended": "Suspended by: {by}; nothing is recorded.",
     "in_force": "In force now: `{agreement}`, version {version}.",
+    "no_site": "no gateway is set up here (`{file}` is missing): do it on the gateway's computer, or from this one "
+    "with --api, --role and --key",
     "stands": "Put into force by act {seq}; digest of the document: {digest}.",
     "as_signed": "The document as it was signed. What holds of it today is said above.",
     "nothing_in_force": "No agreement is in force.",
@@ -150,6 +154,8 @@ NB: Final[Mapping[str, str]] = {
     "taken": "Beslutning {seq} er godtatt.",
     "suspended": "Stanset av: {by}; ingenting tas opp.",
     "in_force": "Nå gjelder: «{agreement}», versjon {version}.",
+    "no_site": "Her er det ikke satt opp noen gateway (`{file}` mangler). Gjør det på gatewayens maskin, eller herfra "
+    "med --api, --role og --key.",
     "stands": "Satt i kraft av beslutning {seq}; dokumentets kontrollsum: {digest}.",
     "as_signed": "Dokumentet slik det ble signert. Hva som gjelder i dag, står ovenfor.",
     "nothing_in_force": "Ingen avtale gjelder.",

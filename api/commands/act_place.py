@@ -12,7 +12,7 @@ import typer
 from api.commands.at_site import Certificate, finish_at_site, site_http
 from api.commands.saying import ask, finish
 from api.errors import CommandError
-from api.home import Home, find_home
+from api.home import DEFAULT_NAME, Home, find_home
 from api.key_files import read_signing_key
 from api.site_client import ClientProblem, SiteClient
 from crypto.errors import CryptoError
@@ -20,6 +20,7 @@ from crypto.jcs import canonical
 from gateway.control.protocol import PostAct
 from policy.act_effects import party_of
 from policy.act_file import parse_act_file
+from policy.act_text import in_words
 from policy.agreement.load import AgreementRefused
 from policy.chain import Posted, fold
 from policy.errors import ActError, PolicyError
@@ -53,7 +54,7 @@ class Place:
     def state(self) -> State:
         """What the chain of acts has made of it; raises `CommandError`."""
         if self.api is None:
-            return finish(state_of(find_home(self.config), self.lang))
+            return finish(state_of(self._home(), self.lang))
 
         async def told(site: SiteClient) -> State:
             found = await site.ask("GET", "/acts")
@@ -65,9 +66,14 @@ class Place:
     def hand_in(self, act: str, signatures: dict[str, str], document: str | None) -> dict[str, Any]:
         """Have the gateway judge and take an act; what holds then. Raises `CommandError` with its refusal."""
         if self.api is None:
-            return ask(find_home(self.config), PostAct(act, signatures, document, self.lang))
+            return ask(self._home(), PostAct(act, signatures, document, self.lang))
         body = {"act": act, "signatures": signatures, "document": document}
         return self._signed_in(lambda site: site.ask("POST", "/acts", body))
+
+    def _home(self) -> Home:
+        if self.config is None and not Path(DEFAULT_NAME).exists():
+            raise CommandError(in_words("no_site", self.lang, file=DEFAULT_NAME), 2)
+        return find_home(self.config)
 
     def _signed_in(self, work: Callable[[SiteClient], Awaitable[T]]) -> T:
         if self.key is None:

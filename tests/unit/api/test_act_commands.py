@@ -264,6 +264,17 @@ def test_a_draft_tells_who_signs_and_is_refused_where_nobodys_signature_would_he
         assert (rc, err.count("\n"), (desk.folder / "none").exists()) == (1, 1, False) and told in err, err
 
 
+def test_where_no_gateway_is_set_up_it_says_where_to_go(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "bv.yaml").write_bytes(document())
+    for words in (("propose", "bv.yaml"), ("suspend",), ("post", "bv.yaml", "--signature", "council=bv.yaml")):
+        rc, _, err = run("agreement", *words, "--lang", "de")
+        assert rc == 2 and err.startswith("fairtap: Hier ist kein Gateway eingerichtet") and "--api" in err
+
+
+def test_help_calls_the_command_by_its_name(run: Run) -> None:
+    assert "Usage: fairtap agreement sign" in run("agreement", "sign", "--help")[1]
+
+
 def test_the_general_command_signs_no_act(desk: Desk) -> None:
     desk.file("bv.yaml", document())
     desk.ok("propose", "bv.yaml", "--out", "act", *desk.config())
