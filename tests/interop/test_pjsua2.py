@@ -11,6 +11,7 @@ from demo.g711 import RATE
 from demo.talk import THINK_S
 from demo.tones import tone
 from tests.peers.certificates import Authority
+from tests.peers.loudness import loudness
 from tests.peers.pjsua import Pjsua
 from tests.peers.running_site import MOST_TRIES, RunningSite, until
 
@@ -89,12 +90,6 @@ async def connect(caller, phone):
     phone.tell("answer")
     await asyncio.gather(caller.event("state", state="CONFIRMED"), phone.event("state", state="CONFIRMED"))
     await asyncio.sleep(SPOKEN_S)
-
-
-def loudness(heard, hertz):
-    """Level of a tone in each quarter of a second."""
-    step = RATE // 4
-    return [tone_db(heard[at : at + step], hertz) for at in range(0, len(heard) - step, step)]
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])

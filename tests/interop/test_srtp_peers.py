@@ -12,8 +12,9 @@ from demo.g711 import RATE
 from demo.talk import THINK_S
 from tests.peers.baresip import Baresip, build_shim
 from tests.peers.heard_out import heard_out
-from tests.peers.pjsua import Pjsua
-from tests.peers.running_site import MOST_TRIES, RunningSite, until
+from tests.peers.loudness import loudness
+from tests.peers.pjsua import Pjsua, drawn
+from tests.peers.running_site import RunningSite, until
 
 pytest.importorskip("pjsua2", reason="`pjsua2-python` is not installed")
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -59,26 +60,6 @@ async def phone(site, program, tmp_path):
 def outside(site, folder, **how):
     through = f"sip:{site.at.gateway_caller}:5060;lr"
     return Pjsua(folder / "outside", site.at.pbx, "outside", HIS, through=through, level_db=SOFT, **how)
-
-
-def loudness(heard, hertz):
-    """Level of a tone in each quarter of a second."""
-    step = RATE // 4
-    return [tone_db(heard[at : at + step], hertz) for at in range(0, len(heard) - step, step)]
-
-
-async def drawn(site, desk, caller, phone):
-    """A call that this phone answered and that was drawn."""
-    await desk.be_ready()
-    for _ in range(MOST_TRIES):
-        caller.tell("dial", uri=phone.uri, headers=site.headers(desk))
-        told = await caller.event("state", state="CONFIRMED")
-        ref = await site.ref(told["call_id"])
-        if await site.is_drawn(desk, ref):
-            return ref
-        caller.tell("hangup")
-        await caller.event("closed")
-    raise AssertionError(f"none of {MOST_TRIES} calls was drawn")
 
 
 @pytest.mark.quiet

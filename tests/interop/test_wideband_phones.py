@@ -15,7 +15,8 @@ from gateway.control.protocol import RunningCalls
 from tests.peers.baresip import Baresip, build_shim
 from tests.peers.heard_out import heard_out
 from tests.peers.kamailio import PASSWORD, PBX, Kamailio
-from tests.peers.pjsua import Pjsua
+from tests.peers.loudness import loudness
+from tests.peers.pjsua import Pjsua, drawn
 from tests.peers.running_site import MOST_TRIES, RunningSite, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -108,8 +109,8 @@ async def both_are_kept(site, desk, ref, rate, softest):
 
 
 def loudest(heard, hertz):
-    """Of any quarter of the last second: a phone's own dump may end with a gap."""
-    return max(tone_db(heard[at : at + 2000], hertz) for at in range(len(heard) - 8000, len(heard) - 2000, 500))
+    """Of the last second: a phone's own dump may end with a gap."""
+    return max(loudness(heard[-RATE:], hertz))
 
 
 async def sides(site, desk, ref, softest):
@@ -126,22 +127,8 @@ async def sides(site, desk, ref, softest):
     return found
 
 
-async def drawn(site, desk, caller, phone):
-    """A call that was drawn."""
-    await desk.be_ready()
-    for _ in range(MOST_TRIES):
-        caller.tell("dial", uri=phone.uri, headers=site.headers(desk))
-        told = await caller.event("state", state="CONFIRMED")
-        ref = await site.ref(told["call_id"])
-        if await site.is_drawn(desk, ref):
-            return ref
-        caller.tell("hangup")
-        await caller.event("closed")
-    raise AssertionError(f"none of {MOST_TRIES} calls was drawn")
-
-
 async def drawn_by_number(site, desk, caller, phone):
-    """As above, of a phone that is told no more than a number."""
+    """A call that was drawn, of a phone that is told no more than a number."""
     await desk.be_ready()
     for _ in range(MOST_TRIES):
         await caller.command("dial", f"sip:{desk.extension}@{site.at.pbx}")

@@ -16,6 +16,7 @@ from demo.correlate import find, tone_db
 from demo.g711 import RATE
 from demo.tones import tone
 from gateway.media.prompts.sounds import Catalogue
+from tests.peers.loudness import loudness
 from tests.peers.running_site import CONNECT_S, MOST_TRIES, RunningSite, Talk, until
 from tests.peers.scripted_pbx import EventSocket, Manager
 
@@ -157,10 +158,4 @@ async def test_whoever_a_call_is_handed_to_has_a_leg_a_draw_and_a_recording_of_t
             assert tone_db(agent[middle], voice) > LOUD
             assert tone_db(caller[middle], CALLER_HZ) > LOUD
             for side, foreign in ((agent, {*VOICES_HZ, CALLER_HZ} - {voice}), (caller, set(VOICES_HZ))):
-                assert all(loudest(side, hertz) < QUIET for hertz in foreign)
-
-
-def loudest(samples, hertz):
-    """Of any quarter of a second."""
-    step = RATE // 4
-    return max(tone_db(samples[at : at + step], hertz) for at in range(0, len(samples) - step + 1, step))
+                assert all(max(loudness(side, hertz)) < QUIET for hertz in foreign)

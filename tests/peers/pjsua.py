@@ -11,8 +11,11 @@ from typing import Any, Self
 
 import numpy as np
 
+from demo.agents import Desk
 from demo.g711 import RATE, Samples
 from demo.tones import tone
+from tests.peers.baresip import Baresip
+from tests.peers.running_site import MOST_TRIES, RunningSite
 
 PROGRAM = Path(__file__).with_name("pjsua_program.py")
 ANSWER_S = 10.0
@@ -119,3 +122,17 @@ class Pjsua:
         """What it heard in its last call; the file grows while the call runs, in steps of a quarter of a second."""
         data = (self.folder / "heard.wav").read_bytes()[WAV_HEADER:]
         return np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.int16)
+
+
+async def drawn(site: RunningSite, desk: Desk, caller: Pjsua, phone: Baresip) -> str:
+    """The reference of a call of this caller's that the phone answered, for this desk, and that was drawn."""
+    await desk.be_ready()
+    for _ in range(MOST_TRIES):
+        caller.tell("dial", uri=phone.uri, headers=site.headers(desk))
+        told = await caller.event("state", state="CONFIRMED")
+        ref = await site.ref(told["call_id"])
+        if await site.is_drawn(desk, ref):
+            return ref
+        caller.tell("hangup")
+        await caller.event("closed")
+    raise AssertionError(f"none of {MOST_TRIES} calls was drawn")
