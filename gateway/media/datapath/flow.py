@@ -1,0 +1,283 @@
+"""What one party sends on one m-line, on its way to the other: forward, then tap, with one reused buffer.
+
+What was queued from others before a socket was connected is read with its address and dropped. See performance.md for
+why this shape.
+"""
+
+import ipaddress
+from typing import TYPE_CHECKING, Final
+
+from gateway.media.datapath.base import Divert, Latched, Tap
+from gateway.media.datapath.marking import NOTES_BYTES, class_of, mark
+from gateway.media.datapath.party_port import Port, Target
+from gateway.media.datapath.ports import Pair
+from gateway.media.datapath.reception import Reception
+from gateway.media.datapath.secrecy import Secrecy
+from gateway.media.plane import Address, FlowCount, FlowId, Forward, Srtp
+from gateway.rtp.packet import HEADER_BYTES
+
+if TYPE_CHECKING:
+    from gateway.media.datapath.userspace import UserspaceDatapath
+
+BURST: Final = 64
+"""Packets read in one wake-up of a socket before the others get their turn."""
+UNREADABLE: Final = 50
+"""Packets in a row that can't be decrypted, until that is told: about a second's."""
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Flow:
+    """What one party sends on one m-line; `read` and `read_rtcp` are the packet path."""
+
+    __slots__ = (
+        "counts",
+        "divert",
+        "hosts",
+        "id",
+        "last_header",
+        "networks",
+        "order",
+        "pair",
+        "passing",
+        "path",
+        "peer",
+        "reception",
+        "rtcp",
+        "rtp",
+        "secrecy",
+        "slow",
+        "ssrc",
+        "tap",
+        "told_unreadable",
+        "translated",
+    )
+
+    def __init__(self, flow: FlowId, pair: Pair, path: "UserspaceDatapath") -> None:
+        self.id: Final = flow
+        self.pair: Final = pair
+        self.path: Final = path
+        self.rtp: Final = Port(pair.rtp, lambda: path.watch_again(self, pair.rtp, self.read))
+        self.rtcp: Final = Port(pair.rtcp, lambda: path.watch_again(self, pair.rtcp, self.read_rtcp))
+        self.order: Forward | None = None
+        self.peer: Flow | None = None
+        self.hosts: frozenset[str] = frozenset()
+        self.networks: tuple[Network, ...] = ()
+        self.divert: Divert | None = None
+        self.tap: Tap | None = None
+        self.secrecy: Secrecy | None = None
+        self.slow = False
+        """Somebody records, listens or plays, or a key is needed on the way."""
+        self.translated = False
+        """One of the two parties speaks SRTP with us, the other one plain RTP."""
+        self.passing: memoryview | None = None
+        """What a divert may pass on."""
+        self.told_unreadable = False
+        self.ssrc: bytearray | None = None
+        self.last_header: bytes | bytearray = b""
+        """Of the last RTP packet that came in."""
+        self.counts: Final = Counts()
+        self.reception: Final = Reception()
+
+    def admits(self, port: Port, source: Target) -> bool:
+        """Whether an unlatched port takes a packet from there."""
+        if self.order is None or port.is_former(source, self.path.clock.now()):
+            return False
+        if self.order.any_source or source[0] in self.hosts:
+            return True
+        return bool(self.networks) and any(ipaddress.ip_address(source[0]) in network for network in self.networks)
+
+    def receive(self, port: Port) -> int:
+        """Read one packet into the buffer; its length, or -1 where it may not be used. Raises BlockingIOError."""
+        if port.connected and not port.settling:
+            return port.sock.recv_into(self.path.buffer)
+        try:
+            size, notes, _, source = port.sock.recvmsg_into((self.path.buffer,), NOTES_BYTES)
+        except BlockingIOError:
+            port.settling = False
+            raise
+        source = source[:2]
+        if port.connected:
+            if source == port.source:
+                return size
+        elif self.admits(port, source):
+            port.latch(source)
+            if self.peer is not None:
+                # what the party marks its packets with, ours towards the other one are marked with
+                mark((self.peer.rtp if port is self.rtp else self.peer.rtcp).sock, class_of(notes))
+            self.path.observer.latched(self.id, self.sources())
+            return size
+        self.counts.wrong_source += 1
+        return -1
+
+    def read(self) -> None:
+        """RTP is there: send all of it on."""
+        path, port, counts = self.path, self.rtp, self.counts
+        buffer, view = path.buffer, path.view
+        for _ in range(BURST):
+            try:
+                size = self.receive(port)
+            except BlockingIOError:
+                return
+            except OSError:
+                port.refused()
+                continue  # the party may come back
+            if size < 0:
+                continue
+            packet = view[:size]
+            if 192 <= buffer[1] <= 223 and size > 1:
+                self.relay_rtcp(packet)
+                continue
+            counts.received += 1
+            peer = self.peer
+            if peer is None:
+                continue
+            if self.slow:
+                self.relay_slowly(packet, peer)
+            elif peer.rtp.send(packet):
+                counts.forwarded += 1
+            else:
+                counts.send_failed += 1
+            if size >= HEADER_BYTES:
+                header = buffer[:HEADER_BYTES]
+                self.last_header = header
+                if header[8:] != self.ssrc:
+                    self.new_ssrc(header)
+
+    def relay_slowly(self, packet: memoryview, peer: "Flow") -> None:
+        """Send one packet on, then tap it, where more is to be done than to hand it over."""
+        counts, now = self.counts, self.path.clock.now()
+        if self.divert is None and not self.translated:
+            sent, reached = peer.rtp.send(packet), peer.rtp.target is not None
+            clear = self.clear(packet) if self.tap is not None and reached else None
+        else:
+            clear = self.clear(packet)
+            self.passing = clear if self.translated else packet
+            if self.divert is not None:
+                sent = reached = self.divert(packet if clear is None else clear, now, clear is not None)
+            else:
+                sent, reached = self.pass_on(), peer.rtp.target is not None
+            self.passing = None
+        if sent:
+            counts.forwarded += 1
+        elif self.divert is None:
+            counts.send_failed += 1
+        if self.tap is not None and reached and clear is not None:
+            counts.tapped += 1
+            self.tap(now, clear)
+
+    def clear(self, packet: memoryview) -> memoryview | None:
+        """What the party said; None where that is encrypted and can't be read."""
+        if self.order is None or self.order.srtp is Srtp.NONE:
+            return packet
+        secrecy = self.secrecy
+        opened = secrecy.open(packet, self.counts.received) if secrecy is not None else None
+        if opened is not None:
+            return memoryview(opened)
+        missed = secrecy.missed if secrecy is not None else None
+        if self.translated and missed != 0:  # else it came twice
+            self.counts.unreadable += 1
+        if not self.told_unreadable and (missed is None or missed >= UNREADABLE):
+            self.told_unreadable = True
+            self.path.observer.unreadable(self.id)
+        return None
+
+    def pass_on(self) -> bool:
+        """Send the packet that is looked at to the peer's party, as it came."""
+        if self.passing is None or self.peer is None:
+            return False
+        return self.peer.say(self.passing) if self.translated else self.peer.rtp.send(self.passing)
+
+    def say(self, packet: bytes | bytearray | memoryview) -> bool:
+        """To the party, encrypted as it expects it."""
+        if self.order is None or self.order.srtp is Srtp.NONE:
+            return self.rtp.send(packet)
+        sealed = self.secrecy.seal(packet) if self.secrecy is not None else None
+        return sealed is not None and self.rtp.send(sealed)
+
+    def settle(self) -> None:
+        """After a change: whether the fast way does."""
+        self.translated = any(
+            flow is not None and flow.order is not None and flow.order.srtp is Srtp.ENDED for flow in (self, self.peer)
+        )
+        self.slow = self.translated or self.divert is not None or self.tap is not None
+
+    def read_rtcp(self) -> None:
+        """RTCP is there on its own port."""
+        for _ in range(BURST):
+            try:
+                size = self.receive(self.rtcp)
+            except BlockingIOError:
+                return
+            except OSError:
+                self.rtcp.refused()
+                continue
+            if size >= 0:
+                self.relay_rtcp(self.path.view[:size])
+
+    def relay_rtcp(self, packet: memoryview) -> None:
+        """To the port on which the peer's party expects RTCP; sender reports of a shaped flow are dropped.
+
+        After a play our timestamps differ from those that a sender report names, and it would mislead the receiver.
+        """
+        self.counts.rtcp += 1
+        peer = self.peer
+        if peer is None or peer.order is None:
+            return
+        clear = self.clear_rtcp(packet)
+        if clear is not None:
+            self.reception.reported(clear, peer.reception, peer.last_header, self.path.clock.now())
+        if self.divert is not None and len(packet) > 1 and packet[1] == 200:
+            return
+        port = peer.rtp if peer.order.rtcp_mux else peer.rtcp
+        if not self.translated:
+            port.send(packet)
+        elif clear is not None and peer.order.srtp is Srtp.NONE:
+            port.send(clear)
+        elif clear is not None and (sealed := peer.secrecy and peer.secrecy.seal_rtcp(clear)):
+            port.send(sealed)
+
+    def clear_rtcp(self, packet: memoryview) -> memoryview | None:
+        """The party's RTCP; None where it is encrypted and can't be read."""
+        if self.order is None or self.order.srtp is Srtp.NONE:
+            return packet
+        opened = self.secrecy.open_rtcp(packet) if self.secrecy is not None else None
+        return memoryview(opened) if opened is not None else None
+
+    def new_ssrc(self, header: bytearray) -> None:
+        """Tell about a stream that wasn't there before."""
+        if header[0] >> 6 != 2:
+            return
+        earlier = None if self.ssrc is None else int.from_bytes(self.ssrc, "big")
+        self.ssrc = header[8:]
+        ssrc = int.from_bytes(self.ssrc, "big")
+        self.path.observer.media_seen(self.id, self.path.clock.now(), ssrc, header[1] & 0x7F, earlier)
+
+    def counted(self) -> FlowCount:
+        """Its counters now."""
+        self.reception.survey(self.last_header, self.counts.received)
+        return self.counts.read(self.reception)
+
+    def sources(self) -> Latched:
+        """Where the party was found to send from."""
+        rtp, rtcp = self.rtp.source, self.rtcp.source
+        return Latched(rtp and Address(*rtp), rtcp and Address(*rtcp))
+
+
+class Counts:
+    """A flow's counters while they count."""
+
+    __slots__ = ("forwarded", "received", "rtcp", "send_failed", "tapped", "unreadable", "wrong_source")
+
+    def __init__(self) -> None:
+        self.received = self.forwarded = self.wrong_source = self.send_failed = self.rtcp = self.tapped = 0
+        self.unreadable = 0
+
+    def read(self, reception: Reception) -> FlowCount:
+        """As the seam carries them."""
+        return FlowCount(
+            *(self.received, self.forwarded, self.wrong_source, self.send_failed, self.rtcp, self.tapped),
+            lost=reception.lost,
+            heard=reception.heard,
+            unreadable=self.unreadable,
+        )
