@@ -26,7 +26,6 @@ __all__ = [
     "finish_at_site",
     "password_of",
     "site_http",
-    "trusting",
 ]
 
 T = TypeVar("T")
@@ -37,7 +36,7 @@ Login = Annotated[str, typer.Option("--login", help="Your sign-in name.")]
 PasswordFile = Annotated[Path | None, typer.Option("--password-file", help="Without it, the password is asked for.")]
 
 
-def trusting(ca: Path | None) -> ssl.SSLContext:
+def _trusting(ca: Path | None) -> ssl.SSLContext:
     """Trusts the certificates of that file, or the machine's; raises OSError, ValueError."""
     return ssl.create_default_context(cadata=None if ca is None else read_named(ca).decode("ascii"))
 
@@ -47,7 +46,7 @@ def site_http(api: str, ca: Path | None) -> httpx.AsyncClient:
     if not _SAFE.match(api):
         raise CommandError(f"`{api}`: a password goes over https only, save on this machine", 2)
     try:
-        verify = trusting(ca)
+        verify = _trusting(ca)
         address = api.rstrip("/")
         return httpx.AsyncClient(base_url=address, verify=verify, timeout=30.0)
     except (OSError, httpx.InvalidURL, ValueError) as error:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Final
-from urllib.parse import urlsplit
 
-import httpx
 import typer
 
 from api.agent_client import fetch_draws
-from api.commands.at_site import trusting
-from api.commands.saying import AsJson, finish, read_bytes, tell
-from api.errors import ApiError, CommandError
+from api.commands.at_site import Certificate, PasswordFile, finish_at_site, password_of, site_http
+from api.commands.saying import AsJson, read_bytes, tell
+from api.errors import CommandError
 from api.listen import read_identities
 from api.own_draws import Checked, OwnLeg, check_draws
 from api.schemas.draws import OwnDrawPage
@@ -28,8 +25,6 @@ from policy.percent import percent_text
 __all__ = ["my_draws"]
 
 _KEY: Final = re.compile(rb"ssh-ed25519 [A-Za-z0-9+/=]{68}")
-_LOOPBACK: Final = ("127.", "localhost", "::1")
-PASSWORD: Final = "FAIRTAP_PASSWORD"
 MAX_DRAWS: Final = 256 << 20
 """Bytes of a saved list: a year of an agent's calls, each with its proof, is well below."""
 
@@ -38,14 +33,21 @@ def my_draws(
     source: Annotated[str, typer.Argument(help="The site's https address, or a file that --save wrote.")],
     identity: Annotated[Path, typer.Option("-i", "--identity", help="Your OUT.key.")],
     gateway: Annotated[Path, typer.Option(help="The gateway's public key, e.g. the site's keys/allowed_signers.")],
-    login: Annotated[str | None, typer.Option(help="Your sign-in name; the password is asked for.")] = None,
+    login: Annotated[str | None, typer.Option(help="Your sign-in name.")] = None,
+    password_file: PasswordFile = None,
     save: Annotated[Path | None, typer.Option(help="Keep what the site told, to check it elsewhere.")] = None,
-    ca: Annotated[Path | None, typer.Option(help="Certificates of a site that has its own.")] = None,
+    ca: Certificate = None,
     as_json: AsJson = False,
 ) -> None:
     """Your legs in the log, drawn or not: proofs checked, openings opened, the draw recomputed."""
     identities, key = read_identities(identity), _gateway_key(gateway)
-    data = _from_site(source, login, ca) if "://" in source else read_bytes(Path(source), MAX_DRAWS)
+    if "://" not in source:
+        data = read_bytes(Path(source), MAX_DRAWS)
+    elif login is None:
+        raise CommandError("--login is needed to ask the site", 2)
+    else:
+        site = SiteClient(site_http(source, ca))
+        data = finish_at_site(_fetched(site, login, password_of(password_file)))
     try:
         told = OwnDrawPage.model_validate_json(data).told()
     except ValueError:
@@ -67,27 +69,10 @@ def _gateway_key(path: Path) -> VerifyKey:
         raise CommandError(f"`{path}` has no ssh-ed25519 key") from None
 
 
-def _from_site(url: str, login: str | None, ca: Path | None) -> bytes:
-    parts = urlsplit(url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and (parts.hostname or "").startswith(_LOOPBACK)):
-        raise CommandError(f"`{url}`: an https address is needed", 2)
-    if login is None:
-        raise CommandError("--login is needed to ask the site", 2)
-    password = os.environ.get(PASSWORD) or typer.prompt("Password", hide_input=True, err=True)
-    return finish(_fetched(url, login, password, ca))
-
-
-async def _fetched(url: str, login: str, password: str, ca: Path | None) -> bytes:
-    try:
-        context = trusting(ca)
-        http = httpx.AsyncClient(base_url=url.rstrip("/"), verify=context, timeout=30)
-        async with SiteClient(http) as site:
-            await site.sign_in(login, password)
-            return json.dumps(await fetch_draws(site)).encode()
-    except (httpx.HTTPError, OSError, ValueError) as error:
-        raise CommandError(f"the site can't be reached: {type(error).__name__}") from None
-    except ApiError as error:
-        raise CommandError(str(error)) from None
+async def _fetched(site: SiteClient, login: str, password: str) -> bytes:
+    async with site:
+        await site.sign_in(login, password)
+        return json.dumps(await fetch_draws(site)).encode()
 
 
 def _plain(checked: Checked) -> dict[str, Any]:

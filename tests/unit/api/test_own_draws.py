@@ -152,4 +152,6 @@ async def test_it_is_checked_from_a_file_too(world, tmp_path, capsys):
     assert (len(told["legs"]), told["faults"]) == (LEGS + 1, [])
     (tmp_path / "draws.json").write_text("{}")
     assert main(["my-draws", str(tmp_path / "draws.json"), *named]) == 1
-    assert main(["my-draws", "http://192.0.2.1", *named, "--login", "ada"]) == 2
+    for address in ("http://192.0.2.1", "http://localhost.example", "ftp://127.0.0.1"):
+        assert main(["my-draws", address, *named, "--login", "ada"]) == 2
+    assert main(["my-draws", "https://192.0.2.1", *named]) == 2
