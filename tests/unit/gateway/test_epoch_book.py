@@ -29,9 +29,8 @@ def place(book: EpochBook, terms, phase: Phase = Phase.REGULAR) -> int | None:
 
 def test_acts_before_the_epoch_was_opened_count_as_they_ended():
     book = EpochBook(rows={EPOCH.name: EPOCH})
-    book.enact(state_of())
-    book.enact(replace(state_of(ONE), seq=1))
-    book.enact(replace(state_of(THIRD), seq=2))
+    for seq, terms in enumerate(((OTHER,), (ONE,), (THIRD,))):
+        book.enact(replace(state_of(*terms), seq=seq))
     assert [place(book, ONE), place(book, THIRD), place(book, THIRD, Phase.ONBOARDING)] == [0, 1, 2]
 
 
