@@ -7,9 +7,10 @@ import asyncio
 import shutil
 import tempfile
 from pathlib import Path
+from random import Random
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from council.folder import LogFolder
@@ -46,7 +47,7 @@ def terms(number: int):
         excluded=st.just(()) | some(QUEUES[1:]),
         rates=some(LINES, least=2).flatmap(rates),
         campaign=campaign,
-        per_week=st.sampled_from((3, 99)),
+        per_week=st.sampled_from((99, 99, 99, 4)),
     ).map(consistent)
 
 
@@ -63,14 +64,14 @@ def campaign_of(one: Terms):
     return one.campaign[0], 20 - max(regular), one.campaign[2]
 
 
-steps = st.builds(
-    Step,
-    kind=st.sampled_from(("leg",) * 20 + ("lower", "drop", "kill")),
-    agent=st.integers(0, len(STAFF) - 1),
-    queue=st.sampled_from(QUEUES),
-    of=st.integers(0, 2),
-    line=st.integers(0, 2),
-)
+def steps(seed: int) -> list[Step]:
+    """Legs of everybody from everywhere, with an act or a kill among them now and then: thrown, so that they vary."""
+    dice = Random(seed)
+    kinds = dice.choices(("leg", "lower", "drop", "kill"), (30, 1, 1, 1), k=100)
+    return [
+        Step(kind, dice.randrange(len(STAFF)), dice.choice(QUEUES), dice.randrange(3), dice.randrange(3))
+        for kind in kinds
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -105,12 +106,18 @@ def said(found: Played) -> list[str]:
     return [f"{one.code.value} {one.place}" for one in findings if one.code.value.startswith(RULES)]
 
 
+def alike(queues: tuple[str, ...], percent: int, name: str) -> Terms:
+    return Terms(name, SITES, queues, (), {LINES[0]: percent})
+
+
+@example(agreements=(alike(QUEUES[:2], 50, "bv-0"), alike(QUEUES, 30, "bv-1")), then=steps(1))
+@example(agreements=(alike(QUEUES, 50, "bv-0"), alike(QUEUES[:2], 30, "bv-1")), then=steps(2))
 @given(
     agreements=st.integers(2, 3).flatmap(lambda count: st.tuples(*map(terms, range(count)))),
-    then=st.lists(steps, min_size=50, max_size=100),
+    then=st.integers(0, 1 << 32).map(steps),
 )
 # every example has a disk and dice of its own: found again smaller it would be another one
-@settings(max_examples=10, phases=(Phase.explicit, Phase.generate))
+@settings(max_examples=7, phases=(Phase.explicit, Phase.generate))
 def test_no_rule_of_any_agreement_is_exceeded_and_the_verifier_agrees_on_every_leg(empty, agreements, then):
     with tempfile.TemporaryDirectory(prefix="fairtap-test-") as root:
         found, counts = played(empty, Path(root), list(agreements), then)
