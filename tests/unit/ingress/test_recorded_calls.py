@@ -6,6 +6,7 @@ import pytest
 
 from gateway.call.stage import Stage
 from gateway.media.plane import Forward, Record, Remove, Stop
+from gateway.sip.timers import SipTimers
 from tests.peers.engine_bench import PAGE, EngineBench, sdp
 from tests.peers.proxy_bench import PHONES, ProxyBench
 
@@ -121,6 +122,19 @@ async def test_a_refused_change_leaves_media_and_recording_as_they_were(sip, ben
     await sip.respond(sip.requests("UPDATE")[-1], 200, body=sdp(*AGENT))
     moved = {order.remote.port for order in orders(bench, Forward)[-2:]}
     assert moved == {4200, 5000}, "the next offer counts, not the refused one"
+
+
+async def test_a_bye_that_nobody_answers_ends_the_recording_at_once_and_the_call_when_it_times_out(sip, bench):
+    live = await recorded(sip, bench)
+    await sip.request("BYE", to_tag="uas", cseq=2)
+    assert len(orders(bench, Stop)) == 1
+    assert bench.engine.calls and not orders(bench, Remove), "its answer may still come"
+    for _ in range(20):
+        bench.clock.advance(SipTimers.TESTING.timeout / 16)
+        sip.proxy._advance()
+        await sip.settle()
+    assert live.over and not bench.engine.calls
+    assert len(orders(bench, Remove)) == 1
 
 
 async def test_byes_that_cross_end_the_recording_once(sip, bench):
