@@ -170,7 +170,7 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
     control = ControlServer(config.run_dir / "control.sock", Commands(engine, EpochCommands(steps, epochs)), bus)
     jobs = Jobs(engine, consents, config.run_dir, steps, logs, config.log.publish_s)
     names = KnownNames(SystemNames(), clock)
-    engine.find_hosts = names.hosts
+    engine.describing.find_hosts = names.hosts
     inline = Inline(config, engine, clock, names=names)
     return _Parts(engine, workers, control, jobs, inline, NgControl(config, engine, clock))
 

@@ -9,14 +9,11 @@ ports, no worker, a broken invariant or a failing disk end a leg's recording. Th
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
 import structlog
 
-from gateway.call.caller_word import CallerWord
-from gateway.call.core import Call
 from gateway.call.effects import (
     DiscardRecording,
     Effect,
@@ -30,33 +27,30 @@ from gateway.call.effects import (
 )
 from gateway.call.leg import Leg
 from gateway.call.model import Circumstances, DialogTag, NewCall, SdpMessage, SipCallId
-from gateway.call.negotiation import Negotiation, NegotiationError, NoOffer
-from gateway.call.snapshot import SnapshotError, read_snapshot, restore, snapshot_of
 from gateway.clock import Clock
 from gateway.config import Config
 from gateway.engine.call_facts import facts_of
+from gateway.engine.call_table import CallTable
 from gateway.engine.custody import Custody
+from gateway.engine.describing import Describing
 from gateway.engine.durable_work import DurableWork
 from gateway.engine.hearsay import Hearsay
 from gateway.engine.ids import Ids
 from gateway.engine.ladder import Ladder
 from gateway.engine.ledger import Ledger
 from gateway.engine.lights import Lights
-from gateway.engine.live_call import LiveCall, Unchanged
+from gateway.engine.live_call import LiveCall
 from gateway.engine.media_reports import MediaReports
 from gateway.engine.memory import Memory
-from gateway.engine.named_hosts import FindHosts, located, nobody_knows
 from gateway.engine.pass_through import PassThrough
 from gateway.engine.site import Site
 from gateway.engine.wishing import Wishing
-from gateway.engine.workers import NoPorts, WorkerAway, Workers
+from gateway.engine.workers import Workers
 from gateway.event_bus import EventBus
 from gateway.events import CallEnded
 from gateway.journal import CallJournal
 from gateway.media import plane
 from gateway.media.plane import CallRef
-from gateway.media.prompts.coding import playable
-from gateway.sdp.errors import SdpError
 from policy.decision import ConsentState, Purpose, Reason, Side, fold
 from storage.legs import XKind
 
@@ -95,14 +89,17 @@ class Engine:
         self.pass_through = PassThrough(config.run_dir / "pass-through.json")
         self.counters: Counter[str] = Counter()
         """Technical ones, for admins."""
-        self.calls: dict[SipCallId, LiveCall] = {}
-        self.by_ref: dict[CallRef, LiveCall] = {}
-        self.find_hosts: FindHosts = nobody_knows
-        """Set before the first call."""
-        self.idle = asyncio.Event()
-        """Set while there is no call."""
-        self.idle.set()
-        self._plays = playable()
+        self.table = CallTable(
+            config=config,
+            clock=clock,
+            ids=ids,
+            workers=workers,
+            lights=self.lights,
+            journal=journal,
+            counters=self.counters,
+        )
+        self.calls, self.by_ref, self.idle = self.table.calls, self.table.by_ref, self.table.idle
+        self.describing = Describing(self, self.table.hosts)
         self.reports = MediaReports(self, clock=clock, custody=custody, workers=workers)
         self.wishing = Wishing(self, clock=clock, site=site, ledger=ledger)
         self._durable = DurableWork(
@@ -117,32 +114,22 @@ class Engine:
         )
         self.hearsay = Hearsay(self)
         self._working: set[asyncio.Task[None]] = set()
-        self._ids = ids
-        self._journal = journal
-        self._needs_lease = config.sip.identity.placement == "trunk"
-        """A PBX between us and the phones hides transfers: who is on a leg could change unseen."""
-        sides = {Side.CALLER: config.sip.caller_side, Side.AGENT: config.sip.agent_side}
-        self._hosts = {side: part.media_address for side, part in sides.items()}
-        self._networks = {
-            side: tuple(str(peer.network) for peer in part.peer_list) if part.allow_nat else ()
-            for side, part in sides.items()
-        }
 
     # --- the four verbs, and what else signalling tells --------------------------------------------------------------
 
     async def offer(self, new: NewCall, message: SdpMessage) -> bytes:
         """SDP with our ports in place of the sender's; the body itself where the call passes un-anchored."""
-        live = self.calls.get(new.call_id) or self._begin(new)
-        return await self._describe(live, message)
+        live = self.calls.get(new.call_id) or self.table.begin(new)
+        return await self.describing.describe(live, message)
 
     async def answer(self, call_id: SipCallId, message: SdpMessage) -> bytes:
         """The same for an answer, or for an offer in a response."""
         live = self.calls.get(call_id)
-        return message.body if live is None else await self._describe(live, message)
+        return message.body if live is None else await self.describing.describe(live, message)
 
     def begin(self, new: NewCall) -> CallRef:
         """Know a call before any SDP of it was seen (delayed offer)."""
-        live = self.calls.get(new.call_id) or self._begin(new)
+        live = self.calls.get(new.call_id) or self.table.begin(new)
         return live.call.ref
 
     def answered(self, call_id: SipCallId, dialog: DialogTag, new: NewCall | None = None) -> None:
@@ -159,7 +146,7 @@ class Engine:
             self.hearsay.seat(live)
         elif live.agent is None:
             self._enter_x(live)
-        self._keep(live)
+        self.keep(live)
         self.reconsider(live)
 
     def confirmed(self, call_id: SipCallId) -> None:
@@ -189,7 +176,7 @@ class Engine:
         live = self.calls.get(call_id)
         if live is not None:
             live.call.negotiation.rolled_back(dialog)
-            self._keep(live)
+            self.keep(live)
 
     def replaced(self, call_id: SipCallId, tags: frozenset[str]) -> None:
         """An INVITE means to take a dialog over, whose Call-ID and tags it names: all of them must be this call's."""
@@ -217,26 +204,6 @@ class Engine:
         if live is not None and live.call.answered_dialog is None:
             self.hang_up(call_id)
 
-    def dialog(self, call_id: SipCallId, from_tag: str | None, to_tag: str | None) -> DialogTag | None:
-        """The dialog that a message is in, by the callee's tag, whoever sent it."""
-        live = self.calls.get(call_id)
-        if live is None:
-            return None
-        tag = to_tag if from_tag == live.call.new.uac_tag else from_tag
-        return DialogTag(tag) if tag else None
-
-    def is_strange(self, call_id: SipCallId, *tags: str | None) -> bool:
-        """Whether a message has a standing call's Call-ID but no tag of it: by accident or guess, and not its own."""
-        live = self.calls.get(call_id)
-        if live is None or live.call.answered_dialog is None:
-            return False
-        return not {live.call.new.uac_tag, live.call.answered_dialog}.intersection(tag or "" for tag in tags)
-
-    def is_current(self, call_id: SipCallId, dialog: DialogTag | None) -> bool:
-        """Whether this is the branch that was answered first."""
-        live = self.calls.get(call_id)
-        return live is not None and dialog is not None and live.call.answered_dialog == dialog
-
     def take_over(self, live: LiveCall, new: NewCall) -> LiveCall:
         """A PBX put another agent on the call: the leg before is closed already, and stays until the call ends."""
         now, call = self.clock.now(), live.call
@@ -245,32 +212,20 @@ class Engine:
         follower = LiveCall(call.taken_over(new, now), began_at=live.began_at, before=[*live.before, live])
         follower.lasts_until, follower.facts = live.lasts_until, live.facts
         follower.consents = dict(live.consents)
-        self.calls[new.call_id] = self.by_ref[call.ref] = follower
+        self.table.replace(follower)
         return follower
-
-    def awaits_answer(self, call_id: SipCallId, dialog: DialogTag | None, party: Side) -> bool:
-        """Whether this party was offered something that it hasn't answered."""
-        live = self.calls.get(call_id)
-        return live is not None and dialog is not None and live.call.negotiation.awaits_answer(dialog, party)
 
     def hang_up(self, call_id: SipCallId) -> None:
         """The call is over, or never came about."""
-        live = self.calls.pop(call_id, None)
+        live = self.table.take(call_id)
         if live is None:
             return
-        live.over = True
-        if not self.calls:
-            self.idle.set()
         call = live.call
         if live.facts is None and call.answered_dialog is not None:
             live.facts = facts_of(call, internal=self.site.is_internal(call.new.outside))
         self.memory.call_over(call.ref, self.clock.now(), self.told_of(live))
         self.pass_through.over(live, live.facts, self.clock.wallclock())
         self.reports.forget(call.ref)
-        self.by_ref.pop(call.ref, None)
-        self._journal.erase(call.ref)
-        if call.worker is not None:
-            self.workers.note_load(call.worker, -1)
         for earlier in live.before:
             earlier.over = True
             self.apply(earlier, earlier.call.end_leg(self.clock.now(), self.clock.wallclock()))
@@ -452,15 +407,8 @@ class Engine:
 
     def adopt(self) -> int:
         """Take up the calls that the journal has; how many."""
-        for entry in self._journal.entries():
-            try:
-                kept = read_snapshot(entry)
-            except SnapshotError:
-                self.counters["journal_faults"] += 1
-                continue
-            call = restore(kept, self._hosts, self._networks, partial(self._make_leg, kept.ref))
-            self._hold(call)
-            self.reports.suspect(call.ref)  # its end may have passed while nobody listened
+        for live in self.table.adopt():
+            self.reports.suspect(live.call.ref)  # its end may have passed while nobody listened
         return len(self.calls)
 
     async def finished(self, within_s: float = FINISH_S) -> bool:
@@ -482,84 +430,17 @@ class Engine:
 
     def flush_journal(self) -> None:
         """Before the end: what was queued for the journal is written, or given up after a while."""
-        self._journal.flush()
+        self.table.flush()
 
-    def _begin(self, new: NewCall) -> LiveCall:
-        ref = self._ids.call()
-        try:
-            worker: int | None = self.workers.choose()
-        except WorkerAway:
-            worker = None
-            self.counters["calls_unanchored"] += 1
-        media = Negotiation(ref, nat_networks=self._networks, plays=self._plays, hosts=self._hosts)
-        since = self.clock.wallclock()
-        made = partial(self._make_leg, ref)
-        return self._hold(Call(ref, new, media, worker, since, made, needs_lease=self._needs_lease))
-
-    def _hold(self, call: Call) -> LiveCall:
-        live = LiveCall(call, began_at=self.clock.now())
-        self.idle.clear()
-        self.calls[call.new.call_id] = live
-        self.by_ref[call.ref] = live
-        if call.worker is not None:
-            self.workers.note_load(call.worker, +1)
-        return live
-
-    def _make_leg(self, ref: CallRef, agent: str, said: CallerWord) -> Leg:
-        live = self.by_ref.get(ref)
-        number = 1 if live is None else len(live.before) + 1
-        return Leg(ref, agent, self.lights.indicator(agent, ref), self._ids.recording, said, number=number)
-
-    async def _describe(self, live: LiveCall, message: SdpMessage) -> bytes:
-        call = live.call
-        if call.worker is None:
-            live.unchanged = Unchanged.NO_WORKER
-            return message.body
-        try:
-            said = replace(message, body=await located(message, self.find_hosts, self._hosts))
-            missing = call.negotiation.missing(said.body)
-            if missing:
-                call.negotiation.ports.update(await self.workers.reserve(call.worker, call.ref, missing))
-            body, effects = call.describe(said, self.clock.now())
-            self.apply(live, effects)
-            self._keep(live)
-        except (SdpError, NegotiationError, NoPorts, WorkerAway) as error:
-            self.counters["descriptions_passed_unchanged"] += 1
-            live.unchanged = _why_unchanged(error)
-            if isinstance(error, NoPorts):
-                self.counters["out_of_ports"] += 1
-                log.warning("no media ports are left: a call goes on without us, unrecorded", call=call.ref)
-                return message.body
-            log.warning("description passed unchanged", call=call.ref, fault=type(error).__name__)
-            return message.body
-        except Exception:  # our fault: the call goes on without us
-            self.counters["faults"] += 1
-            live.unchanged = Unchanged.FAULT
-            log.exception("description passed unchanged", call=call.ref)
-            return message.body
-        live.unchanged = None
-        self.reconsider(live)
-        return body
-
-    def _keep(self, live: LiveCall) -> None:
-        try:
-            state = snapshot_of(live.call)
-        except ValueError:  # a Call-ID or tag that isn't UTF-8: this call won't outlive a restart
-            self.counters["journal_faults"] += 1
-            return
-        if state is not None and not live.over:
-            self._journal.put(live.call.ref, state)
+    def keep(self, live: LiveCall) -> None:
+        """Into the journal, for after a restart."""
+        self.table.keep(live)
 
     def _enter_x(self, live: LiveCall) -> None:
         if not self.site.draws(self.clock.wallclock()):
             return
         kind = XKind.UNKNOWN if live.call.new.extension is None else XKind.UNCLAIMED
         self.do(live, partial(self._durable.write_x, kind))
-
-
-def _why_unchanged(error: Exception) -> Unchanged:
-    kinds = {NoPorts: Unchanged.NO_PORTS, WorkerAway: Unchanged.NO_WORKER, NoOffer: Unchanged.NO_OFFER}
-    return next((why for kind, why in kinds.items() if isinstance(error, kind)), Unchanged.NOT_UNDERSTOOD)
 
 
 def format_time(wallclock: datetime) -> str:

@@ -322,7 +322,7 @@ class NgCalls:
         return live
 
     def _dialog(self, request: NgRequest) -> DialogTag | None:
-        return self._engine.dialog(SipCallId(request.call_id), request.from_tag, request.to_tag or None)
+        return self._engine.table.dialog(SipCallId(request.call_id), request.from_tag, request.to_tag or None)
 
     @staticmethod
     def _tags(live: LiveCall) -> frozenset[str]:

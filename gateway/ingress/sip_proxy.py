@@ -254,7 +254,7 @@ class SipProxy:
         strip_private_headers(request)
         if passing.strange:
             return
-        if request.method == "BYE" and self._engine.is_current(call_id, passing.dialog):
+        if request.method == "BYE" and self._engine.table.is_current(call_id, passing.dialog):
             self._engine.ending(call_id)
         if passing.new is not None:
             ref = self._engine.begin(passing.new)
@@ -276,7 +276,7 @@ class SipProxy:
         part = find_sdp(message) if passing.method in CARRIES_OFFERS else None
         if part is None:
             return
-        answers = passing.method == "PRACK" and self._engine.awaits_answer(
+        answers = passing.method == "PRACK" and self._engine.table.awaits_answer(
             passing.call_id, passing.dialog, passing.party
         )
         source = passing.arrived.source
@@ -305,7 +305,7 @@ class SipProxy:
             self.counters["no_next_hop"] += 1
             return
         self._act(self._core.forward_ack(arrived, hops[0]))
-        if dialog is not None and self._engine.is_current(call_id, dialog):
+        if dialog is not None and self._engine.table.is_current(call_id, dialog):
             self._engine.confirmed(call_id)
 
     async def _show_ack(self, arrived: AckArrived, call_id: SipCallId) -> DialogTag | None:
@@ -386,7 +386,7 @@ class SipProxy:
         if response.status < 200:
             return
         success, call_id = response.status < 300, passing.call_id
-        current = self._engine.is_current(call_id, passing.dialog)
+        current = self._engine.table.is_current(call_id, passing.dialog)
         if success and passing.method == "INVITE" and has_option(response, "supported", RECORD_AWARE):
             self._engine.record_aware(call_id, _across(passing.party), True)
         if success and passing.method in ("INVITE", "UPDATE"):
@@ -427,17 +427,17 @@ class SipProxy:
         if passing.initial and passing.method == "INVITE":
             self._branch_over(passing)
         unanswered_bye = passing.method == "BYE" and passing.dialog is not None and not passing.answered
-        if unanswered_bye and self._engine.is_current(passing.call_id, passing.dialog):
+        if unanswered_bye and self._engine.table.is_current(passing.call_id, passing.dialog):
             self._engine.hang_up(passing.call_id)
 
     # --- dialogs -----------------------------------------------------------------------------------------------------
 
     def _dialog(self, call_id: SipCallId, message: Message) -> DialogTag | None:
         """The callee's tag: whichever of From and To isn't the initial caller's."""
-        return self._engine.dialog(call_id, address(message, "from").tag, address(message, "to").tag)
+        return self._engine.table.dialog(call_id, address(message, "from").tag, address(message, "to").tag)
 
     def _is_strange(self, call_id: SipCallId, message: Message) -> bool:
-        return self._engine.is_strange(call_id, address(message, "from").tag, address(message, "to").tag)
+        return self._engine.table.is_strange(call_id, address(message, "from").tag, address(message, "to").tag)
 
 
 def _across(party: Party) -> Party:

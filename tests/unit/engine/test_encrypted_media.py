@@ -26,12 +26,12 @@ async def test_a_recording_of_encrypted_media_says_so_in_its_manifest(bench: Eng
         key = b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + b"A" * 40
         return body.replace(b"RTP/AVP", b"RTP/SAVP") + key + b"\r\n"
 
-    describe = bench.engine._describe
+    describe = bench.engine.describing.describe
 
     async def described(live, message):
         return await describe(live, replace(message, body=keyed(message.body)))
 
-    monkeypatch.setattr(bench.engine, "_describe", described)
+    monkeypatch.setattr(bench.engine.describing, "describe", described)
     live = await bench.opened()
     assert live.call.negotiation.secured
     (row,) = await bench.folder.database.read(lambda connection: connection.execute(select(recordings.c.media)).all())

@@ -1,0 +1,85 @@
+"""SDP of a call on its way from one party to the other: our ports in place of the sender's, or as it came."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Protocol
+
+import structlog
+
+from gateway.call.effects import Effect
+from gateway.call.model import SdpMessage
+from gateway.call.negotiation import NegotiationError, NoOffer
+from gateway.clock import Clock
+from gateway.engine.live_call import LiveCall, Unchanged
+from gateway.engine.named_hosts import FindHosts, located, nobody_knows
+from gateway.engine.workers import NoPorts, WorkerAway, Workers
+from gateway.sdp.errors import SdpError
+from policy.decision import Side
+
+__all__ = ["Calls", "Describing"]
+
+log = structlog.get_logger()
+
+
+class Calls(Protocol):
+    """What describing asks of the engine."""
+
+    clock: Clock
+    workers: Workers
+    counters: Counter[str]
+
+    def apply(self, live: LiveCall, effects: Iterable[Effect]) -> None:
+        """Do what the core wants."""
+
+    def keep(self, live: LiveCall) -> None:
+        """Into the journal."""
+
+    def reconsider(self, live: LiveCall) -> None:
+        """Let a call decide anew."""
+
+
+class Describing:
+    """See the module."""
+
+    def __init__(self, calls: Calls, hosts: Mapping[Side, str]) -> None:
+        self.find_hosts: FindHosts = nobody_knows
+        """Set before the first call."""
+        self._calls, self._hosts = calls, hosts
+
+    async def describe(self, live: LiveCall, message: SdpMessage) -> bytes:
+        """What goes on; the body itself where the call passes un-anchored, and `live.unchanged` says why."""
+        call, calls = live.call, self._calls
+        if call.worker is None:
+            live.unchanged = Unchanged.NO_WORKER
+            return message.body
+        try:
+            said = replace(message, body=await located(message, self.find_hosts, self._hosts))
+            missing = call.negotiation.missing(said.body)
+            if missing:
+                call.negotiation.ports.update(await calls.workers.reserve(call.worker, call.ref, missing))
+            body, effects = call.describe(said, calls.clock.now())
+            calls.apply(live, effects)
+            calls.keep(live)
+        except (SdpError, NegotiationError, NoPorts, WorkerAway) as error:
+            calls.counters["descriptions_passed_unchanged"] += 1
+            live.unchanged = _why_unchanged(error)
+            if isinstance(error, NoPorts):
+                calls.counters["out_of_ports"] += 1
+                log.warning("no media ports are left: a call goes on without us, unrecorded", call=call.ref)
+                return message.body
+            log.warning("description passed unchanged", call=call.ref, fault=type(error).__name__)
+            return message.body
+        except Exception:  # our fault: the call goes on without us
+            calls.counters["faults"] += 1
+            live.unchanged = Unchanged.FAULT
+            log.exception("description passed unchanged", call=call.ref)
+            return message.body
+        live.unchanged = None
+        calls.reconsider(live)
+        return body
+
+
+def _why_unchanged(error: Exception) -> Unchanged:
+    kinds = {NoPorts: Unchanged.NO_PORTS, WorkerAway: Unchanged.NO_WORKER, NoOffer: Unchanged.NO_OFFER}
+    return next((why for kind, why in kinds.items() if isinstance(error, kind)), Unchanged.NOT_UNDERSTOOD)
