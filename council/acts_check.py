@@ -45,7 +45,7 @@ class ActsCheck:
     """Role → key that an act brought, before its anchor entry."""
 
     _since: dict[str, datetime] = field(default_factory=dict)
-    """Key in a lost one's place → when it counts; never, where another act came meanwhile."""
+    """Key in a lost one's place → when it counts; never, where an act brought another meanwhile."""
 
     def __post_init__(self) -> None:
         acts = {digest: parse_act(posted.act) for digest, posted in (self.posts or {}).items()}
@@ -140,5 +140,7 @@ class ActsCheck:
         waiting = {one.anchor.key: one.since for one in state.replacements}
         gone = {key for key, since in self._since.items() if since > posted.at} - waiting.keys()
         self._since |= waiting | dict.fromkeys(gone, _NEVER)
+        anchored = {one.key for one in state.anchors} & self._since.keys()  # the one before it has agreed
+        self._since |= {key: min(self._since[key], posted.at) for key in anchored}
         if isinstance(said.body, NewKey):
             self._promised[said.body.role] = said.body.key

@@ -10,8 +10,11 @@ down_revision = "0011"
 def upgrade() -> None:
     """A campaign's hits count for every agreement so far, since nothing says whose they are: none is exceeded."""
     op.add_column("epochs", sa.Column("acts", sa.BigInteger(), nullable=True))
+    # The council hands its share over in the round in which it first cosigns the epoch's commitments.
     op.execute(
-        "UPDATE epochs SET acts = COALESCE((SELECT MAX(acts.seq) FROM acts WHERE acts.at <= epochs.starts_at), 0)"
+        "UPDATE epochs SET acts = COALESCE((SELECT MAX(acts.seq) FROM acts WHERE acts.at <= COALESCE("
+        "(SELECT MIN(cosignatures.at) FROM cosignatures WHERE cosignatures.origin = epochs.origin"
+        " AND cosignatures.size > epochs.committed_index), epochs.starts_at)), 0)"
         " WHERE council_secret IS NOT NULL OR revealed_index IS NOT NULL"
     )
     op.add_column("legs", sa.Column("acts", sa.BigInteger(), nullable=True))

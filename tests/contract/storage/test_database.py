@@ -5,7 +5,7 @@ import contextlib
 import os
 import stat
 import traceback
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,8 @@ from sqlalchemy.exc import StatementError
 from storage import migrations
 from storage.database import Database
 from storage.errors import AgentUnknown, StorageUnavailable, StorageUrlError
-from storage.tables import acts, campaigns, epochs, metadata, receipts
+from storage.figures import Figures
+from storage.tables import acts, campaigns, cosignatures, epochs, metadata, receipts
 from tests.peers.stored import AT
 
 
@@ -60,7 +61,21 @@ async def test_a_campaigns_hits_count_on_for_every_agreement_and_epochs_from_the
     rows = await opened.read(lambda connection: connection.execute(select(campaigns).order_by(*campaigns.c)).all())
     assert [tuple(row) for row in rows] == [("bv-nord", "april", 7), ("bv-sued", "april", 7)]
     counted = await opened.read(lambda connection: dict(connection.execute(select(epochs.c.name, epochs.c.acts)).all()))
-    assert counted == {"2026-W14": 2, "2026-W15": None}
+    assert counted == {"2026-W14": 1, "2026-W15": None, "2026-W16": 3}
+    await opened.close()
+
+
+async def test_what_an_older_version_kept_of_an_epoch_is_told_by_no_statistics(url):
+    opened = await Database.open(url)
+    await opened.write(lambda connection: upgraded(connection, "0013"))
+    begun = datetime(2026, 3, 23, tzinfo=UTC)
+    times = {"starts_at": begun, "ends_at": begun + timedelta(weeks=1), "first_day": begun.date()}
+    row = {"name": "2026-W13", "origin": "hamburg/fairtap/2026-01", "state": "revealed", "c": b"", "csig": "", **times}
+    counted = {"groups": {}, "x": {}, "manifests": ["ab" * 32], "root": "cd" * 32, "kept": 1, "hits": 2, "told": False}
+    await opened.write(lambda connection: connection.execute(insert(epochs).values(**row, figures=counted)))
+    await opened.migrate()
+    assert await Figures(opened).kept_by(date(2026, 7, 1)) is None
+    assert await opened.read(lambda connection: connection.execute(select(epochs.c.figures)).scalars().all()) == [None]
     await opened.close()
 
 
@@ -72,18 +87,20 @@ def upgraded(connection: Connection, revision: str) -> None:
 
 
 def as_it_was(connection: Connection) -> None:
-    """Two agreements, a narrowing of one and rates within an epoch that is open; a later one is promised."""
+    """Two agreements and rates of one; an epoch opened ahead, between the agreements, one promised, one opened late."""
     connection.execute(text("INSERT INTO campaigns (id, hits) VALUES ('april', 7)"))
     for seq, (kind, agreement, day) in enumerate(
         (("agreement", "bv-nord", 1), ("agreement", "bv-sued", 2), ("rates", "bv-nord", 9)), start=1
     ):
         row = {"seq": seq, "type": kind, "agreement": agreement, "digest": str(seq), "act": b"", "signatures": {}}
         connection.execute(insert(acts).values(**row, at=datetime(2026, 4, day, tzinfo=UTC)))
-    for week, share in ((14, b"share"), (15, None)):
+    seen = {"origin": "o", "line": "", "at": datetime(2026, 4, 1, 12, tzinfo=UTC)}
+    connection.execute(insert(cosignatures), [{**seen, "size": size} for size in (5, 6)])
+    for week, share, index in ((14, b"share", 5), (15, None, None), (16, b"share", 9)):
         start = datetime(2026, 4, 6, tzinfo=UTC) + timedelta(weeks=week - 14)
         times = {"starts_at": start, "ends_at": start + timedelta(weeks=1), "first_day": start.date()}
         row = {"name": f"2026-W{week}", "origin": "o", "state": "x", "c": b"", "csig": "", "council_secret": share}
-        connection.execute(insert(epochs).values(**row, **times))
+        connection.execute(insert(epochs).values(**row, **times, committed_index=index))
 
 
 async def test_a_refused_work_undoes_itself_alone(database):

@@ -89,14 +89,29 @@ def committed(host, at):
     return f"{ORIGIN} entry {host.log(PendingOpen(EPOCH, at, by='stranger'))}"
 
 
-@pytest.mark.parametrize(("days", "again", "counts"), [(13, False, False), (15, False, True), (15, True, False)])
-def test_a_key_in_a_lost_ones_place_counts_after_14_days_unless_the_lost_one_turns_up(tmp_path, days, again, counts):
+@pytest.mark.parametrize(
+    ("days", "turned_up", "counts"),
+    [
+        (13, (), False),
+        (15, (), True),
+        (15, (NEW,), False),
+        (2, (KEYS["stranger"],), True),
+        (0, (KEYS["stranger"],), False),
+        (3, (NEW, KEYS["stranger"]), True),
+    ],
+    ids=("within", "after", "it chose another", "it agreed", "before it agreed", "it agreed later"),
+)
+def test_a_key_in_a_lost_ones_place_counts_after_14_days_unless_the_lost_one_turns_up(
+    tmp_path, days, turned_up, counts
+):
     host = Host(5, legs=6, agents=8)
     world = host.run()
     first, lost = world.now, Resolution(date(2026, 4, 1), "ab" * 32)
     replaced(host, KEYS["stranger"], first, ["employer", "dpo"], lost)
-    if again:
-        replaced(host, NEW, first + DAY, ["council"])
+    signer = "council"
+    for after, key in enumerate(turned_up, start=1):
+        replaced(host, key, first + after * DAY, [signer])
+        signer = "new"
     place = committed(host, first + days * DAY)
     codes = {code for code, at in found(tmp_path, world, KEYS["council"]) if at == place}
     assert codes == (set() if counts else {Code.EOPEN_COSIGNATURE})
@@ -107,7 +122,8 @@ def replaced(host, key, at, signers, resolution=None):
     chain = fold(host.states[0].anchors, host.world.acts)
     body = NewKey("council", key.verify_key.line(), str(Identity.generate().recipient), resolution)
     act = Act(ActType.KEY, "bv-aufzeichnung-nord", chain.seq + 1, chain.digest, body)
-    signatures = {role: sign(KEYS[role], ACT_NAMESPACE, act.canonical()) for role in signers}
+    keys = KEYS | {"new": NEW}
+    signatures = {role.replace("new", "council"): sign(keys[role], ACT_NAMESPACE, act.canonical()) for role in signers}
     host.world.acts.append(Posted(act.canonical(), signatures, at))
     before = [one for one in host.world.entries if isinstance(one, le.Anchor) and one.role == "council"][-1]
     host.log(le.Act(act.digest, act.type.value, act.seq))
