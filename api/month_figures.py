@@ -10,7 +10,7 @@ from gateway.clock import Clock
 from policy.access_figures import tell_accesses
 from policy.agreement.load import Agreement, AgreementRefused, load
 from policy.chain import Posted
-from policy.month import Month, newest_told, quarter_name, terms_of
+from policy.month import Month, newest_told, quarter_limits, quarter_name, terms_of
 from policy.statistics import publish
 from storage.accesses import Accesses
 from storage.acts import Acts
@@ -46,10 +46,11 @@ class MonthFigures:
             raise Problem("month-not-told", 404, detail)
         channels = [(self._site, channel) for channel in terms.channels]
         quarter = await figures.of_quarter(month.quarter)
-        told = publish(counts, quarter, terms.limits, rules=terms.rules, channels=channels)
+        limits = quarter_limits(month, enacted)
+        told = publish(counts, quarter, terms.limits, of_quarter=limits, rules=terms.rules, channels=channels)
         kept = await figures.kept_by(month.after)
         opened = await Accesses(database).within(month.quarter[0].first, month.quarter[-1].after)
-        accesses = tell_accesses(opened, terms.limits, terms.accesses)
+        accesses = tell_accesses(opened, limits, terms.accesses)
         name = quarter_name(month)
         return MonthStatistics(str(month), terms.timezones, terms.epochs, terms.limits, told, name, kept, accesses)
 

@@ -6,7 +6,7 @@ by then: what is told of a month never changes, so there are no two answers to s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TypeVar
@@ -16,7 +16,7 @@ from policy.agreement.schema import Agreement, StatisticsTerms
 from policy.statistics import rule_names, strictest
 from policy.validity import local_time
 
-__all__ = ["Month", "MonthTerms", "newest_told", "quarter_name", "terms_of"]
+__all__ = ["Month", "MonthTerms", "newest_told", "quarter_limits", "quarter_name", "terms_of"]
 
 T = TypeVar("T")
 SETTLING = timedelta(hours=36)
@@ -97,6 +97,12 @@ def terms_of(month: Month, enacted: Iterable[tuple[datetime, Agreement]]) -> Mon
         epochs=_unique(one.draw.epoch.text for one in found),
         accesses=_unique(access for one in found for access in named_accesses(one)),
     )
+
+
+def quarter_limits(month: Month, enacted: Sequence[tuple[datetime, Agreement]]) -> StatisticsTerms:
+    """The strictest that its quarter's own months have: terms that come later tell no more of it."""
+    found = (terms_of(one, enacted) for one in month.quarter)
+    return strictest(terms.limits for terms in found if terms is not None)
 
 
 def newest_told(wallclock: datetime) -> Month:

@@ -174,12 +174,14 @@ def publish(
     quarter: QuarterCounts,
     limits: StatisticsTerms,
     *,
+    of_quarter: StatisticsTerms,
     rules: Sequence[str],
     channels: Sequence[tuple[str, str]],
 ) -> Statistics:
-    """What may be told. `rules` (names) and `channels` (site, channel) are listed whether anything was counted or not.
+    """What may be told within the month's `limits` and those `of_quarter`.
 
-    Legs under a rule that isn't among `rules` stand in no figure.
+    `rules` (names) and `channels` (site, channel) are listed whether anything was counted or not. Legs under a rule
+    that isn't among `rules` stand in no figure.
     """
     parts = {name: _part(counts, (name,)) for name in rules}
     funnels = {name: _funnel(part, limits) for name, part in parts.items()}
@@ -195,7 +197,7 @@ def publish(
         groups.append(GroupFigures(group, funnel, figures))
     campaigns = tuple(CampaignFigures(_last(name), funnels[name]) for name in rules if _is_campaign(name))
     drawn = [part for part, funnel in shown if funnel.selected is not None]
-    return Statistics(tuple(groups), campaigns, _channels(quarter, limits, channels), _histogram(drawn, limits))
+    return Statistics(tuple(groups), campaigns, _channels(quarter, of_quarter, channels), _histogram(drawn, limits))
 
 
 @dataclass(frozen=True, slots=True)

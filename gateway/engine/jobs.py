@@ -156,13 +156,16 @@ class Jobs:
         self._engine.reconsider_all()
 
     async def _leftovers(self) -> None:
-        """Segments of an earlier run that no worker told of in time are interrupted."""
-        await asyncio.sleep(WORKERS_REPORT_S)
-        try:
-            await self._engine.custody.interrupt_leftovers()
-            left = await self._engine.ledger.close_leftovers()
-        except StorageError as error:
-            log.error("what an earlier run left open could not be closed", fault=type(error).__name__)
-            return
+        """Segments of an earlier run that no worker told of in time are interrupted; legs after its own wait for it."""
+        left, wait = None, WORKERS_REPORT_S
+        while left is None:
+            await asyncio.sleep(wait)
+            wait = PROBE_S
+            try:
+                await self._engine.custody.interrupt_leftovers()
+                left = await self._engine.ledger.close_leftovers()
+            except StorageError as error:
+                fault = type(error).__name__
+                log.error("what an earlier run left open could not be closed, trying again", fault=fault)
         if left:
             log.warning("entries of an earlier run were closed", count=left)

@@ -250,3 +250,23 @@ async def test_two_questions_an_hour_and_a_year_apart_get_the_same_answer(
     await put(database, 2, document, MARCH.told_from)
     async with SiteFolder(config, ManualClock(later)) as then:
         assert await then.statistics(MARCH) == before
+
+
+async def test_a_later_agreements_limits_tell_no_more_of_a_quarter_that_is_over(config: Config) -> None:
+    database = await Database.open(config.database_url)
+    await database.migrate()
+    until = {"validity/end": "2026-04-01T00:00:00", "validity/evaluation": {"every": "P1M", "next_due": "2026-03-31"}}
+    terms = {"statistics": {"min_agents": 5, "min_calls": 5}, "lanes/campaigns": []}
+    await put(database, 1, edited({**terms, **until}), SIGNED)
+    legs = await books(database)
+    for number in range(20):
+        answered = Answered("hamburg/fairtap", "dtmf", What.YES) if number < 4 else None
+        await legs.out(await leg(legs, number % 6), TOLD, answered)
+    document = edited({"statistics": {"min_agents": 5, "min_calls": 1}, "validity/start": "2026-04-01T00:00:00"})
+    await put(database, 2, document, MARCH.told_from)
+    april = Month(MARCH.after)
+    async with SiteFolder(config, ManualClock(april.told_from)) as later:
+        found = [await later.statistics(month) for month in (MARCH, april)]
+    assert [(one.quarter, one.figures.channels[0].yes_percent) for one in found] == [("2026-Q1", None)] * 2
+    assert found[1].limits == StatisticsTerms(5, 1)
+    await database.close()

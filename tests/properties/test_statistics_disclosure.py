@@ -72,7 +72,7 @@ def quarter_of(world: World) -> QuarterCounts:
 
 
 def told(world: World) -> Statistics:
-    return publish(counts_of(world), quarter_of(world), LIMITS, rules=RULES, channels=PLACES)
+    return publish(counts_of(world), quarter_of(world), LIMITS, of_quarter=LIMITS, rules=RULES, channels=PLACES)
 
 
 def lines(found: Statistics) -> Iterator[tuple[tuple[str, ...], Funnel]]:

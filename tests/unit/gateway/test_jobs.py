@@ -13,6 +13,7 @@ from policy.epochs import EpochState
 from policy.log_block import LogBlock
 from policy.log_entry import Build, parse
 from storage.epochs import Epochs
+from storage.errors import StorageUnavailable
 from storage.log import wal
 from storage.log.files import LocalLogFiles
 from storage.log.publish import Publisher
@@ -117,3 +118,22 @@ def _put_back(connection, origin):
     connection.execute(delete(epochs).where(epochs.c.name == "2026-W09"))
     connection.execute(delete(logs).where(logs.c.origin != origin))
     connection.execute(update(logs).values(size=0, open=True))
+
+
+async def test_what_an_earlier_run_left_open_is_tried_again_until_the_disk_takes_it(tmp_path, monkeypatch):
+    bench = await EngineBench.make(tmp_path)
+    jobs = Jobs(bench.engine, bench.engine.site.consents, tmp_path / "run", bench.epochs, keeper(bench), 60)
+    tries = []
+
+    async def close_leftovers(ledger):
+        tries.append(1)
+        if len(tries) < 3:
+            raise StorageUnavailable("the disk refuses")
+        return 1
+
+    monkeypatch.setattr(type(bench.engine.ledger), "close_leftovers", close_leftovers, raising=False)
+    for period in ("WORKERS_REPORT_S", "PROBE_S"):
+        monkeypatch.setattr(f"gateway.engine.jobs.{period}", 0)
+    await jobs._leftovers()
+    assert len(tries) == 3
+    await bench.close()

@@ -97,7 +97,9 @@ async def everything_told(root: Path, drawn: dict[str, list[int]], refuses: int)
     while month.after <= epoch_named(WEEKS[-1]).end.date():
         counts = await figures.of(month.first, month.after)
         assert counts is not None
-        statistics = publish(counts, await figures.of_quarter(month.quarter), LIMITS, rules=[RULE], channels=PLACES)
+        statistics = publish(
+            counts, await figures.of_quarter(month.quarter), LIMITS, of_quarter=LIMITS, rules=[RULE], channels=PLACES
+        )
         told.append((str(month), statistics, await figures.kept_by(month.after)))
         month = Month(month.after)
     left = select(recordings.c.id)

@@ -42,7 +42,7 @@ def together(*all_counts: MonthCounts) -> MonthCounts:
 
 
 def told_of(counts: MonthCounts, rules: list[str]) -> Statistics:
-    return publish(counts, QuarterCounts(), LIMITS, rules=rules, channels=[])
+    return publish(counts, QuarterCounts(), LIMITS, of_quarter=LIMITS, rules=rules, channels=[])
 
 
 def funnel(counts: MonthCounts) -> Funnel:
@@ -132,7 +132,9 @@ def test_that_few_answered_is_told_only_where_more_could_have(hits, percent):
 
 def rates(yes, refused, *, hits):
     answers = [AnswerCount("hamburg", "dtmf", "yes", yes), AnswerCount("hamburg", "dtmf", "no", refused)]
-    told = publish(MonthCounts(), QuarterCounts(hits, tuple(answers)), LIMITS, rules=[A], channels=PLACES)
+    told = publish(
+        MonthCounts(), QuarterCounts(hits, tuple(answers)), LIMITS, of_quarter=LIMITS, rules=[A], channels=PLACES
+    )
     return [one.yes_percent for one in told.channels]
 
 
