@@ -26,7 +26,9 @@ CALLER_HZ = 440
 VOICES_HZ = (620, 810, 1010, 1230, 1470, 1690)
 """Of the agents."""
 SPOKEN_S = 2.0
-LOUD, QUIET = -15, -55
+LOUD, QUIET = -15, -36
+"""In dB, in a quarter of a second: a voice's onset beside three lost packets of it reaches -40 at the frequencies of
+others, one packet of another voice -30."""
 NOTICE = "notice-en-1"
 
 
@@ -158,4 +160,5 @@ async def test_whoever_a_call_is_handed_to_has_a_leg_a_draw_and_a_recording_of_t
             assert tone_db(agent[middle], voice) > LOUD
             assert tone_db(caller[middle], CALLER_HZ) > LOUD
             for side, foreign in ((agent, {*VOICES_HZ, CALLER_HZ} - {voice}), (caller, set(VOICES_HZ))):
-                assert all(max(loudness(side, hertz)) < QUIET for hertz in foreign)
+                levels = {hertz: max(loudness(side, hertz)) for hertz in foreign}
+                assert max(levels.values()) < QUIET, levels
