@@ -56,8 +56,11 @@ class Describing:
         try:
             said = replace(message, body=await located(message, self.find_hosts, self._hosts))
             missing = call.negotiation.missing(said.body)
-            if missing:
+            if missing and not live.over:
                 call.negotiation.ports.update(await calls.workers.reserve(call.worker, call.ref, missing))
+            if live.over:  # meanwhile: ports that it got now, nobody would give back
+                live.unchanged = Unchanged.NO_OFFER
+                return message.body
             body, effects = call.describe(said, calls.clock.now())
             calls.apply(live, effects)
             calls.keep(live)

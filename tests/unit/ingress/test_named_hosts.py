@@ -1,7 +1,10 @@
 """Descriptions that name a host, or that can't be read: the call goes on, by the address where there is one."""
 
+import asyncio
+
 import pytest
 
+from gateway.call.model import SipCallId
 from gateway.media.plane import Address, Forward
 from gateway.sdp.host_names import MOST_NAMES, host_names, with_addresses
 from gateway.sdp.session import parse_session
@@ -87,3 +90,30 @@ async def test_a_description_that_can_t_be_read_passes_as_it_came_and_the_call_s
     (live,) = bench.engine.calls.values()
     assert bench.engine.told_of(live) == ("MEDIA_UNSUPPORTED",)
     assert live.facts.hindrances == ("unanchored",)
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_call_that_ends_while_a_name_is_looked_up_takes_no_ports(sip, bench, again):
+    asked, known = asyncio.Event(), asyncio.Event()
+
+    async def find(name):
+        asked.set()
+        await known.wait()
+        return KNOWN[name]
+
+    bench.engine.describing.find_hosts = find
+    more = {}
+    if again:
+        await sip.answer(await sip.invite())
+        more = {"to_tag": "uas", "cseq": 2}
+        bench.worker.reserved.clear()
+    offer = NAMED + b"m=audio 5002 RTP/AVP 8\r\n"
+    passing = asyncio.create_task(sip.request("INVITE", body=offer, **more))
+    await asked.wait()
+    bench.engine.hang_up(SipCallId("call-1"))
+    orders = len(bench.worker.orders)
+    known.set()
+    await passing
+    assert bench.worker.reserved == set()
+    assert bench.worker.orders[orders:] == []
+    assert sip.requests("INVITE")[-1].body == offer
