@@ -169,10 +169,9 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
     site.watch.last_entry = max((at for at in written if at is not None), default=None)
     control = ControlServer(config.run_dir / "control.sock", Commands(engine, EpochCommands(steps, epochs)), bus)
     jobs = Jobs(engine, consents, config.run_dir, steps, logs, config.log.publish_s)
-    names = KnownNames(SystemNames(), clock)
-    engine.describing.find_hosts = names.hosts
-    inline = Inline(config, engine, clock, names=names)
-    return _Parts(engine, workers, control, jobs, inline, NgControl(config, engine, clock))
+    # not those of `Inline`, threads and memory: whom a stranger's description names keeps no next hop's name waiting
+    engine.describing.find_hosts = KnownNames(SystemNames(), clock).hosts
+    return _Parts(engine, workers, control, jobs, Inline(config, engine, clock), NgControl(config, engine, clock))
 
 
 async def _run(config: Config, parts: _Parts) -> None:
