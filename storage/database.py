@@ -189,7 +189,7 @@ def _unavailable(what: str, error: Exception) -> StorageUnavailable:
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # its words may name what was taken for a port: a part of the password
         raise StorageUrlError("database url can't be read") from None
     if parsed.drivername in ("sqlite", "sqlite+aiosqlite"):
         if not Path(parsed.database or "").is_absolute():

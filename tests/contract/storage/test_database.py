@@ -225,11 +225,15 @@ async def test_sqlite_is_durable_and_private(tmp_path):
 
 @pytest.mark.parametrize(
     "url",
-    ["sqlite:///relative.db", "sqlite://", "mysql://host/db", "postgresql://host/db", "nonsense", "sqlite+x:///y"],
+    [
+        *("sqlite:///relative.db", "sqlite://", "mysql://host/db", "postgresql://host/db", "nonsense", "sqlite+x:///y"),
+        *("postgresql+asyncpg://user:wort", "postgresql+asyncpg://user:a@wort:b@host/db"),
+    ],
 )
-async def test_other_urls_are_refused(url):
-    with pytest.raises(StorageUrlError):
+async def test_other_urls_are_refused_and_nothing_of_a_password_is_told(url):
+    with pytest.raises(StorageUrlError) as refused:
         await Database.open(url)
+    assert "wort" not in str(refused.value)
 
 
 async def test_a_database_that_isnt_there_is_declared(tmp_path):
