@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +13,11 @@ from typing import Any
 import typer
 
 from api.commands.act_place import Place
-from api.commands.saying import tell
+from api.commands.saying import read_bytes, tell
 from api.errors import CommandError
 from api.key_files import read_signing_key, sign_file
+from crypto.errors import CryptoError
+from crypto.sshsig import Signature
 from gateway.clock import SystemClock
 from policy.act_effects import who_signs
 from policy.act_text import act_said, differences, in_words, signers_said
@@ -113,7 +117,22 @@ def confirm(said: Sequence[str], yes: bool, language: str, *, as_json: bool = Fa
 
 
 def save(path: Path, data: bytes) -> None:
+    """Over a file only an act of the same agreement, or a signature of the same key: anything else would be lost."""
+    if path.exists() and _maker(read_bytes(path)) != _maker(data):
+        raise CommandError(f"`{path}`: {os.strerror(errno.EEXIST)}")
     try:
         path.write_bytes(data)
     except OSError as error:
         raise CommandError(f"`{path}`: {error.strerror or error}") from None
+
+
+def _maker(data: bytes) -> str | bytes:
+    """Whose signature it is, or which agreement's act; of any other file, all of it."""
+    try:
+        return Signature.parse(data.decode("ascii")).key.line()
+    except (UnicodeDecodeError, CryptoError):
+        pass
+    try:
+        return parse_act(data).agreement
+    except ActError:
+        return data

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -104,8 +105,8 @@ async def test_a_party_drafts_signs_and_hands_in_from_its_own_computer(world: Wo
     rc, out, err = await run("evaluation", (NOW - DAY).date(), "--out", "evaluated", *at(world, "employer"))
     assert rc == 0, err
     for role in ("employer", "council"):
-        assert (await run("sign", "evaluated", "-k", f"{role}.sign", "--out", f"{role}.sig", "--yes"))[0] == 0
-    signed = ("--signature", "employer=employer.sig", "--signature", "council=council.sig")
+        assert (await run("sign", "evaluated", "-k", f"{role}.sign", "--out", f"evaluated.{role}", "--yes"))[0] == 0
+    signed = ("--signature", "employer=evaluated.employer", "--signature", "council=evaluated.council")
     assert (await run("post", "evaluated", *signed, *at(world, "council")))[0] == 0
     rc, out, _ = await run("suspend", "--yes", *at(world, "employer"))
     assert rc == 0 and "Ausgesetzt von: Arbeitgeber" in out
@@ -131,3 +132,17 @@ async def test_without_a_key_or_with_a_strangers_nobody_is_let_in(world: World, 
     rc, _, err = await run("suspend", "--yes", "--api", world.api.url, "--role", "council", "-k", "stranger.sign")
     assert rc == 1 and "anchored key" in err
     assert world.api.gateway.of(PostAct) == []
+
+
+async def test_what_is_written_takes_no_other_files_place(world: World, run: Run) -> None:
+    (world.folder / "bv.yaml").write_bytes(document())
+    await run("propose", "bv.yaml", "--out", "act", *at(world, "council"))
+    await run("sign", "act", "--document", "bv.yaml", "-k", "employer.sign", "--yes")
+    kept = {name: (world.folder / name).read_bytes() for name in ("council.sign", "bv.yaml", "act", "act.sig")}
+    for name in kept:
+        words = ("sign", "act", "--document", "bv.yaml", "-k", "council.sign", "--yes", "--out", name)
+        assert await run(*words) == (1, ANY, f"fairtap: `{name}`: File exists\n")
+        if name != "act":
+            drafting = ("propose", "bv.yaml", "--out", name, *at(world, "council"))
+            assert await run(*drafting) == (1, "", f"fairtap: `{name}`: File exists\n")
+    assert {name: (world.folder / name).read_bytes() for name in kept} == kept
