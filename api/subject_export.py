@@ -15,40 +15,54 @@ from api.agent_client import fetch_draws
 from api.errors import CommandError
 from api.evidence_fetch import checked_id, fetch_evidence, named_sides, new_folder
 from api.evidence_files import MAX_BYTES, MAX_PAYLOAD
-from api.site_client import SiteClient, private_file
+from api.site_client import ClientProblem, SiteClient, private_file
 
 __all__ = ["export_agent", "export_record"]
 
 ABOUT: Final = ("accesses", "releases")
 """What is told of each recording beside its files."""
+GONE: Final = 404
 
 
 async def export_agent(site: SiteClient, out: Path, progress: Callable[[int, int], None]) -> list[str]:
     """Everything about the agent who is signed in; the files, by their paths below `out`.
 
     `me.json`, `recordings.json` with who heard each, `entries.json` and `draws.json` of the log, and a folder for each
-    recording that is kept, an evidence bundle. `progress` hears how many recordings are done, of how many. Raises
-    CommandError, ClientProblem.
+    recording that is kept, an evidence bundle; one that is erased meanwhile is left out. `progress` hears how many
+    recordings are done, of how many. Raises CommandError, ClientProblem.
     """
     new_folder(out)
     recordings = await site.items("/recordings", "")
     written: list[str] = []
+    kept: list[dict[str, Any]] = []
     for done, one in enumerate(recordings):
         progress(done, len(recordings))
-        path = f"/recordings/{checked_id(one['id'])}"
-        for about in ABOUT:
-            one |= await site.ask("GET", f"{path}/{about}")
-        if any(side["state"] == "sealed" for side in one["sides"]):
-            found = await fetch_evidence(site, one["id"], out / one["id"])
-            written += [f"{one['id']}/{name}" for name in found.files]
+        try:
+            written += await _recording(site, one, out)
+        except ClientProblem as problem:
+            if problem.status != GONE:
+                raise
+        else:
+            kept.append(one)
     for name, told in (
         ("me", await site.ask("GET", "/agents/me")),
-        ("recordings", recordings),
+        ("recordings", kept),
         ("entries", await site.items("/agents/me/entries", "0")),
         ("draws", await fetch_draws(site)),
     ):
         written.append(_write(out / f"{name}.json", told))
     return written
+
+
+async def _recording(site: SiteClient, one: dict[str, Any], out: Path) -> list[str]:
+    """What is kept of a recording, and into `one` what is told of it; raises ClientProblem, GONE once it is erased."""
+    path = f"/recordings/{checked_id(one['id'])}"
+    for about in ABOUT:
+        one |= await site.ask("GET", f"{path}/{about}")
+    if not any(side["state"] == "sealed" for side in one["sides"]):
+        return []
+    found = await fetch_evidence(site, one["id"], out / one["id"])
+    return [f"{one['id']}/{name}" for name in found.files]
 
 
 async def export_record(site: SiteClient, code: str, out: Path, together: bool) -> list[str]:

@@ -136,6 +136,19 @@ async def test_an_agent_gets_all_of_the_agent_s_own(world: World, run: Run) -> N
     assert (await run("export", "--out", out, *world.ada))[0] == 1, "the folder isn't empty"
 
 
+async def test_what_is_erased_while_an_export_runs_is_left_out_of_it(world: World, run: Run) -> None:
+    gone, out = Refusal("recording_unknown", "no such recording", 404), world.folder / "all"
+    world.api.gateway.answers["recording_accesses"] = lambda asked: (
+        {"accesses": []} if asked.recording == RECORDING else gone
+    )
+    rc, told, err = await run("export", "--out", out, *world.ada)
+    assert rc == 0, err
+    assert [one["id"] for one in json.loads((out / "recordings.json").read_text())] == [RECORDING]
+    assert (
+        verify_recording(out / RECORDING) == 0 and f"{RECORDING}/{RECORDING}-agent-1.age" in json.loads(told)["files"]
+    )
+
+
 async def test_a_caller_gets_what_is_told_by_code_and_council_and_officer_its_files(world: World, run: Run) -> None:
     rc, _, err = await run("export", "--out", world.folder / "caller", *world.by_code)
     assert rc == 0, err
