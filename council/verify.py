@@ -221,7 +221,8 @@ class _Walk:
         if book.step(index, entry):
             book.close(index, entry)
             self.hits += book.counted["hits"]
-            enough = self.hits >= (self.terms.min_calls() or 1) and ends_block(self.asked.origin, entry.e)
+            last = ends_block(self.asked.origin, entry.e) and not book.halted
+            enough = last and self.hits >= (self.terms.min_calls() or 1)
             if entry.kept is not None and not enough:  # what only a whole block may tell (V9)
                 self.findings.at(Code.ECLOSE_COUNTS, index, epoch=entry.e, what="kept")
 

@@ -29,9 +29,18 @@ _LEAVES, _SHARES = "leaves", "shares"
 
 
 def closing(
-    connection: Connection, origin: str, name: str, roster: Sequence[RosterLeaf], limits: StatisticsTerms
+    connection: Connection,
+    origin: str,
+    name: str,
+    roster: Sequence[RosterLeaf],
+    limits: StatisticsTerms,
+    *,
+    halted: bool = False,
 ) -> tuple[EClose, dict[str, Any]]:
-    """The entry of an epoch in which every leg has its `out`, and what its row keeps beside it."""
+    """The entry of an epoch in which every leg has its `out`, and what its row keeps beside it.
+
+    One that is `halted` ends before its block does: others come after it, and the block's figure is told once.
+    """
     query = select(legs.c.a, legs.c.o, func.count().label("total")).where(legs.c.e == name, legs.c.kind == "call")
     found = connection.execute(query.group_by(legs.c.a, legs.c.o)).all()
     groups = count_groups({leaf.a: leaf for leaf in roster}, ((one.a, one.o, one.total) for one in found))
@@ -39,7 +48,7 @@ def closing(
     x = dict.fromkeys(X_KINDS, 0) | {one.k: one.total for one in connection.execute(kinds.group_by(legs.c.k))}
     leaves = _leaves(connection, name)
     shares = _shares(connection, origin, name, {one.a: one.total for one in found if one.o == "hit"})
-    over = ends_block(origin, name)
+    over = ends_block(origin, name) and not halted
     told = kept_fifths((Share(*share) for share in shares.values()), limits) if over else None
     counted = {group: Counted(one.legs, one.hits) for group, one in groups.items()}
     entry = EClose(e=name, groups=counted, kept=told, root=inventory_root(leaves).hex(), x=x)

@@ -194,7 +194,7 @@ class Epochs:
                 return False
             if halted:
                 append(connection, row.origin, Halt(e=name))
-            entry, figures = closing(connection, row.origin, name, _roster(row), limits)
+            entry, figures = closing(connection, row.origin, name, _roster(row), limits, halted=halted)
             append(connection, row.origin, entry)
             _move(connection, row, EpochState.CLOSED, closed_at=at, figures=figures)
             return True

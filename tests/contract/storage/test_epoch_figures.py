@@ -18,10 +18,10 @@ WEEKS = [f"2026-W{week}" for week in range(14, 27)]
 """A whole block."""
 
 
-async def closed(folder: Folder, week: str, had: list[Had], origin: str = ORIGIN) -> EClose:
+async def closed(folder: Folder, week: str, had: list[Had], origin: str = ORIGIN, halted: bool = False) -> EClose:
     """The epoch, filled and closed; its `eclose`."""
     await fill(folder, origin, week, had)
-    assert await folder.epochs.close(week, LIMITS, epoch_named(week).end)
+    assert await folder.epochs.close(week, LIMITS, epoch_named(week).end, halted=halted)
     query = select(log_wal.c.leaf).where(log_wal.c.origin == origin).order_by(log_wal.c.idx.desc()).limit(1)
     entry = parse(bytes(await folder.database.read(lambda connection: connection.execute(query).scalar_one())))
     assert isinstance(entry, EClose)
@@ -93,6 +93,13 @@ async def test_what_was_kept_is_told_with_a_blocks_last_epoch_alone(folder):
     first = await closed(folder, "2026-W27", [Had(one, hits=1) for one in agents], "hamburg/fairtap/2026-27")
     assert first.kept is None
     assert {tuple(share) for share in (await rows(folder))["2026-W27"]["shares"].values()} == {(1, 0)}
+
+
+async def test_a_last_week_that_is_halted_leaves_the_telling_to_the_blocks_last_day(folder):
+    agents = await team(folder)
+    halted = await closed(folder, WEEKS[-1], [Had(one, hits=4, kept=4) for one in agents], halted=True)
+    entry = await closed(folder, "2026-06-28", [Had(one, hits=4) for one in agents])
+    assert (halted.kept, entry.kept) == (None, 2)
 
 
 @pytest.mark.parametrize(

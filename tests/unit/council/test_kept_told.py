@@ -4,12 +4,13 @@ import pytest
 
 from council.codes import Code
 from council.inspect import Sources, inspect
+from policy.log_entry import Halt
 from tests.peers.log_world import KEYS, START, WEEK, Host, PendingOpen
 
 LAST, BEFORE = "2026-W26", "2026-W25"
 
 
-def found(tmp_path, epoch: str, legs: int) -> set[tuple[Code, object]]:
+def found(tmp_path, epoch: str, legs: int, halted: bool = False) -> set[tuple[Code, object]]:
     """Of a log that holds one epoch, whose `eclose` tells three fifths."""
     host = Host(3, legs=legs)
     host.begin()
@@ -17,6 +18,8 @@ def found(tmp_path, epoch: str, legs: int) -> set[tuple[Code, object]]:
     host.commit(epoch)
     host.log(PendingOpen(epoch, start - WEEK / 7))
     host.week(epoch, start)
+    if halted:
+        host.log(Halt(epoch))
     host.close(epoch)
     world = host.world
     world.change(world.where("eclose"), kept=3)
@@ -37,3 +40,7 @@ def found(tmp_path, epoch: str, legs: int) -> set[tuple[Code, object]]:
 )
 def test_what_was_kept_is_told_with_a_blocks_last_epoch_of_enough_hits(tmp_path, epoch, legs, wrong):
     assert found(tmp_path, epoch, legs) == wrong
+
+
+def test_a_halted_epoch_does_not_end_its_block(tmp_path):
+    assert found(tmp_path, LAST, 60, halted=True) == {(Code.ECLOSE_COUNTS, "kept")}
