@@ -16,7 +16,8 @@ from enum import Enum, auto
 from gateway.sip import transaction as tx
 from gateway.sip.build import build_cancel, build_probe, build_response, has_to_tag
 from gateway.sip.errors import SipRefused, SipSyntaxError
-from gateway.sip.headers import Via, address, pop_first, replace_first, top_via
+from gateway.sip.given_up import GivenUp
+from gateway.sip.headers import Via, address, parse_cseq, pop_first, replace_first, top_via
 from gateway.sip.hop import Hop, Side, Transport
 from gateway.sip.message import Request, Response
 from gateway.sip.proxy_events import (
@@ -97,6 +98,7 @@ class ProxyCore:
         self._servers: dict[tx.ServerKey, _Context] = {}
         self._clients: dict[tx.ClientKey, _Context] = {}
         self._probes: dict[tx.ClientKey, Hop] = {}
+        self._given_up = GivenUp()
         self._heap: list[tuple[float, int, _Context]] = []
         self._count = 0
         self._refusal_tag = new_id()
@@ -331,6 +333,14 @@ class ProxyCore:
             return [Discarded(Why.MALFORMED)]
         if not self._routing.is_our_via(via):
             return [Discarded(Why.FOREIGN_VIA)]
+        key = tx.ClientKey((source.side, via.branch, parse_cseq(response.get("cseq") or "")[1]))
+        late = self._given_up.to_cancel(key, response, now)
+        if late is not None:
+            _, outputs = self._layer.send_request(build_cancel(late[0]), via.branch, late[1], now)
+            return self._translate(outputs, now)
+        refused = self._given_up.to_send(key, response, now)
+        if refused is not None:
+            return [Transmit(refused[0].to_bytes(), refused[1])]
         return self._translate(self._layer.receive_response(response, via, source.side, now), now)
 
     def _answered(self, context: _Context, response: Response, now: float) -> list[Output]:
@@ -369,6 +379,10 @@ class ProxyCore:
         status = 487 if context.cancelled else status
         return [ResponseArrived(context.id, build_response(context.request, status, "", self._new_id()), local=True)]
 
+    def _note_silence(self, context: _Context | None, key: tx.ClientKey, now: float) -> None:
+        if context is not None and context.sent is not None and context.hop is not None and key[2] == "INVITE":
+            self._given_up.add(key, context.sent, context.hop, now + self._timers.timeout)
+
     def _give_up(self, context: _Context, now: float) -> list[Output]:
         """Timer C, the wait after a CANCEL, or an ingress that never decided."""
         if context.phase is _Phase.RINGING:
@@ -405,6 +419,7 @@ class ProxyCore:
                     outputs += [] if context is None else self._answered(context, response, now)
                 case tx.NoAnswer(key, broken):
                     context = self._clients.pop(key, None)
+                    self._note_silence(context, key, now)
                     outputs += [] if context is None else self._refuse_locally(context, 503 if broken else 408, now)
                 case tx.ServerGone(server):
                     context = self._servers.get(server)

@@ -73,6 +73,22 @@ async def test_a_hop_that_answers_nothing_is_given_up_soon_while_there_is_anothe
     assert two.statuses()[:2] == [100, 408]
 
 
+async def test_a_hop_that_was_given_up_and_rings_after_all_is_told_to_stop(two, bench):
+    invite = await two.invite(extra=NAMED)
+    await silence(two, bench, TIMERS.elsewhere * 1.1)
+    (again,) = two.requests("INVITE", SECOND)
+    for _ in range(2):
+        await two.respond(invite, 180)
+    (cancel,) = two.requests("CANCEL")
+    assert cancel.all("via") == invite.all("via")[:1]
+    await two.respond(cancel, 200)
+    await two.respond(invite, 487)
+    assert len(two.requests("ACK")) == 1
+    assert two.statuses() == [100] and not two.requests("CANCEL", SECOND)
+    await two.respond(again, 200, body=b"", source=SECOND)
+    assert two.statuses() == [100, 200]
+
+
 async def test_the_next_call_tries_it_last(two, bench):
     await two.invite(extra=NAMED)
     await silence(two, bench, TIMERS.elsewhere * 1.1)
