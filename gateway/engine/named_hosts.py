@@ -4,6 +4,7 @@ A name that nobody here knows leaves an offer as it is: its call passes un-ancho
 leads here can't be left alone, or one party would hear nothing: it is taken to mean the host that sent it.
 """
 
+import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -30,8 +31,9 @@ async def located(message: SdpMessage, find: FindHosts, ours: Mapping[Side, str]
         return message.body
     version = ipaddress.ip_address(ours[message.party]).version
     found = {}
-    for name in names:
-        known = filter(is_address, await find(name))
+    answers = await asyncio.gather(*map(find, names))  # all at once: a message waits for the slowest, not for their sum
+    for name, addresses in zip(names, answers, strict=True):
+        known = filter(is_address, addresses)
         host = next((host for host in known if ipaddress.ip_address(host).version == version), None)
         if host is not None:
             found[name] = host

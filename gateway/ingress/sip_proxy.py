@@ -1,8 +1,8 @@
 """The inline way in: SIP between the two sides, with the media anchored on the way.
 
 The proxy core decides where messages go and when; this glue shows each one's SDP to the engine before it goes on and
-tells the engine what the dialog did. A message is never held for the recorder: only for ports, and never longer than
-the workers take to answer; without ports it goes on as it came.
+tells the engine what the dialog did. A message is never held for the recorder: only for ports, never longer than the
+workers take to answer, and for the names of hosts in it, two seconds at most; without ports it goes on as it came.
 """
 
 import asyncio

@@ -117,3 +117,20 @@ async def test_a_call_that_ends_while_a_name_is_looked_up_takes_no_ports(sip, be
     assert bench.worker.reserved == set()
     assert bench.worker.orders[orders:] == []
     assert sip.requests("INVITE")[-1].body == offer
+
+
+async def test_several_names_are_looked_up_at_once(sip, bench):
+    asked, together = [], asyncio.Event()
+
+    async def find(name):
+        asked.append(name)
+        if len(asked) == 2:
+            together.set()
+        await asyncio.wait_for(together.wait(), 5)
+        return KNOWN["media.example.com"]
+
+    bench.engine.describing.find_hosts = find
+    line = b"m=audio 5002 RTP/AVP 8\r\nc=IN IP4 other.example.com\r\n"
+    await sip.respond(await sip.invite(), 200, body=NAMED + line)
+    assert asked == ["media.example.com", "other.example.com"]
+    assert sip.statuses()[-1] == 200 and together.is_set()
