@@ -37,11 +37,11 @@ _HEADERS: Final = {
 }
 
 
-_PERSONAL: Final = ("/v1/agents/me", "/v1/recordings", "/v1/records")
+_PERSONAL: Final = ("/v1/agents/me", "/v1/recordings", "/v1/records", "/v1/calls/{call:path}/consent")
 
 
 class RequestCounters:
-    """Requests by route and status: no address, no name, no reference; of what agents do themselves, only faults."""
+    """Requests by route and status, no address, name or reference; of what agents do and callers say, only faults."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         labels = ("method", "route", "status")

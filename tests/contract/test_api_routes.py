@@ -448,7 +448,11 @@ async def test_metrics_count_routes_and_never_name_anybody(api: RunningApi) -> N
     async with await client_of(api, Role.AGENT, agent) as http:
         await http.post("/v1/agents/me/calls/secret-call-9/stop")
         await http.get("/v1/calls/secret-call-9/explain")
+    async with await client_of(api, Role.IVR) as http:
+        answered = await http.post("/v1/calls/secret-call-9/consent", json={"purpose": "coaching", "answer": "no"})
+        assert answered.status_code == 200
         text = (await http.get("/metrics")).text
+    assert "consent" not in text  # a yes waits for its receipt: how long each answer took would tell it from a no
     assert 'fairtap_api_requests_total{method="GET",route="/v1/calls/{call}/explain",status="200"} 1.0' in text
     assert "/v1/agents/me" not in text  # when somebody stops or takes back a yes is nobody else's matter
     assert 'fairtap_gateway{counter="sip.dropped"} 3.0' in text
