@@ -191,6 +191,11 @@ class Passage:
         else:
             self._pass(outlet, self._continuity, rtp, packet, arrival)
 
+    def part(self) -> None:
+        """The other party's key is that of `source` from now on: numbers that were moved would use its stream twice."""
+        if self._continuity is not None:
+            self._continuity = self._continuity.parted(secrets.randbits(32))
+
     # --- withholding --------------------------------------------------------------------------------------------------
 
     def withhold(self, order: Withhold) -> None:

@@ -222,7 +222,12 @@ class Worker:
     def _forward(self, order: Forward) -> None:
         call = self._call(order.flow)
         self._datapath.forward(order)
-        if call.forwards.get(order.flow) != order:
+        before = call.forwards.get(order.flow)
+        if before != order:
+            if order.srtp is Srtp.THROUGH and before is not None and before.srtp is not Srtp.THROUGH:
+                for passage in call.passages.values():
+                    if passage.target == order.flow:
+                        passage.part()
             call.forwards[order.flow] = order
             self._write_journal(call_of(order.flow))
 

@@ -174,6 +174,18 @@ async def test_a_prompt_and_what_comes_behind_it_is_one_stream(house, kind):
         assert (other.seq - one.seq) & 0xFFFF == 1
 
 
+async def test_what_comes_behind_a_prompt_leaves_the_agents_numbers_once_both_speak_srtp(house):
+    """Moved by as much as was played, they would be the agent's own of a little later, under the agent's own key."""
+    await house.talk(b"", noise(1, 5))
+    house.gateway.order(Play("p1", CALLER, "tone-start", "instead", "PCMA", 8))
+    assert (await house.gateway.report(PlayEnded)).complete
+    await secured(house, "through")
+    await house.talk(b"", noise(2, 5))
+    await house.caller.hears(5)
+    assert house.caller.payloads == frames(noise(2, 5))
+    assert house.agent.ssrc not in {Rtp.parse(packet).ssrc for packet in house.caller.clear}
+
+
 async def test_new_keys_count_at_once_and_the_former_ones_until_they_are_used(house):
     ended = await secured(house, "ended")
     await ended.talk(noise(1, 5), b"")

@@ -48,13 +48,16 @@ class Continuity:
         own_ssrc, seq, timestamp = (int.from_bytes(part, "big") for part in (dice[:4], dice[4:6], dice[6:10]))
         if len(last_header) == HEADER_BYTES and last_header[0] >> 6 == 2:
             _, _, seq, timestamp, ssrc = HEADER.unpack(last_header)
-            if not apart:
-                return cls(ssrc, seq, timestamp, span, ssrc, seq)
-            # whoever misses the first packets up to a wrap could not open the later ones (RFC 3711 §3.3.1)
-            begin = seq if seq < 0x10000 - BEFORE_WRAP else 0xFFFF
-            return cls(own_ssrc, begin, timestamp, span, None, 0, _interrupted=True)
+            behind = cls(ssrc, seq, timestamp, span, ssrc, seq)
+            return behind.parted(own_ssrc) if apart else behind
         # the lower half: until it wraps, the receiver of an encrypted stream can't be wrong about it (RFC 3711 §3.3.1)
         return cls(own_ssrc, seq & 0x7FFF, timestamp, span, None, 0, _interrupted=True)
+
+    def parted(self, ssrc: int) -> "Continuity":
+        """The numbers that go on behind these, under an SSRC of their own."""
+        # whoever misses the first packets up to a wrap could not open the later ones (RFC 3711 §3.3.1)
+        begin = self.seq if self.seq < 0x10000 - BEFORE_WRAP else 0xFFFF
+        return Continuity(ssrc, begin, self.timestamp, self.span, None, 0, _interrupted=True)
 
     def own(self, samples: int) -> tuple[int, int]:
         """Sequence number and timestamp for a packet of ours with so many samples."""
