@@ -83,9 +83,9 @@ ACTS: Final[Mapping[str, Mapping[str, str]]] = {
         "Selve avtalen som signaturene gjelder, mangler.",
     ),
     A.DOCUMENT_DIFFERS: _three(
-        "Unterschrieben wurde ein anderes Dokument als das, das mitgeschickt wurde.",
-        "The document that was signed isn't the one that came with it.",
-        "Det ble signert et annet dokument enn det som fulgte med.",
+        "Der Vorgang nennt ein anderes Dokument als das, das ihm beiliegt.",
+        "The act names another document than the one that is with it.",
+        "Beslutningen viser til et annet dokument enn det som følger med.",
     ),
     A.NARROWS_ANOTHER: _three(
         "Das Dokument, das hier eingeschränkt werden soll, gilt nicht (mehr).",

@@ -226,7 +226,7 @@ def test_nothing_is_signed_unseen(desk: Desk) -> None:
     desk.ok("suspend", "--out", "stop", *desk.config())
     refused = {
         ("act", "--yes"): (2, "mit --document FILE"),
-        ("act", "--document", "bv.yaml", "--yes"): (1, "Unterschrieben wurde ein anderes Dokument"),
+        ("act", "--document", "bv.yaml", "--yes"): (1, "Der Vorgang nennt ein anderes Dokument"),
         ("act", "--document", "other.yaml"): (2, "--yes"),
         ("stop", "--document", "bv.yaml", "--yes"): (2, "keine Vereinbarung"),
         ("stop",): (2, "--yes"),
