@@ -142,7 +142,7 @@ async def test_a_page_that_closed_can_not_acknowledge_and_another_does_not_inher
     async with Watcher(desk):  # another page of the same agent, which hasn't shown the event
         said = {name: own[name] for name in ("call", "seq", "state", "nonce")}
         with pytest.raises(ClientProblem) as refused:
-            await desk.client._call("POST", "/agents/me/live/ack", {**said, "shown": "visible", "page": closed})
+            await desk.client.ask("POST", "/agents/me/live/ack", {**said, "shown": "visible", "page": closed})
         assert refused.value.status == 409
         await talk.hang_up()
         told = await site.outcome(desk, talk.ref)

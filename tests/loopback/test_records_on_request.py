@@ -3,8 +3,10 @@
 import asyncio
 import json
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import numpy as np
@@ -27,6 +29,8 @@ from tests.peers.short_question import QUESTION
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
 ASKED = {Lane.CUSTOMER_REQUEST: Catalogue().sound("ask-dispute-en-2"), Lane.AGENT_REQUEST: QUESTION}
+ZONE = ZoneInfo("Europe/Berlin")
+"""Of the demo's agreement."""
 KEYS = 'consent_key: "1", refuse_key: "9", withdraw_code: "*9"'
 
 
@@ -151,7 +155,8 @@ async def _case(site: RunningSite, recording: str, code: str, folder: Path, caps
     held = await _does(site, "hold", recording, "--reason", "a case", *officer, capsys=capsys)
     record = await _does(site, "export", "--out", folder / "caller", *found, capsys=capsys)
     assert record["files"] == ["record.json"]
-    assert json.loads((folder / "caller" / "record.json").read_text())["held_until"] == held["until"][:10]
+    there = datetime.fromisoformat(held["until"]).astimezone(ZONE).date().isoformat()
+    assert json.loads((folder / "caller" / "record.json").read_text())["held_until"] == there
     await _does(site, "unhold", recording, *officer, capsys=capsys)
 
 
