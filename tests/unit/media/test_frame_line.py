@@ -6,7 +6,7 @@ import io
 import av
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.media.recording.container import container
@@ -171,6 +171,7 @@ def test_packets_of_any_length_follow_each_other(frame_ms):
     st.floats(0.01, 4),
     st.sampled_from(["OPUS", "G729"]),
 )
+@example([(0.0, 0, 0, b"\r", 1), (0.0, 0, 0, b"\x13\x03", 1)], 0.03125, "OPUS")
 def test_whatever_arrives_the_length_is_the_time_that_passed(rows, stop, codec):
     line, span = FrameLine(0.0, codec), FRAMINGS[codec].span
     pieces = []
@@ -181,7 +182,8 @@ def test_whatever_arrives_the_length_is_the_time_that_passed(rows, stop, codec):
     pieces += line.finish(stop)
     length = sum(span(piece) if isinstance(piece, bytes) else piece * FRAMINGS[codec].unit for piece in pieces)
     assert length == line.samples
-    assert stop * 8000 - 2 * HOLE <= length <= stop * 8000 + 960
+    # the last packet begins before the end, and may begin half its length before the one in front of it ended
+    assert stop * 8000 - 2 * HOLE <= length <= stop * 8000 + 960 * 3 // 2
     assert all(0 <= gap.start_ms < gap.end_ms <= stop * 1000 + 120 for gap in line.gaps)
 
 
