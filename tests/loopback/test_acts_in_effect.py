@@ -15,13 +15,24 @@ from policy.agreement.load import load
 from tests.loopback.test_withdrawal import watch_light
 from tests.peers.kept import Kept, moment
 from tests.peers.marked_frames import MarkedFrames, unbroken
-from tests.peers.running_site import RunningSite, Talk
+from tests.peers.running_site import RunningSite, Talk, until
 
 pytestmark = pytest.mark.timeout(120)
 RULE = "sample/team-a/onboarding"
 SPEECH_S = 30.0
 LATE_S = 0.2
 """How much of the end a recording may lack: what is on its way when the stop is ordered."""
+
+
+async def settled(talk: Talk) -> None:
+    """For the first two seconds a recorder still learns how late its packets are, and may step."""
+    for line in (talk.agent.line, talk.caller.line):
+        enough = len(line.arrivals) + 120
+
+        async def arrived(line=line, enough=enough) -> bool:
+            return len(line.arrivals) >= enough
+
+        await until(arrived)
 
 
 def both_speak(talk: Talk) -> dict[str, MarkedFrames]:
@@ -65,6 +76,7 @@ async def test_parties_act_on_live_calls(tmp_path):
         desk = site.desks[0]
         talk = await site.recorded_call(desk)
         first = (await site.office.ask("GET", "/agreements"))["acts"][0]
+        await settled(talk)
         sent = both_speak(talk)
 
         lowered = await draft(site, "20")

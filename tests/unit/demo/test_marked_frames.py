@@ -30,6 +30,15 @@ def test_what_a_side_holds_is_found_frame_by_frame_wherever_it_begins():
     assert marked.kept(np.concatenate([silence, sound[3:12].reshape(-1), silence])) == range(3, 12)
 
 
+@pytest.mark.parametrize("cut", [700, 780], ids=["in a first half", "in a second half"])
+def test_a_sample_that_the_recorder_drops_is_no_hole_and_more_are(cut):
+    marked, sound, _ = spoken()
+    side = sound[3:12].reshape(-1)
+    assert marked.kept(np.delete(side, cut)) == range(3, 12)
+    with pytest.raises(AssertionError):
+        marked.kept(np.delete(side, [cut, cut + 1]))
+
+
 @pytest.mark.parametrize(
     "order", [[3, 4, 6, 7], [3, 5, 4, 6], []], ids=["one is missing", "two are swapped", "none is there"]
 )
