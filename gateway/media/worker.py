@@ -112,6 +112,8 @@ class Worker:
         """Orders that could not be carried out and other things that should not be, by kind."""
         self.send: Callable[[Report], None] | None = None
         """Where reports go while a gateway is connected."""
+        self.orders: Callable[[], None] | None = None
+        """Carries out what the connected gateway has ordered by now."""
         self._clock, self._journal, self._catalogue = clock, journal, catalogue
         self._datapath = datapath(self)
         self._recorder = Recorder(self._datapath, around, self._report)
@@ -139,7 +141,7 @@ class Worker:
 
     def gateway_lost(self) -> None:
         """The gateway's connection is over: stop recording, playing and listening; forward on."""
-        self.send = None
+        self.send = self.orders = None
         self._recorder.close_all(End.INTERRUPTED, self._clock.now())
         self._coding.clear()
         for call in self._calls.values():
@@ -386,6 +388,11 @@ class Worker:
         if call.journal_due is None:
             loop = asyncio.get_running_loop()
             call.journal_due = loop.call_later(JOURNAL_DELAY_S, self._write_journal, call_of(flow))
+
+    def catch_up(self) -> None:
+        """Packets came before the order that explains them was read."""
+        if self.orders is not None:
+            self.orders()
 
     def _look_for_silence(self) -> None:
         now = self._clock.now()

@@ -1,7 +1,4 @@
-"""The process around a `Worker`: its loop, its Unix socket for one gateway at a time, and nothing of it in core dumps.
-
-`{run_dir}/worker-{index}.sock`, JSON lines as `plane` encodes them. A new connection replaces the old one.
-"""
+"""The process around a `Worker`: its loop, its socket `{run_dir}/worker-{index}.sock`, nothing of it in core dumps."""
 
 import asyncio
 import contextlib
@@ -25,8 +22,8 @@ from gateway.media.datapath.base import Observer
 from gateway.media.datapath.ports import PortPool, share
 from gateway.media.datapath.userspace import UserspaceDatapath
 from gateway.media.errors import MediaError
+from gateway.media.gateway_line import GatewayLine
 from gateway.media.journal import Journal
-from gateway.media.plane import MAX_LINE, PlaneError, Report, decode_order, encode
 from gateway.media.prompts.plain_sounds import plain_folder
 from gateway.media.prompts.sounds import Catalogue, own_folder
 from gateway.media.recording.segment_file import Headers, Payloads
@@ -35,8 +32,6 @@ from gateway.media.worker import Worker
 from storage.blobs import LocalBlobs
 from storage.vault import LocalVault
 
-MAX_UNSENT: Final = 8 << 20
-"""Bytes of reports that a gateway may leave unread before its connection is dropped."""
 _PR_SET_DUMPABLE: Final = 4
 _MCL_CURRENT_FUTURE_ONFAULT: Final = 7
 
@@ -79,69 +74,6 @@ def harden() -> None:
             libc.mlockall(_MCL_CURRENT_FUTURE_ONFAULT)
 
 
-class GatewayLine:
-    """The worker's socket: at most one gateway, orders in, reports out."""
-
-    def __init__(self, worker: Worker) -> None:
-        self._worker: Final = worker
-        self._writer: asyncio.StreamWriter | None = None
-        self._serving: Final[set[asyncio.Task[None]]] = set()
-
-    async def serve(self, path: Path) -> asyncio.Server:
-        """Listen for gateways."""
-        return await asyncio.start_unix_server(self._connected, str(path), limit=MAX_LINE)
-
-    async def close(self) -> None:
-        """End the connection there is, as if the gateway had gone."""
-        self._drop()
-        if self._serving:
-            await asyncio.wait(self._serving)
-
-    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(self._converse(reader, writer))
-        self._serving.add(task)
-        task.add_done_callback(self._serving.discard)
-
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection until it ends or another one takes its place."""
-        self._drop()
-        self._writer = writer
-        for report in self._worker.hello():
-            writer.write(encode(report))
-        self._worker.send = self._send
-        try:
-            await self._obey(reader, writer)
-        except (PlaneError, ValueError, OSError):
-            # a malformed or overlong line: a gateway that speaks otherwise can't be trusted with the next one
-            self._worker.faults["connection"] += 1
-        finally:
-            if self._writer is writer:
-                self._drop()
-            writer.close()
-
-    async def _obey(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while line := await reader.readline():
-            if self._writer is not writer:
-                return
-            self._worker.carry_out(decode_order(line))
-
-    def _send(self, report: Report) -> None:
-        writer = self._writer
-        if writer is None:
-            return
-        writer.write(encode(report))
-        if writer.transport.get_write_buffer_size() > MAX_UNSENT:
-            self._worker.faults["unread_reports"] += 1
-            writer.transport.abort()
-
-    def _drop(self) -> None:
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            # not `close`, which would wait until a gateway that hangs has read what is left
-            writer.transport.abort()
-            self._worker.gateway_lost()
-
-
 def make_worker(
     config: Config, index: int, clock: Clock, writer: ThreadPoolExecutor, payloads: Payloads, vault: Headers
 ) -> Worker:
@@ -167,14 +99,13 @@ async def _serve(config: Config, index: int) -> None:
     with ThreadPoolExecutor(1, "segments") as writer:
         worker = make_worker(config, index, SystemClock(), writer, LocalBlobs(data), LocalVault(data))
         worker.start()
-        line = GatewayLine(worker)
-        server = await line.serve(socket_path(config, index))
+        line = GatewayLine(worker, socket_path(config, index))
+        line.serve()
         # what is there now stays: the collector needn't walk it while packets wait
         gc.collect()
         gc.freeze()
         _log.info("worker %d listens", index)
         await over.wait()
-        server.close()
         await line.close()
         # leaving waits for the writer thread, which seals what was open
         worker.stop()

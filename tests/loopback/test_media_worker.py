@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from gateway.media.plane import (
     RecordingId,
     Remove,
     Reserve,
+    Reserved,
     ReserveFailed,
     SegmentFailed,
     SegmentOpened,
@@ -411,6 +413,26 @@ async def test_a_worker_leaves_no_core_and_refuses_a_second_of_its_kind(process)
     again.close()
     process.gateway = again
     assert os.stat(socket_path(process.config, 0)).st_mode & 0o077 == 0
+
+
+async def test_a_worker_that_comes_late_to_its_orders_loses_no_word_that_came_after_them(process):
+    """It stood still while a call was answered: packets may be looked at before the order, and are still its."""
+    process.gateway.order(Remove(CALL))
+    await process.gateway.report(Counted, final=True)
+    process.gateway.order(Reserve(CALL, (FlowSpec(CALLER, "127.10.4.1"), FlowSpec(AGENT, "127.10.4.2"))))
+    process.ports = (await process.gateway.report(Reserved)).ports
+    child = process.process.process
+    child.send_signal(signal.SIGSTOP)
+    try:
+        process.forward()
+        await process.gateway.writer.drain()
+        said = [(process.caller.say(process.ports[CALLER]), process.agent.say(process.ports[AGENT])) for _ in range(5)]
+    finally:
+        child.send_signal(signal.SIGCONT)
+    assert await process.agent.hears(5) == [of_caller for of_caller, _ in said]
+    assert await process.caller.hears(5) == [of_agent for _, of_agent in said]
+    counted = (await process.obeyed()).flows
+    assert [(count.wrong_source, count.send_failed) for count in counted.values()] == [(0, 0), (0, 0)]
 
 
 async def test_a_gateway_that_reads_nothing_can_t_keep_a_worker_from_stopping(process):

@@ -13,6 +13,7 @@ import pyrage  # type: ignore[import-untyped]  # ships no types
 
 from gateway.clock import SystemClock
 from gateway.config import Config
+from gateway.media.gateway_line import GatewayLine
 from gateway.media.plane import (
     CallRef,
     Counted,
@@ -32,7 +33,7 @@ from gateway.media.plane import (
     Stop,
 )
 from gateway.media.worker import Worker
-from gateway.media.worker_process import GatewayLine, make_worker, socket_path
+from gateway.media.worker_process import make_worker, socket_path
 from gateway.rtp.payload_types import STATIC_LAW
 from storage.blobs import Kind, LocalBlobs
 from storage.names import SegmentKey
@@ -149,14 +150,13 @@ async def worker_here(folder: Path, ports: tuple[int, int], prefix: str, *, payl
         worker = make_worker(house.config, 0, SystemClock(), writer, payloads or house.blobs, vault or house.vault)
         worker.start()
         house.worker = worker
-        line = GatewayLine(worker)
-        server = await line.serve(socket_path(house.config, 0))
+        line = GatewayLine(worker, socket_path(house.config, 0))
+        line.serve()
         try:
             await house.connect()
             yield house
         finally:
             house.gateway.close()
-            server.close()
             await line.close()
             worker.stop()
             house.close()

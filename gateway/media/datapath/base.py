@@ -66,6 +66,10 @@ class Observer(Protocol):
         """A flow has learnt where its party sends from, or forgot it."""
         ...
 
+    def catch_up(self) -> None:
+        """Packets are there whose sender or receiver no order names yet: carry out what was ordered by now."""
+        ...
+
 
 class Datapath(Protocol):
     """The relay of one worker."""

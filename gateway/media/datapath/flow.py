@@ -1,7 +1,7 @@
 """What one party sends on one m-line, on its way to the other: forward, then tap, with one reused buffer.
 
-What was queued from others before a socket was connected is read with its address and dropped. See performance.md for
-why this shape.
+What was queued from others before a socket was connected is read with its address and dropped; before anything is taken
+for a stranger's, or for nobody, what was ordered by now is carried out. See performance.md for why this shape.
 """
 
 import ipaddress
@@ -112,7 +112,9 @@ class Flow:
 
     def read(self) -> None:
         """RTP is there: send all of it on."""
-        path, port, counts = self.path, self.rtp, self.counts
+        path, port, counts, peer = self.path, self.rtp, self.counts, self.peer
+        if (peer is None or peer.rtp.target is None or not port.connected) and not path.caught_up(self):
+            return
         buffer, view = path.buffer, path.view
         for _ in range(BURST):
             try:
@@ -204,6 +206,8 @@ class Flow:
 
     def read_rtcp(self) -> None:
         """RTCP is there on its own port."""
+        if not self.rtcp.connected and not self.path.caught_up(self):
+            return
         for _ in range(BURST):
             try:
                 size = self.receive(self.rtcp)

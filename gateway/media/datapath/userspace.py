@@ -155,6 +155,11 @@ class UserspaceDatapath:
         """Close every socket."""
         self.remove(list(self._flows))
 
+    def caught_up(self, flow: Flow) -> bool:
+        """What was ordered by now is done; False where the flow is gone thereby."""
+        self.observer.catch_up()
+        return self._flows.get(flow.id) is flow
+
     def watch_again(self, flow: Flow, sock: socket.socket, read: Callable[[], None]) -> None:
         """Watch a socket anew that had an error, once this turn of the loop is over: until then libuv may end it."""
         if sock not in self._unwatched:

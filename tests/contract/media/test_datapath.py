@@ -3,6 +3,8 @@
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -11,7 +13,7 @@ from gateway.media.datapath.base import Latched
 from gateway.media.datapath.ports import PortPool, share
 from gateway.media.datapath.userspace import UserspaceDatapath
 from gateway.media.errors import OrderRefused, OutOfPorts, UnknownFlow
-from gateway.media.plane import Address, FlowId, FlowSpec, Forward, Secure, Srtp, SrtpKey
+from gateway.media.plane import Address, FlowCount, FlowId, FlowSpec, Forward, Secure, Srtp, SrtpKey
 from gateway.rtp.packet import build
 from tests.peers.rtp_party import RtpParty
 from tests.peers.srtp_party import SrtpParty, make_key
@@ -28,6 +30,8 @@ class Observed:
         self.seen: list[tuple[FlowId, int, int, int | None]] = []
         self.latches: dict[FlowId, Latched] = {}
         self.unread: list[FlowId] = []
+        self.ordered: list[Callable[[], object]] = []
+        """Orders that are here and nobody has read yet."""
 
     def media_seen(self, flow, at, ssrc, payload_type, earlier):
         self.seen.append((flow, ssrc, payload_type, earlier))
@@ -37,6 +41,10 @@ class Observed:
 
     def unreadable(self, flow):
         self.unread.append(flow)
+
+    def catch_up(self):
+        while self.ordered:
+            self.ordered.pop(0)()
 
 
 class House:
@@ -101,6 +109,27 @@ async def test_packets_go_both_ways_unchanged_from_the_ports_that_face_the_party
     assert set(house.caller.sources) == {(CALLER_SIDE, house.ports[CALLER].port)}
     counts = house.path.count(CALLER)
     assert (counts.received, counts.forwarded, counts.wrong_source, counts.send_failed) == (20, 20, 0, 0)
+
+
+async def test_orders_that_are_here_hold_for_packets_that_are_here(house):
+    """An answer's order is written before the answer is sent: however late it is read, no word is lost."""
+    house.observed.ordered = [partial(house.forward, flow) for flow in (CALLER, AGENT)]
+    first = house.caller.say(house.ports[CALLER])
+    assert await house.agent.hears(1) == [first]
+    house.forward(AGENT, remote=None, remote_rtcp=None)
+    house.observed.ordered = [partial(house.forward, AGENT)]
+    again = house.caller.say(house.ports[CALLER])
+    await house.agent.until(lambda: again in house.agent.heard)
+    counts = house.path.count(CALLER), house.path.count(AGENT)
+    assert [(count.wrong_source, count.send_failed) for count in counts] == [(0, 0), (0, 0)]
+
+
+async def test_an_order_that_ends_a_flow_ends_it_before_its_packets_are_read(house):
+    house.connect()
+    counts: asyncio.Future[dict[FlowId, FlowCount]] = asyncio.get_running_loop().create_future()
+    house.observed.ordered = [lambda: counts.set_result(house.path.remove([CALLER, AGENT]))]
+    house.caller.say(house.ports[CALLER])
+    assert (await counts)[CALLER].received == 0
 
 
 @pytest.mark.parametrize("sides", [("::1", "::1")])
