@@ -144,7 +144,8 @@ class NgCalls:
         known = self._known_calls.of(live.call.new.call_id)
         known.name(request.label, request.to_tag)
         known.answered(dialog, request.via_branch)
-        described = await self._engine.answer(live.call.new.call_id, SdpMessage(party, dialog, "answer", body))
+        said = SdpMessage(party, dialog, "answer", body, source=request.received_from)
+        described = await self._engine.answer(live.call.new.call_id, said)
         self._media.renew(live, known)
         return self._described(request, described, live)
 
@@ -382,7 +383,8 @@ def _no_more(request: NgRequest) -> LoadLimit:
 def _offered(request: NgRequest, party: Side, dialog: DialogTag | None, body: bytes) -> SdpMessage:
     """With the profile that the request names for the other party."""
     asked = (request.transport or "").upper()
-    return SdpMessage(party, dialog, "offer", body, asked or None, strict=bool(asked))
+    source = request.received_from
+    return SdpMessage(party, dialog, "offer", body, asked or None, strict=bool(asked), source=source)
 
 
 def _other(side: Side) -> Side:

@@ -13,7 +13,7 @@ import pytest
 from gateway.call.model import NewCall, Private, SdpMessage, SipCallId
 from gateway.config import Config
 from gateway.ingress.ng_control import NgControl
-from gateway.media.plane import Counted, FlowCount, FlowId, Forward, Play, Query, Srtp, StopPlay, Withhold
+from gateway.media.plane import Address, Counted, FlowCount, FlowId, Forward, Play, Query, Srtp, StopPlay, Withhold
 from gateway.ng import bencode
 from policy.decision import Side
 from tests.peers.engine_bench import EngineBench, sdp
@@ -500,6 +500,27 @@ async def test_whatever_else_cannot_be_described_is_said_in_rtpengines_words(pro
     assert (await answered(proxy))["result"] == "ok"
     bench.worker.full = True
     assert (await offered(proxy, "call-2"))["error-reason"] == "Ran out of ports"
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_host_that_nobody_knows_is_the_sender_of_an_answer_and_no_offer(proxy, bench, again):
+    """As over SIP: an offer may still go around us, its answer can't any more."""
+    nowhere, sender = sdp("carrier.invalid-name.example", 5000), {"received_from": ["IP4", "127.15.2.12"]}
+    if again:
+        await offered(proxy)
+        await answered(proxy)
+    tags = {"call_id": "call-1", "from_tag": "A", **({"to_tag": "B"} if again else {})}
+    refused = await proxy.ask(command="offer", **tags, sdp=nowhere, **sender)
+    assert refused["error-reason"] == "Incomplete SDP specification"
+    await proxy.ask(command="offer", **tags, sdp=sdp())
+    asked = {"command": "answer", "call_id": "call-1", "from_tag": "A", "to_tag": "B", "sdp": nowhere}
+    assert (await proxy.ask(**asked))["error-reason"] == "Incomplete SDP specification", "the proxy names no sender"
+    bench.worker.orders.clear()
+    assert (await proxy.ask(**asked, **sender))["result"] == "ok"
+    (target,) = {
+        order.remote for order in bench.worker.orders if isinstance(order, Forward) and "/agent/" in order.flow
+    }
+    assert target == Address("127.15.2.12", 5000)
 
 
 async def test_while_draining_new_calls_are_refused_and_running_ones_go_on(proxy, control):
