@@ -23,9 +23,9 @@ from gateway.ingress.probing import Probing
 from gateway.ingress.profiles import Profiles
 from gateway.ingress.source_limits import is_emergency_uri
 from gateway.sdp.record import RECORD_AWARE
-from gateway.sip.body import find_sdp, replace_sdp
+from gateway.sip.body import SdpPart, find_sdp, replace_sdp
 from gateway.sip.build import strip_private_headers
-from gateway.sip.errors import SipSyntaxError
+from gateway.sip.errors import BodyError, SipSyntaxError
 from gateway.sip.headers import address, has_option, replaces, session_expires
 from gateway.sip.hop import Hop, Side
 from gateway.sip.message import Message, Request, Response
@@ -67,8 +67,10 @@ class _Passing:
     call_id: SipCallId
     party: Party
     initial: bool
-    offered: bool
-    """It carried SDP, so an SDP in a response answers it."""
+    offered: SdpPart | None
+    """Its SDP: one in a response answers it."""
+    unread: bool
+    """It may have an SDP that can't be read: it passes as it came, and so does whatever answers it."""
     arrived: RequestArrived
     hops: list[Hop] = field(default_factory=list)
     """Still to be tried."""
@@ -228,12 +230,14 @@ class SipProxy:
 
     def _enter(self, arrived: RequestArrived, initial: bool, hops: list[Hop]) -> _Passing:
         request = arrived.request
+        part, unread = _sdp_in(request) if request.method in CARRIES_OFFERS else (None, False)
         passing = _Passing(
             method=request.method,
             call_id=SipCallId(request.get("call-id") or ""),
             party=Party(arrived.source.side.value),
             initial=initial,
-            offered=request.method in CARRIES_OFFERS and find_sdp(request) is not None,
+            offered=part,
+            unread=unread,
             arrived=arrived,
             hops=hops,
         )
@@ -273,7 +277,9 @@ class SipProxy:
 
     async def _show(self, message: Message, passing: _Passing, new: NewCall | None) -> None:
         """SDP of a request: an offer, but for a PRACK that answers a reliable response's (RFC 3262 §5)."""
-        part = find_sdp(message) if passing.method in CARRIES_OFFERS else None
+        part = passing.offered
+        if passing.unread:
+            self._engine.counters["descriptions_passed_unchanged"] += 1
         if part is None:
             return
         answers = passing.method == "PRACK" and self._engine.table.awaits_answer(
@@ -309,7 +315,7 @@ class SipProxy:
             self._engine.confirmed(call_id)
 
     async def _show_ack(self, arrived: AckArrived, call_id: SipCallId) -> DialogTag | None:
-        part, dialog = find_sdp(arrived.request), self._dialog(call_id, arrived.request)
+        (part, _), dialog = _sdp_in(arrived.request), self._dialog(call_id, arrived.request)
         if part is not None and dialog is not None:  # the offer was in the 2xx; an ACK that comes again says the same
             party, source = Party(arrived.source.side.value), arrived.source.host
             sdp = SdpMessage(party, dialog, "answer", part.data, source=source)
@@ -369,7 +375,9 @@ class SipProxy:
         return status == 503 or (status == 408 and arrived.local and passing.initial)
 
     async def _show_response(self, response: Response, passing: _Passing) -> None:
-        part = find_sdp(response) if passing.method in CARRIES_OFFERS and response.status < 300 else None
+        part = None
+        if passing.method in CARRIES_OFFERS and response.status < 300 and not passing.unread:
+            part, _ = _sdp_in(response)
         dialog = self._dialog(passing.call_id, response) or passing.dialog
         if part is None or dialog is None:
             return
@@ -438,6 +446,14 @@ class SipProxy:
 
     def _is_strange(self, call_id: SipCallId, message: Message) -> bool:
         return self._engine.table.is_strange(call_id, address(message, "from").tag, address(message, "to").tag)
+
+
+def _sdp_in(message: Message) -> tuple[SdpPart | None, bool]:
+    """Its SDP, and whether it may have one that can't be read."""
+    try:
+        return find_sdp(message), False
+    except BodyError:
+        return None, True
 
 
 def _across(party: Party) -> Party:

@@ -1,16 +1,17 @@
-"""Find and replace the SDP in a message body, also as a part of multipart bodies (RFC 5621), and there in base64.
+"""Find and replace the SDP in a message body, also as a part of multipart bodies (RFC 5621), and there encoded.
 
-All other bytes of the body stay. Compressed bodies aren't opened: such a message has no SDP for us.
+All other bytes of the body stay, but for the Content-Length that a part may have. Compressed bodies aren't opened.
 """
 
 from __future__ import annotations
 
-import base64
 import itertools
 import re
 from dataclasses import dataclass, replace
 
+from gateway.sip.errors import BodyError
 from gateway.sip.message import Message
+from gateway.sip.transfer_encoding import IDENTITY, TransferEncoding, transfer_encoding
 
 _BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"([^"]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
 _PART_TYPE = re.compile(
@@ -21,16 +22,25 @@ _PART_MULTIPART = re.compile(
     rb"(?:\"([^\"\n]{1,70})\"|([^\s;\"]{1,70}))",
     re.IGNORECASE | re.MULTILINE,
 )
-_PART_TRANSFER = re.compile(rb"^Content-Transfer-Encoding[ \t]*:[ \t]*([^\s;]*)", re.IGNORECASE | re.MULTILINE)
-_UNCHANGED = frozenset({b"", b"7bit", b"8bit", b"binary"})
-"""Transfer encodings that are none."""
+_PART_TRANSFER = re.compile(rb"^Content-Transfer-Encoding[ \t]*:([^\n]*)", re.IGNORECASE | re.MULTILINE)
+_PART_LENGTH = re.compile(
+    rb"^(?:Content-Length|l)[ \t]*:(?:\r?\n[ \t]|[ \t])*([^\r\n]*?)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE
+)
+_NUMBER = re.compile(rb"\d{1,7}")
 _PART_ENCODED = re.compile(rb"^(?:Content-Encoding|e)[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _FOLD = re.compile(rb"\n[ \t]+")
 _MAX_PARTS = 32
 _MAX_DEPTH = 3
 """Of multipart bodies within each other."""
-_LINE = 57
-"""Bytes in a line of base64 (RFC 2045 §6.8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartLength:
+    """A part's Content-Length: where its number is in the body, and how long the part really is."""
+
+    start: int
+    end: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,30 +50,38 @@ class SdpPart:
     start: int
     end: int
     data: bytes
-    base64: bool = False
-    """It is so in the body; `data` is what it says."""
+    """What it says, its transfer encoding undone."""
+    encoding: TransferEncoding = IDENTITY
+    lengths: tuple[PartLength, ...] = ()
+    """Of the part itself, then of those around it."""
 
 
 def find_sdp(message: Message) -> SdpPart | None:
-    """The first SDP of a message; None when there is none that could be read."""
+    """The first SDP of a message, or None; raises `BodyError` where there may be one that can't be read."""
     content_type = message.get("content-type") or ""
     kind = content_type.partition(";")[0].strip().lower()
-    if not message.body or message.get("content-encoding"):
+    if not message.body or not (kind == "application/sdp" or kind.startswith("multipart/")):
         return None
+    if message.get("content-encoding"):
+        raise BodyError("a compressed body")
     if kind == "application/sdp":
         return SdpPart(0, len(message.body), message.body)
-    boundary = _BOUNDARY.search(content_type) if kind.startswith("multipart/") else None
+    boundary = _BOUNDARY.search(content_type)
     if boundary is None:
-        return None
+        raise BodyError("parts without a boundary")
     return _find_part(message.body, (boundary[1] or boundary[2]).encode("utf-8", "surrogateescape"))
 
 
 def replace_sdp(message: Message, part: SdpPart, data: bytes) -> None:
     """Put `data` in place of the SDP that `find_sdp` found in this message."""
-    if part.base64:
-        lines = (base64.b64encode(data[at : at + _LINE]) for at in range(0, len(data), _LINE))
-        data = b"\r\n".join(lines)
-    message.set_body(message.body[: part.start] + data + message.body[part.end :])
+    written = part.encoding.encode(data)
+    body = message.body[: part.start] + written + message.body[part.end :]
+    grown = len(written) - (part.end - part.start)
+    for length in part.lengths:  # from the inside out: a number that gets longer makes the parts around it longer
+        said = b"%d" % (length.size + grown)
+        body = body[: length.start] + said + body[length.end :]
+        grown += len(said) - (length.end - length.start)
+    message.set_body(body)
 
 
 def _find_part(body: bytes, boundary: bytes, depth: int = 1) -> SdpPart | None:
@@ -77,26 +95,43 @@ def _find_part(body: bytes, boundary: bytes, depth: int = 1) -> SdpPart | None:
         blank = re.compile(rb"\r?\n\r?\n").search(body, opening.end(), closing.start())
         if blank is None:
             continue
-        head = _FOLD.sub(b" ", body[opening.end() : blank.start()].replace(b"\r\n", b"\n"))
-        found = None if _PART_ENCODED.search(head) else _read_part(head, body[blank.end() : closing.start()], depth)
+        raw = body[opening.end() : blank.start()]
+        head = _FOLD.sub(b" ", raw.replace(b"\r\n", b"\n"))
+        found = _read_part(head, body[blank.end() : closing.start()], depth)
         if found is not None:
-            return replace(found, start=found.start + blank.end(), end=found.end + blank.end())
+            content = _moved(found, blank.end())
+            ours = _lengths(raw, opening.end(), closing.start() - blank.end())
+            return replace(content, lengths=content.lengths + ours)
+    if not marks or not marks[-1][1]:
+        raise BodyError("parts without an end, or too many")
     return None
 
 
+def _moved(part: SdpPart, by: int) -> SdpPart:
+    """The same within what it is a part of."""
+    lengths = (replace(length, start=length.start + by, end=length.end + by) for length in part.lengths)
+    return replace(part, start=part.start + by, end=part.end + by, lengths=tuple(lengths))
+
+
+def _lengths(raw: bytes, at: int, size: int) -> tuple[PartLength, ...]:
+    """Of the part whose head stands there in the body; raises `BodyError` where it isn't one number."""
+    found = [*_PART_LENGTH.finditer(raw)]
+    if len(found) > 1 or any(not _NUMBER.fullmatch(field[1]) for field in found):
+        raise BodyError("not one length")
+    return tuple(PartLength(at + field.start(1), at + field.end(1), size) for field in found)
+
+
 def _read_part(head: bytes, content: bytes, depth: int) -> SdpPart | None:
-    """The SDP in one part, placed within it."""
-    within = _PART_MULTIPART.search(head)
+    """The SDP in one part, placed within it; raises `BodyError`."""
+    within, described = _PART_MULTIPART.search(head), _PART_TYPE.search(head)
+    if within is None and described is None:
+        return None
+    transfers = _PART_TRANSFER.findall(head)
+    if _PART_ENCODED.search(head) or len(transfers) > 1:
+        raise BodyError("a compressed part, or one of two encodings")
+    encoding = transfer_encoding(transfers[0]) if transfers else IDENTITY
     if within is not None:
-        return _find_part(content, within[1] or within[2], depth + 1) if depth < _MAX_DEPTH else None
-    if not _PART_TYPE.search(head):
-        return None
-    transfer = _PART_TRANSFER.search(head)
-    if transfer is None or transfer[1].lower() in _UNCHANGED:
-        return SdpPart(0, len(content), content)
-    if transfer[1].lower() != b"base64":
-        return None
-    try:
-        return SdpPart(0, len(content), base64.b64decode(b"".join(content.split()), validate=True), base64=True)
-    except ValueError:
-        return None
+        if depth == _MAX_DEPTH or encoding is not IDENTITY:  # RFC 2045 §6.4 forbids the latter
+            raise BodyError("parts too deep, or encoded as one")
+        return _find_part(content, within[1] or within[2], depth + 1)
+    return SdpPart(0, len(content), encoding.decode(content), encoding)

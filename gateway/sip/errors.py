@@ -32,6 +32,10 @@ class SipSyntaxError(SipError):
         return self.request is not None and self.request.method != "ACK"
 
 
+class BodyError(SipError):
+    """A part of a body that can't be read with certainty: the message goes on, its description untouched."""
+
+
 class SipRefused(SipError):
     """A well-framed message that must not go on; carries the status and headers of the answer."""
 

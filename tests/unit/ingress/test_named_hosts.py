@@ -93,6 +93,28 @@ async def test_a_description_that_can_t_be_read_passes_as_it_came_and_the_call_s
 
 
 @pytest.mark.parametrize("again", [False, True])
+async def test_what_answers_a_description_that_can_t_be_read_passes_too(sip, bench, again):
+    """With our ports in it, one party would send to where nothing is forwarded."""
+    more = {}
+    if again:
+        await sip.answer(await sip.invite())
+        more = {"to_tag": "uas", "cseq": 2}
+    orders = len(bench.worker.orders)
+    await sip.request("INVITE", body=b"\x1f\x8b offer", extra=("Content-Encoding: gzip",), **more)
+    answer = sdp("127.15.1.12", 5000)
+    await sip.respond(sip.requests("INVITE")[-1], 200, body=answer)
+    assert sip.responses()[-1].body == answer
+    assert bench.worker.orders[orders:] == []
+    assert bench.engine.counters["descriptions_passed_unchanged"] == 1
+
+
+async def test_a_late_offer_beside_a_body_that_is_no_description_is_anchored(sip, bench):
+    await sip.request("INVITE", body=b"\x01\x02", extra=("Content-Type: application/isup",))
+    await sip.respond(sip.requests("INVITE")[-1], 200, body=sdp("127.15.1.12", 5000))
+    assert b"127.15.1.12" not in sip.responses()[-1].body.partition(b"c=")[2]
+
+
+@pytest.mark.parametrize("again", [False, True])
 async def test_a_call_that_ends_while_a_name_is_looked_up_takes_no_ports(sip, bench, again):
     asked, known = asyncio.Event(), asyncio.Event()
 
