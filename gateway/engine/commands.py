@@ -4,25 +4,24 @@ A *yes* is verified here against the agent's own enrolled key, whatever session 
 withdrawal needs none. What an asker may not know is folded before it leaves (agreement.md §4, §6).
 """
 
-import asyncio
 import base64
 from collections.abc import Awaitable, Callable
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from crypto.errors import CryptoError
-from crypto.jcs import canonical
 from crypto.ssh_key import VerifyKey
 from crypto.sshsig import verify
 from gateway.call.leg import Leg
 from gateway.call.stage import Stage
 from gateway.control import protocol as p
+from gateway.engine.act_commands import ActCommands
 from gateway.engine.call_facts import HINDRANCES
 from gateway.engine.engine import Engine, format_time
 from gateway.engine.epoch_commands import EpochCommands
-from gateway.engine.errors import Refused
+from gateway.engine.errors import Refused, code_of
 from gateway.engine.live_call import LiveCall, SignedYes
 from gateway.engine.machine_commands import machine_commands
 from gateway.engine.record_commands import RecordCommands
@@ -30,13 +29,8 @@ from gateway.engine.release_commands import ReleaseCommands
 from gateway.engine.signed import own_statement, signed_by_agent
 from gateway.events import Snapshot
 from gateway.media.plane import CallRef
-from policy.acts import ActType, Suspend, parse_act
-from policy.agreement.load import AgreementRefused
-from policy.chain import Posted, take
 from policy.decision import ConsentState, Purpose
-from policy.errors import ActError, ActFault, PolicyError, StaleAct
-from policy.messages import say, say_fault
-from policy.state import State
+from policy.errors import PolicyError
 from policy.statements import (
     CALL_CONSENT_NAMESPACE,
     CALLER_CONSENT_NAMESPACE,
@@ -73,7 +67,6 @@ class Commands:
 
     def __init__(self, engine: Engine, epochs: EpochCommands) -> None:
         self._engine = engine
-        self._acting = asyncio.Lock()
         self._table: dict[type, Callable[[Any], Awaitable[Answer]]] = {
             p.PageOpened: self._page_opened,
             p.PageClosed: self._page_closed,
@@ -90,15 +83,13 @@ class Commands:
             p.RequestRecord: self._request_record,
             p.AddAgents: self._add_agents,
             p.DisableAgent: self._disable_agent,
-            p.PostAct: self._post_act,
-            p.DraftAct: self._draft_act,
-            p.SuspendRecording: self._suspend_recording,
             p.RunningCalls: self._running_calls,
             p.Explain: self._explain,
             p.Status: self._status,
             p.PassedThrough: self._passed_through,
             p.ListAnnouncements: self._announcements,
             p.FetchAnnouncement: self._announcement,
+            **ActCommands(engine).table,
             **machine_commands(engine),
             **RecordCommands(engine).table,
             **ReleaseCommands(engine).table,
@@ -114,11 +105,11 @@ class Commands:
         except StorageUnavailable as error:
             raise Refused("storage_unavailable", str(error), 503) from None
         except (CoachUnknown, ReleaseUnknown, EgressLimit) as error:
-            raise Refused(_code(error), str(error), error.status) from None
+            raise Refused(code_of(error), str(error), error.status) from None
         except StorageError as error:
-            raise Refused(_code(error), str(error), 409) from None
+            raise Refused(code_of(error), str(error), 409) from None
         except (CryptoError, PolicyError) as error:
-            raise Refused(_code(error), str(error), 422) from None
+            raise Refused(code_of(error), str(error), 422) from None
 
     # --- live --------------------------------------------------------------------------------------------------------
 
@@ -286,79 +277,6 @@ class Commands:
         await self._changed(command.agent)
         return {}
 
-    async def _post_act(self, command: p.PostAct) -> Answer:
-        document = command.document.encode() if command.document is not None else None
-        return await self._take(command.act.encode(), command.signatures, document, None, command.language)
-
-    async def _suspend_recording(self, command: p.SuspendRecording) -> Answer:
-        act = self._engine.site.state.draft(command.agreement, Suspend())
-        return await self._take(act, {}, None, command.party, "en")
-
-    async def _draft_act(self, command: p.DraftAct) -> Answer:
-        state = self._engine.site.state
-        fields: dict[str, object] = {"v": 1, "type": command.type, "agreement": command.agreement}
-        fields |= {"seq": state.seq + 1, "prev": state.digest, "body": command.body}
-        try:
-            return {"act": parse_act(canonical(fields)).canonical().decode()}
-        except ActError as error:
-            raise Refused(_code(error), say(error, command.language), 422) from None
-
-    async def _take(
-        self, act: bytes, signatures: dict[str, str], document: bytes | None, session: str | None, language: str
-    ) -> Answer:
-        """One act at a time: judged, durable, and only then in effect."""
-        site = self._engine.site
-        async with self._acting:
-            try:
-                posted = Posted(act, signatures, self._instant(act), document, session)
-                state = await asyncio.to_thread(take, site.state, posted)
-            except ActError as error:
-                status = 409 if isinstance(error, StaleAct) else 422
-                raise Refused(_code(error), say(error, language), status) from None
-            except AgreementRefused as error:
-                raise Refused(_code(error), say_fault(error.faults[0], language), 422) from None
-            if not site.draw_ready and any(term.agreement.demo for term in state.terms):
-                raise Refused("demo_off_loopback", "an agreement marked `demo` is for loopback listeners only", 409)
-            await self._keep(posted, state)
-            # a clock that is set back behind an act would refuse the next one: nothing is recorded meanwhile
-            site.watch.written(posted.at)
-            site.enact(state)
-        self._engine.reconsider_all()
-        found = site.agreement
-        return {
-            "seq": state.seq,
-            "suspended_by": sorted(state.suspended_by),
-            "agreement": found.id if found else None,
-            "version": found.version if found else None,
-            "digest": found.digest if found else None,
-        }
-
-    async def _keep(self, posted: Posted, state: State) -> None:
-        """Make an act durable. A suspension stops everything before: no stop waits for a disk.
-
-        Where the disk refuses it, the suspension isn't in force; what it stopped stays stopped.
-        """
-        site, before = self._engine.site, self._engine.site.state
-        halts = state.suspended_by > before.suspended_by
-        if halts:
-            site.enact(state)
-            self._engine.reconsider_all()
-        try:
-            await site.acts.append(posted)
-        except BaseException:
-            if halts:
-                site.enact(before)
-            raise
-
-    def _instant(self, act: bytes) -> datetime:
-        """When an act is taken. A suspension never waits for the clock, nor any act for one that was set in passing."""
-        clock, site = self._engine.clock, self._engine.site
-        wallclock, last = clock.wallclock(), site.state.changed_at or datetime.min.replace(tzinfo=UTC)
-        trusted = site.watch.observe(clock.now(), wallclock)
-        if not trusted and parse_act(act).type is not ActType.SUSPEND:
-            raise StaleAct(ActFault.CLOCK_UNTRUSTED)
-        return max(wallclock, last)
-
     async def _running_calls(self, command: p.RunningCalls) -> Answer:
         calls = [
             {"call": live.call.ref, "since": format_time(live.call.since), "queue": live.call.new.queue}
@@ -477,8 +395,3 @@ def _date(text: str | None) -> date | None:
 def _for_others(reasons: tuple[str, ...]) -> Answer:
     """What everybody but the agent is told: the same of a leg that is recorded as of one that isn't."""
     return {"reasons": list(reasons), "note": FOR_OTHERS}
-
-
-def _code(error: Exception) -> str:
-    name = type(error).__name__
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).strip("_")

@@ -3,7 +3,7 @@
 from gateway.control.protocol import Refusal
 from gateway.errors import GatewayError
 
-__all__ = ["Refused"]
+__all__ = ["Refused", "code_of"]
 
 
 class Refused(GatewayError):
@@ -12,3 +12,9 @@ class Refused(GatewayError):
     def __init__(self, code: str, message: str, status: int = 409) -> None:
         super().__init__(message)
         self.refusal = Refusal(code, message, status)
+
+
+def code_of(error: Exception) -> str:
+    """The stable code of a refusal, by the name of its error: `StaleAct` is `stale_act`."""
+    name = type(error).__name__
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).strip("_")

@@ -5,6 +5,7 @@ then here. Gathering for a decision reads only this and never waits.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -68,6 +69,8 @@ class Site:
     """False: the key of record codes can't be used, so no record can be promised to a caller."""
     state: State = field(default_factory=lambda: State(()))
     """What the chain of acts has made of the agreements."""
+    stopping: Counter[str] = field(default_factory=Counter)
+    """Parties whose suspension is being taken: nothing is recorded meanwhile."""
     unreadable: bool = False
     """The chain can't be read: a signature or a document in it doesn't hold."""
     agreements: tuple[Agreement, ...] = ()
@@ -182,7 +185,7 @@ class Site:
             clock_trusted=self.watch.observe(now, wallclock),
             agreements=self.agreements,
             signatures_valid=not self.unreadable and self._genuine,
-            suspended=self.state.suspended(wallclock),
+            suspended=self._suspended(wallclock),
             evaluation_overdue=self.state.overdue(wallclock),
             epoch_dark=not entered and self.book.open_for(self.agreements, wallclock) is None,
             draw_authority_ready=self._genuine,
@@ -214,7 +217,7 @@ class Site:
             Reason.CLOCK_UNTRUSTED: not self.watch.observe(self.clock.now(), self.clock.wallclock()),
             Reason.OUTSIDE_VALIDITY: not any(in_validity(one, wallclock) for one in self.agreements),
             Reason.EVALUATION_OVERDUE: self.state.overdue(wallclock),
-            Reason.SUSPENDED: self.state.suspended(wallclock),
+            Reason.SUSPENDED: self._suspended(wallclock),
             Reason.EPOCH_DARK: not self.draws(wallclock),
             Reason.LOG_UNWITNESSED: self.restored or not self.book.witnessed(self.agreements, wallclock),
             Reason.STORAGE_UNAVAILABLE: not self.storage_available,
@@ -225,6 +228,9 @@ class Site:
     def restored(self) -> bool:
         """An older state was put back, which acts may be missing from: nothing is recorded until the council looked."""
         return self.book.unconfirmed or self.state.seq < self.acts_ahead
+
+    def _suspended(self, wallclock: datetime) -> bool:
+        return self.state.suspended(wallclock) or bool(self.stopping.total())
 
     @property
     def _genuine(self) -> bool:

@@ -11,7 +11,7 @@ from gateway.engine.commands import Commands
 from gateway.engine.epoch_commands import EpochCommands
 from gateway.engine.errors import Refused
 from gateway.media.plane import Stop
-from policy.acts import ACT_NAMESPACE, Body, NewAgreement, Rates
+from policy.acts import ACT_NAMESPACE, Body, NewAgreement, Rates, Suspend
 from policy.agreement.load import load
 from policy.decision import Purpose, Reason
 from policy.state import State
@@ -119,6 +119,47 @@ async def test_a_suspension_stops_what_is_recorded_before_the_disk_has_it(bench,
     assert bench.stage(live) is Stage.CLOSED and not asked.done()
     slow.set()
     assert (await asked)["suspended_by"] == ["council"]
+
+
+async def test_a_session_stops_what_runs_while_the_disk_keeps_another_act_waiting(bench, parties, monkeypatch):
+    live, slow, begun, append = await bench.opened(), asyncio.Event(), asyncio.Event(), bench.site.acts.append
+
+    async def late(posted) -> None:
+        begun.set()
+        await slow.wait()
+        await append(posted)
+
+    monkeypatch.setattr(bench.site.acts, "append", late)
+    lowering = asyncio.create_task(parties.lower(2))
+    async with asyncio.timeout(5):
+        await begun.wait()
+    stopped = bench.worker.expect(Stop)
+    asked = asyncio.create_task(parties.suspend())
+    async with asyncio.timeout(5):
+        await stopped.wait()
+    assert bench.stage(live) is Stage.CLOSED and Reason.SUSPENDED in bench.site.reasons(bench.clock.wallclock())
+    slow.set()
+    # the act that came first took the number for which the suspension would have been drafted
+    assert ((await lowering)["seq"], (await asked)["seq"]) == (2, 3)
+    assert bench.site.state.suspended_by == {"council"}
+
+
+async def test_who_suspended_already_adds_no_act(bench, parties):
+    """Each would make stale what others are signing."""
+    await parties.suspend()
+    assert await parties.suspend() == await parties.suspend()
+    assert bench.site.state.seq == 2
+    assert "ändert nichts" in await parties.refused(Suspend(), ("council",))
+    await parties.post(Suspend(), ("employer",))
+    assert bench.site.state.suspended_by == {"council", "employer"}
+
+
+async def test_a_session_that_may_not_suspend_stops_nothing(bench, parties):
+    live = await bench.opened()
+    with pytest.raises(Refused) as refused:
+        await parties.commands.command(p.SuspendRecording("another", "council"))
+    assert refused.value.refusal.code == "wrong_document"
+    assert bench.stage(live) is Stage.OPEN
 
 
 async def test_a_suspension_that_the_disk_refuses_is_none_and_what_it_stopped_stays_stopped(bench, parties):
