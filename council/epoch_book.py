@@ -75,6 +75,8 @@ class EpochBook:
     day: int | None = 0
     x: Counter[str] = field(default_factory=Counter)
     legs: list[Leg] = field(default_factory=list)
+    under_rule: Counter[tuple[str, bool]] = field(default_factory=Counter)
+    """Legs that a rule may hold for, by pseudonym and whether they are under one; others are never drawn."""
     recorded: int = 0
     """Hits and wishes when it was closed: what its inventory is about."""
     drawn: int | None = None
@@ -155,15 +157,13 @@ class EpochBook:
         """Every leg and wish has its `out` (V6), and what `eclose` reports equals the entries (V9)."""
         self.closed, self.kept = said, said.kept
         self.recorded = self.counted["hits"] + self.counted["wishes"]
-        for leg in (*self.legs, *self._wishes):
-            if leg.out is None:
-                self.findings.at(Code.OUT_MISSING, leg.entry, epoch=self.name)
+        for leg in (one for one in (*self.legs, *self._wishes) if one.out is None):
+            self.findings.at(Code.OUT_MISSING, leg.entry, epoch=self.name)
         wrong = [f"x/{kind}" for kind in log_entry.X_KINDS if said.x[kind] != self.x[kind]]
         if self.roster is not None:
             mine = count_groups(self.roster, ((leg.a, leg.out, 1) for leg in self.legs))
             none = log_entry.Counted(0, 0)
-            groups = sorted({*said.groups, *mine})
-            wrong += [group for group in groups if said.groups.get(group, none) != mine.get(group, none)]
+            wrong += [g for g in sorted({*said.groups, *mine}) if said.groups.get(g, none) != mine.get(g, none)]
         elif sum(one.hits for one in said.groups.values()) != self.counted["hits"]:
             wrong.append("*")
         for what in wrong:

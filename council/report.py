@@ -20,7 +20,7 @@ from policy.epochs import EpochState
 
 _SHOWN: Final = 200
 LAMPS: Final = ("red", "yellow", "green")
-_COLUMNS: Final = ("legs", "drawn", "hits", "caps", "wishes", "kept")
+_COLUMNS: Final = ("legs", "unruled", "unruled_most", "drawn", "hits", "caps", "wishes", "kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +107,11 @@ class Report:
         yield self._w("fairness"), [self._fairness()]
         for what, p in self.outcome.steering.items():
             yield f"{self._w('steering')}: {self._w(f'steering.{what}')}", [self._w("steering.means", p=f"{p:.3g}")]
-        if self.outcome.calls is not None:
-            rows, matched = self.outcome.calls.rows, self.outcome.calls.matched
-            yield self._w("calls"), [self._w("calls.means", rows=rows, matched=matched)]
+        if (calls := self.outcome.calls) is not None:
+            yield self._w("calls"), [self._w("calls.means", rows=calls.rows, matched=calls.matched)]
 
     def _missing(self, name: str) -> str:
-        calls = self.outcome.calls
-        return self._w(f"missing.{name}", uncovered=calls.uncovered if calls is not None else 0)
+        return self._w(f"missing.{name}", uncovered=self.outcome.calls.uncovered if self.outcome.calls else 0)
 
     def _findings(self) -> list[str]:
         shown = self.outcome.findings[:_SHOWN]
@@ -131,8 +129,7 @@ class Report:
         for role, anchor in one.acts.anchors.items():
             lines.append(f"{role}: {VerifyKey.parse(anchor.key).fingerprint()}")
         lines += [self._w("anchors.means")] if one.acts.anchors else []
-        if self.outcome.waiting:
-            lines.append(self._w("waiting", waiting=self.outcome.waiting))
+        lines += [self._w("waiting", waiting=self.outcome.waiting)] if self.outcome.waiting else []
         return lines
 
     def _epochs(self, books: dict[str, EpochBook]) -> list[str]:
@@ -146,9 +143,8 @@ class Report:
 
     def _fairness(self) -> str:
         judged = self.outcome.judged
-        if not judged:
-            return self._w("fairness.none")
-        return self._w("fairness.means", p=f"{judged[0].corrected:.3g}", tested=len(judged))
+        least = f"{judged[0].corrected:.3g}" if judged else ""
+        return self._w("fairness.means" if judged else "fairness.none", p=least, tested=len(judged))
 
 
 def _log(one: Verified) -> dict[str, object]:
@@ -160,7 +156,11 @@ def _log(one: Verified) -> dict[str, object]:
 
 def _figures(book: EpochBook) -> dict[str, object]:
     state = _STATES.get(book.state, "dark") if book.drawn is None else "revealed"
-    figures = {name: book.counted[name] for name in ("legs", "hits", "caps", "wishes")}
+    figures: dict[str, object] = {name: book.counted[name] for name in ("legs", "hits", "caps", "wishes")}
+    unruled = {a: n for (a, ruled), n in book.under_rule.items() if not ruled}
+    most = max(((100 * n // (n + book.under_rule[a, True]), a) for a, n in unruled.items()), default=None)
+    told = sum(unruled.values()) if book.under_rule else None
+    figures |= {"unruled": told, "unruled_most": most and f"{most[0]} % ({most[1]})"}
     return {"state": state, "drawn": book.drawn, "x": book.x.total(), "kept": book.kept, **figures}
 
 

@@ -76,6 +76,13 @@ WORDS: Final = {
         "epoch": "Epoch",
         "legs": "Calls",
         "legs.means": "Each agent's part in a call. It doesn't say how long it lasted or who called.",
+        "unruled": "Under no percentage",
+        "unruled.means": "Calls for which a percentage may hold, entered under none, so that they were never drawn. "
+        "That is right where the agreement doesn't name the agent's site or the queue; the log can't show where that "
+        "is so.",
+        "unruled_most": "Most of one agent",
+        "unruled_most.means": "The largest share of such calls, in percent, and the pseudonym that has it. Far above "
+        "the others' it asks for a reason: whoever withholds calls from the draw spares somebody.",
         "drawn": "Drawn",
         "drawn.means": "What the draw, computed again here from both secret shares, drew. Which call took the drawn "
         "place, it doesn't say.",
@@ -154,6 +161,13 @@ WORDS: Final = {
         "legs": "Gespräche",
         "legs.means": "Der Anteil einer beschäftigten Person an einem Gespräch. Wie lange es dauerte und mit wem, sagt "
         "die Zahl nicht.",
+        "unruled": "Unter keinem Prozentsatz",
+        "unruled.means": "Gespräche, für die ein Prozentsatz gelten kann, die aber unter keinem eingetragen sind, "
+        "also nie ausgelost wurden. Das stimmt, wo die Vereinbarung den Standort der Person oder die Warteschlange "
+        "nicht nennt; wo das so ist, zeigt das Protokoll nicht.",
+        "unruled_most": "Höchster Anteil einer Person",
+        "unruled_most.means": "Der größte Anteil solcher Gespräche in Prozent und das Pseudonym dazu. Liegt er weit "
+        "über den anderen, fragen Sie nach dem Grund: Wer Gespräche der Auslosung vorenthält, schont jemanden.",
         "drawn": "Ausgelost",
         "drawn.means": "Was die Auslosung traf, hier aus beiden Geheimnissen nachgerechnet. Welches Gespräch an die "
         "ausgeloste Stelle kam, sagt sie nicht.",
@@ -225,6 +239,13 @@ WORDS: Final = {
         "epoch": "Epoke",
         "legs": "Samtaler",
         "legs.means": "En ansatts del i en samtale. Hvor lenge og med hvem, sier tallet ikke.",
+        "unruled": "Under ingen prosentsats",
+        "unruled.means": "Samtaler som en prosentsats kan gjelde for, men som er ført opp under ingen, og som derfor "
+        "aldri ble trukket. Det er riktig der avtalen ikke nevner den ansattes sted eller køen; loggen viser ikke "
+        "hvor det er slik.",
+        "unruled_most": "Høyeste andel hos én ansatt",
+        "unruled_most.means": "Den største andelen slike samtaler i prosent, og pseudonymet som har den. Ligger den "
+        "langt over de andres, bør dere spørre hvorfor: den som holder samtaler utenfor trekningen, skåner noen.",
         "drawn": "Trukket",
         "drawn.means": "Det trekningen traff, regnet ut på nytt her fra begge hemmelighetene. Hvilken samtale som kom "
         "på den trukne plassen, sier den ikke.",

@@ -135,8 +135,7 @@ class _Walk:
         book.ecommit, book.ecommit_at = entry, index
         if not in_its_block(self.asked.origin, entry.e) or (self.asked.acts and not self.terms.epoch_fits(entry.e)):
             self.findings.at(Code.EPOCH_FOREIGN, index, epoch=entry.e)
-        said = CouncilCommitment(self.asked.origin, entry.e, entry.c)
-        if not said.signed_by(entry.csig, self.acts.council_keys()):
+        if not CouncilCommitment(self.asked.origin, entry.e, entry.c).signed_by(entry.csig, self.acts.council_keys()):
             self.findings.at(Code.ECOMMIT_SIGNATURE, index, epoch=entry.e)
         self.acts.policy(index, entry.policy)
         if self.asked.rosters is not None:
@@ -156,8 +155,7 @@ class _Walk:
             self.findings.at(Code.EOPEN_COSIGNATURE, index, epoch=entry.e)
             return
         self.cosigned.append(found)
-        span = self.terms.span(entry.e)
-        if span is not None and found[1] >= span[0].timestamp():
+        if (span := self.terms.span(entry.e)) is not None and found[1] >= span[0].timestamp():
             book.day = None
 
     def _early(self, entry: log_entry.EOpen, book: EpochBook, size: int, at: int) -> bool:
@@ -192,10 +190,12 @@ class _Walk:
         if not book.legs and (span := self.terms.span(entry.e)) is not None:
             self.days.append((index, span[0]))
         member = book.roster.get(entry.a) if book.roster is not None else None
-        if entry.r is not None and self.terms.state is not None and (book.roster is None or member is not None):
-            ruled = self.terms.ruled(entry.e, book.day, entry.q, member).get(entry.r)
-            if ruled is None:
+        if self.terms.state is not None and (book.roster is None or member is not None):
+            held = self.terms.ruled(entry.e, book.day, entry.q, member)
+            ruled = held.get(entry.r) if entry.r is not None else None
+            if entry.r is not None and ruled is None:
                 self.findings.at(Code.RULE, index, rule=entry.r)
+            book.under_rule.update([(entry.a, entry.r is not None)] if held else [])
         book.in_time(index)
         book.enter(index, entry, ruled)
 

@@ -17,7 +17,8 @@ from council.words import LANGUAGES, SENTENCES, say
 from crypto.draw import ROLES
 from crypto.tree_walk import Fault
 from policy.decision import Reason
-from tests.peers.log_world import KEYS, Host
+from policy.log_entry import Call
+from tests.peers.log_world import EPOCHS, KEYS, Host
 
 AT = datetime(2026, 4, 20, 9, 30, tzinfo=UTC)
 
@@ -90,6 +91,32 @@ def test_each_figure_says_what_it_means(outcome):
     for name in WORDS["en"]:
         if name.endswith(".means") and "{" not in WORDS["en"][name]:
             assert WORDS["en"][name] in text, name
+
+
+def test_calls_that_are_kept_out_of_the_draw_are_told_by_pseudonym(tmp_path):
+    """No entry can show that a rule should have held; that one agent has all such calls, the council sees."""
+    world, epoch = Host(5, legs=6, agents=8).run(), EPOCHS[0]
+    sources = Sources(tmp_path / "log", acts=tmp_path / "acts", roster=tmp_path / "rosters", now=world.now)
+
+    def report(asked):
+        return Report(inspect(asked), "en", AT)
+
+    def told(asked):
+        return json.loads(report(asked).json())["logs"][0]["epochs"][epoch]
+
+    world.write(tmp_path)
+    honest = told(sources)
+    calls = [(i, one) for i, one in enumerate(world.entries) if isinstance(one, Call) and one.e == epoch]
+    spared = next(one.a for _, one in calls if one.r is not None)
+    withheld = [i for i, one in calls if one.a == spared and one.r is not None]
+    for index in withheld:
+        world.change(index, r=None)
+    world.write(tmp_path)
+    found = told(sources)
+    assert found["unruled"] == honest["unruled"] + len(withheld)
+    assert found["unruled_most"] == f"100 % ({spared})" != honest["unruled_most"]
+    assert f"Most of one agent 100 % ({spared})" in report(sources).text()
+    assert told(Sources(tmp_path / "log", now=world.now))["unruled"] is None  # without the acts nobody can tell
 
 
 def test_what_could_not_be_checked_is_yellow_and_named(tmp_path):
