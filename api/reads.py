@@ -272,8 +272,8 @@ class SiteReads(Protocol):
         """One roster line."""
         ...
 
-    async def agreement(self) -> AgreementInForce | None:
-        """The agreement in force, `None` where there is none."""
+    async def agreement(self, agent: str | None = None) -> AgreementInForce | None:
+        """The agreement in force, of several the one about this agent; `None` where there is none."""
         ...
 
     async def acts(self) -> Sequence[ActRow]:

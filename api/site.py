@@ -69,7 +69,7 @@ from storage.roster import Agent, Roster
 from storage.tables import epochs, recordings, segments
 from storage.vault import LocalVault, Secret
 
-__all__ = ["SiteFolder"]
+__all__ = ["SiteFolder", "carries"]
 
 T = TypeVar("T")
 PIECE: Final = 64 * 1024
@@ -125,7 +125,7 @@ class SiteFolder:
             return None
         seat = await Roster(database).seat(agent, self._clock.wallclock())
         standing = await Consents(database).standing(agent)
-        agreements = await self._agreements()
+        agreements = [one for one in await self._agreements() if _about(one, found.site, found.group)]
         return _line(
             found,
             extension=None if seat is None else seat.extension,
@@ -138,11 +138,16 @@ class SiteFolder:
             },
         )
 
-    async def agreement(self) -> AgreementInForce | None:
-        """What binds now, as the acts have left it; the gateway alone judges whether it (still) permits anything."""
+    async def agreement(self, agent: str | None = None) -> AgreementInForce | None:
+        """What binds now, as the acts have left it; the gateway alone judges whether it (still) permits anything.
+
+        Of several the one about this agent that is valid the longest.
+        """
         state, posts = await self._chain()
-        now = self._clock.wallclock()
-        term = next(iter(state.terms_in_force(now)), None)
+        now, line = self._clock.wallclock(), await self.agent(agent) if agent is not None else None
+        terms = state.terms_in_force(now)
+        about = [one for one in terms if line is not None and _about(one.agreement, line.site, line.group)]
+        term = max(about or terms, key=lambda one: one.agreement.validity.end, default=None)
         return None if term is None else _in_force(term, posts, state, now)
 
     async def acts(self) -> Sequence[ActRow]:
@@ -333,8 +338,12 @@ def _line(agent: Agent, **more: Any) -> AgentRow:
     )  # fmt: skip
 
 
+def _about(agreement: Agreement, site: str, group: str) -> bool:
+    return site in agreement.scope.sites and group in agreement.scope.groups
+
+
 def _answer(said: StandingConsent, agreements: Iterable[Agreement]) -> str:
-    """The answer as it counts under any of the agreements in force."""
+    """The answer as it counts under any of the agreements about the agent."""
     shown = None if said.statement is None else said.statement.text_sha256
     texts = [text for one in agreements for text in current_texts(one, said.purpose)]
     return standing_answer(said.answer, said.home_office, shown, texts).answer.value
@@ -342,7 +351,7 @@ def _answer(said: StandingConsent, agreements: Iterable[Agreement]) -> str:
 
 def _in_force(term: Term, posts: list[Posted], state: State, now: datetime) -> AgreementInForce:
     agreement = term.at(now)
-    document = next((posted.document for posted in reversed(posts) if _carries(posted, agreement.digest)), b"") or b""
+    document = next((posted.document for posted in reversed(posts) if carries(posted, agreement.digest)), b"") or b""
     return AgreementInForce(
         digest=agreement.digest,
         document=document.decode("utf-8", "replace"),
@@ -366,7 +375,8 @@ def _asked_for(agreement: Agreement, lane: Lane) -> Purpose | None:
     return agreement.lanes.purpose(lane) if lane in ASKED_LANES else None
 
 
-def _carries(posted: Posted, digest: str) -> bool:
+def carries(posted: Posted, digest: str) -> bool:
+    """Whether an act came with this document."""
     body = parse_act(posted.act).body
     return posted.document is not None and getattr(body, "digest", None) == digest
 

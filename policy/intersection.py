@@ -75,8 +75,12 @@ def combined(agreements: Sequence[Agreement]) -> Terms:
 
 
 def epoch_for(agreements: Sequence[Agreement], wallclock: datetime) -> Epoch | None:
-    """The epoch that all of them mean by `wallclock`; `None` where they don't agree: then nothing is drawn."""
-    found = {epoch_of(one, wallclock) for one in agreements}
+    """The epoch that all of them mean by `wallclock`; `None` where they don't agree: then nothing is drawn.
+
+    What has ended still closes its scope, but has no say in how others count.
+    """
+    live = [one for one in agreements if wallclock < one.validity.end] or agreements
+    found = {epoch_of(one, wallclock) for one in live}
     return found.pop() if len(found) == 1 else None
 
 

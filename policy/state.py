@@ -132,8 +132,9 @@ class State:
         return tuple(term.at(instant) for term in self.terms_in_force(instant))
 
     def overdue(self, instant: datetime) -> bool:
-        """Both parties should have evaluated one of the agreements in force by now."""
-        return any(evaluation_overdue(one.agreement, instant, one.evaluated) for one in self.terms_in_force(instant))
+        """Both parties should have evaluated one of the agreements in force by now; what has ended needs it no more."""
+        live = (one for one in self.terms_in_force(instant) if instant < one.agreement.validity.end)
+        return any(evaluation_overdue(one.agreement, instant, one.evaluated) for one in live)
 
     def next_change(self, instant: datetime) -> datetime | None:
         """The next instant at which an answer changes by the clock alone."""

@@ -39,19 +39,21 @@ _ALONE = ThreadPoolExecutor(1, "dry-run")
 """One simulation at a time: acknowledgements of lights have to get through beside it."""
 
 
-@router.get("/agreements/current", dependencies=[Depends(need("agreements:read"))])
-async def current_agreement(parts: Parts) -> AgreementOut:
-    """The agreement in force, with what a yes for each purpose says."""
-    agreement = await parts.site.agreement()
+@router.get("/agreements/current")
+async def current_agreement(parts: Parts, who: Annotated[Principal, Depends(need("agreements:read"))]) -> AgreementOut:
+    """The agreement in force, with what a yes for each purpose says; of several the one about the agent who asks."""
+    agreement = await parts.site.agreement(who.agent)
     if agreement is None:
         raise Problem("no-agreement", 404, "no agreement is in force: nothing is recorded")
     return AgreementOut.model_validate(asdict(agreement))
 
 
 @router.post("/agreements/check", dependencies=[Depends(need("agreements:read"))])
-async def check_agreement(body: Document, request: Request) -> CheckResult:
+async def check_agreement(body: Document, request: Request, parts: Parts) -> CheckResult:
     """Judge a document alone, in the language of the request: anchors and signatures count when it is activated."""
-    return CheckResult.model_validate(asdict(check(body.document.encode(), _language(request))))
+    return CheckResult.model_validate(
+        asdict(check(body.document.encode(), _language(request), parts.clock.wallclock()))
+    )
 
 
 @router.post("/agreements/dry-run")

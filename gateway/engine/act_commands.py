@@ -48,12 +48,14 @@ class ActCommands:
         try:
             async with self._acting:
                 if party in site.state.suspended_by:
-                    return _what_holds(site)  # one more act would only make drafts stale that others are signing
+                    return _what_holds(
+                        site, command.agreement
+                    )  # one more act would only make drafts stale that others are signing
                 await self._taken(self._suspension(command), {}, None, party, "en")
         finally:
             site.stopping[party] -= 1
         self._engine.reconsider_all()
-        return _what_holds(site)
+        return _what_holds(site, command.agreement)
 
     def _suspension(self, command: p.SuspendRecording) -> bytes:
         return self._engine.site.state.draft(command.agreement, Suspend())
@@ -72,7 +74,7 @@ class ActCommands:
         async with self._acting:
             await self._taken(act, signatures, document, None, language)
         self._engine.reconsider_all()
-        return _what_holds(self._engine.site)
+        return _what_holds(self._engine.site, parse_act(act).agreement)
 
     async def _taken(
         self, act: bytes, signatures: dict[str, str], document: bytes | None, session: str | None, language: str
@@ -129,9 +131,9 @@ class ActCommands:
         return max(wallclock, last)
 
 
-def _what_holds(site: Site) -> Answer:
-    """What acts have come to."""
-    found = site.agreement
+def _what_holds(site: Site, about: str) -> Answer:
+    """What acts have come to: the agreement that the last one was about, else another that binds."""
+    found = next((one for one in site.agreements if one.id == about), site.agreement)
     return {
         "seq": site.state.seq,
         "suspended_by": sorted(site.state.suspended_by),

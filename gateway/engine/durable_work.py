@@ -155,11 +155,11 @@ class DurableWork:
 
     async def write_decision(self, live: LiveCall, effect: WriteDecision) -> None:
         """The decision row; then every gate once more, and the tap."""
-        leg, agreement = live.call.leg, self._site.agreement
+        leg = live.call.leg
         if leg is None:
             return
         try:
-            if agreement is None or live.booked(effect.entry) is None:
+            if not self._site.agreements or live.booked(effect.entry) is None:
                 raise StorageError("nothing to decide under")
             await self._custody.decide(live, effect, self._site, self._clock.wallclock())
         except StorageError as error:

@@ -24,13 +24,12 @@ from gateway.engine.epoch_book import EpochBook, pseudonym_of
 from gateway.engine.errors import Refused
 from gateway.engine.site import Site
 from policy.agreement.schema import Agreement, StatisticsTerms
-from policy.draw_rules import Epoch, phase_in_epoch
+from policy.draw_rules import Epoch, epoch_of
 from policy.epoch_statement import CouncilCommitment
 from policy.epochs import LEGS_TO_COUNT, NEXT, EpochState, RosterLeaf, Step, commit_due, day_index, horizon, step_due
-from policy.intersection import epoch_for
+from policy.intersection import epoch_for, phase_for
 from policy.log_block import first_day
 from policy.statistics import strictest
-from policy.terms import Phase
 from storage.epochs import Cosigned, Epochs, StoredEpoch
 from storage.errors import StorageError
 from storage.recordings import Recordings
@@ -99,8 +98,8 @@ class EpochSteps:
 
     async def share(self, name: str, share: bytes) -> StoredEpoch:
         """The council's share, after a cosigned checkpoint holds the epoch's `ecommit`. Raises `StorageError`."""
-        row, agreement = await self._epochs.get(name), self._site.agreement
-        day = 0
+        row = await self._epochs.get(name)
+        day, agreement = 0, self._calendar(row)
         if agreement is not None and self._clock.wallclock() >= row.start:
             day = day_index(agreement, Epoch(name, row.start, row.end), self._clock.wallclock())
         await self._epochs.open(name, share, day)
@@ -159,11 +158,11 @@ class EpochSteps:
             raise failed
 
     async def _take(self, row: StoredEpoch) -> None:
-        wallclock, agreement = self._clock.wallclock(), self._site.agreement
+        wallclock, agreement = self._clock.wallclock(), self._calendar(row)
         if row.state is EpochState.PROMISED and agreement is not None:
             epoch = Epoch(row.name, row.start, row.end)
             if commit_due(agreement, epoch, wallclock, first=self._virgin):
-                await self._commit(agreement, epoch, row)
+                await self._commit(epoch, row, wallclock)
                 return
         halted = row.state is EpochState.OPENED and self._superseded(row, wallclock)
         shares = row.host is not None and row.council is not None
@@ -195,16 +194,14 @@ class EpochSteps:
                 await self._epochs.move(row.name, EpochState.DARK)
         return True
 
-    async def _commit(self, agreement: Agreement, epoch: Epoch, row: StoredEpoch) -> None:
-        policy = self._site.state.digest
+    async def _commit(self, epoch: Epoch, row: StoredEpoch, wallclock: datetime) -> None:
+        policy, at = self._site.state.digest, max(wallclock, epoch.start)
         if policy is None:
             return  # nothing is in force
         agents = [agent for agent in self._site.agents.values() if not agent.disabled]
-        leaves = []
+        agreements, leaves = self._site.state.in_force(at), []
         for agent in agents:
-            phase = Phase.REGULAR
-            if agent.onboarding_from is not None:
-                phase = phase_in_epoch(agreement, agent.group, Phase.ONBOARDING, agent.onboarding_from, epoch)
+            phase = phase_for(agreements, site=agent.site, group=agent.group, since=agent.onboarding_from, wallclock=at)
             leaves.append(RosterLeaf(pseudonym_of(agent.salt, row), agent.group, phase))
         await self._epochs.commit(row.name, leaves, [agent.name for agent in agents], policy)
         await self._reread(row.name)
@@ -212,13 +209,18 @@ class EpochSteps:
         await self._tell(row.origin)
 
     async def _turn_day(self, row: StoredEpoch, wallclock: datetime) -> None:
-        agreement = self._site.agreement
+        agreement = self._calendar(row)
         if row.state is not EpochState.OPENED or agreement is None or wallclock < row.start:
             return
         day = day_index(agreement, Epoch(row.name, row.start, row.end), wallclock)
         if day > row.day:
             await self._epochs.turn_day(row.name, day)
             await self._reread(row.name)
+
+    def _calendar(self, row: StoredEpoch) -> Agreement | None:
+        """One of the agreements in force that count this epoch: they have its days in common."""
+        middle = row.start + (row.end - row.start) / 2
+        return next((one for one in self._site.agreements if epoch_of(one, middle).name == row.name), None)
 
     def _superseded(self, row: StoredEpoch, wallclock: datetime) -> bool:
         """The agreements in force count epochs of another length by now, so that this one can't go on."""

@@ -4,7 +4,7 @@ A code is in no log and in no refusal; what a caller is told is what lies there,
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, date, datetime
+from datetime import datetime, tzinfo
 from typing import Any
 
 from gateway.call.code_reading import hush, reading
@@ -74,15 +74,15 @@ class RecordCommands:
 
     async def _find(self, command: p.FindRecord) -> Answer:
         recording = await self._by_code(command.code)
-        wallclock = self._engine.clock.wallclock()
+        wallclock, zone = self._engine.clock.wallclock(), self._engine.site.zone(recording.agreement)
         pending = {one.side: one for one in await self._erasures.pending(recording.id, wallclock)}
         holds = await self._erasures.holds(recording.id, wallclock)
         return {
             "recording": recording.id,
-            "day": self._day(recording.begun_at).isoformat(),
+            "day": _day(recording.begun_at, zone),
             "purpose": recording.purpose.value,
-            "keep_until": self._day(recording.erase_at).isoformat(),
-            "held_until": self._day(max(hold.until for hold in holds)).isoformat() if holds else None,
+            "keep_until": _day(recording.erase_at, zone),
+            "held_until": _day(max(hold.until for hold in holds), zone) if holds else None,
             "sides": [_side(recording, side, pending.get(side.value)) for side in sorted(Side)],
         }
 
@@ -106,10 +106,6 @@ class RecordCommands:
             return await self._recordings.get(found)
         except RecordingUnknown:  # erased between the two looks
             raise Refused("record_unknown", UNKNOWN, 404) from None
-
-    def _day(self, at: datetime) -> date:
-        agreement = self._engine.site.agreement
-        return at.astimezone(agreement.validity.zone if agreement is not None else UTC).date()
 
     # --- council and officer ------------------------------------------------------------------------------------------
 
@@ -198,6 +194,10 @@ def _side(recording: Recording, side: Side, asked: Erasure | None) -> Answer:
         "segments": [part.key.seg for part in parts if part.state is SegmentState.SEALED],
         "erase_at": _erase_at(asked) if asked is not None else None,
     }
+
+
+def _day(at: datetime, zone: tzinfo) -> str:
+    return at.astimezone(zone).date().isoformat()
 
 
 def _erase_at(asked: Erasure) -> str:

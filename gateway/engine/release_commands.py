@@ -11,7 +11,6 @@ import binascii
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import UTC
 from typing import Any
 
 from crypto.header import parse as parse_header
@@ -188,8 +187,7 @@ class ReleaseCommands:
 
     def _as_shown(self, kept: StoredRelease, recording: Recording, sides: Sequence[Part]) -> Answer:
         """To the day, without the agent's name: the agent tells the coach in person."""
-        agreement = self._engine.site.agreement
-        begun = recording.begun_at.astimezone(agreement.validity.zone if agreement is not None else UTC)
+        begun = recording.begun_at.astimezone(self._engine.site.zone(recording.agreement))
         return {
             "id": kept.id,
             "recording": kept.recording,

@@ -8,7 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import structlog
 
@@ -113,8 +113,14 @@ class Site:
 
     @property
     def agreement(self) -> Agreement | None:
-        """The first that binds now, which names epochs and days."""
-        return self.agreements[0] if self.agreements else None
+        """Of those that bind now the one that is valid the longest, the first of several: it names the epochs ahead."""
+        return max(self.agreements, key=lambda one: one.validity.end, default=None)
+
+    def zone(self, document: str) -> tzinfo:
+        """The calendar that a document's recordings go by, also after it was replaced."""
+        known = (*(term.agreement for term in self.state.terms), *self.agreements)
+        signed = next((one for one in known if one.digest == document), self.agreement)
+        return signed.validity.zone if signed is not None else UTC
 
     def turn(self, wallclock: datetime) -> bool:
         """Let the clock bring what it brings (a successor, a raise, an end); whether anything changed."""

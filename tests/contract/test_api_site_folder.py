@@ -12,11 +12,14 @@ from api.reads import ObjectKind
 from api.site import SiteFolder
 from crypto import age
 from crypto.ssh_key import SigningKey
+from crypto.sshsig import sign
 from crypto.x25519 import Identity
 from demo.agreement import sign_first
 from gateway.config import Config
+from policy.acts import ACT_NAMESPACE, NewAgreement
 from policy.agreement.load import load
-from policy.chain import Posted
+from policy.chain import Posted, fold
+from policy.state import Anchor as ActsAnchor
 from policy.terms import ConsentState, Purpose
 from policy.texts import consent_text, text_sha256
 from storage.acts import Acts, Anchor
@@ -31,6 +34,7 @@ from storage.vault import LocalVault, Secret
 from tests.peers.api_server import SetClock
 from tests.peers.enacted import ANCHORS, KEYS
 from tests.peers.opened_epoch import opened_book
+from tests.unit.policy.green import edited
 
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "agreement.example.yaml"
@@ -109,6 +113,29 @@ async def test_an_agents_line_holds_seat_and_answers_as_they_count(site: SiteFol
     assert found is not None and (found.digest, found.seq) == (agreement.digest, 1)
     coaching = next(one for one in found.consents if one.purpose == "coaching")
     assert coaching.sha256["en"] == shown == text_sha256(coaching.text["en"])
+
+
+async def test_of_several_agreements_an_agent_reads_and_answers_the_one_about_them(
+    site: SiteFolder, written: Database
+) -> None:
+    roster, documents = Roster(written), (EXAMPLE.read_bytes(), edited({"id": "bv-bremen", "scope/sites": ["bremen"]}))
+    here, there = [await roster.add(NewAgent("Ada", "team-a", place), AT) for place in ("hamburg", "bremen")]
+    await enacted(written, documents[0], AT)
+    first, second = map(load, documents)
+    acts = Acts(written)
+    before = fold([ActsAnchor(one.role, one.key) for one in ANCHORS], await acts.chain())
+    act = before.draft(second.id, NewAgreement(second.digest))
+    signed = {role: sign(KEYS[role], ACT_NAMESPACE, act) for role in ("employer", "council")}
+    await acts.append(Posted(act, signed, AT, documents[1]))
+    for agent, mine, other in ((here, first, second), (there, second, first)):
+        found = await site.agreement(agent)
+        assert found is not None and found.digest == mine.digest
+        for answered, counts in ((mine, "yes"), (other, "unset")):
+            text = text_sha256(consent_text(answered, Purpose.COACHING, "en"))
+            said = Statement("{}", "-", text, "en", 7 if counts == "yes" else 8)
+            await Consents(written).set(agent, Purpose.COACHING, ConsentState.YES, AT, statement=said)
+            row = await site.agent(agent)
+            assert row is not None and row.consents["coaching"] == counts
 
 
 async def test_recordings_are_listed_newest_first_and_fetched_as_one_age_file(

@@ -73,7 +73,7 @@ class SiteInMemory:
     async def agent(self, agent: str) -> AgentRow | None:
         return self.rows.get(agent)
 
-    async def agreement(self) -> AgreementInForce | None:
+    async def agreement(self, agent: str | None = None) -> AgreementInForce | None:
         return self.in_force
 
     async def acts(self) -> Sequence[ActRow]:

@@ -11,13 +11,18 @@ from crypto.draw import new_share
 from crypto.errors import NoteError
 from crypto.signed_note import SignedNote
 from crypto.ssh_key import SigningKey
-from gateway.engine.epoch_book import EpochBook
+from crypto.sshsig import sign
+from gateway.engine.epoch_book import EpochBook, pseudonym_of
 from gateway.engine.epoch_steps import EpochSteps
 from gateway.engine.errors import Refused
 from gateway.engine.ledger import Ledger, SealedShare
+from policy.acts import ACT_NAMESPACE, NewAgreement
+from policy.agreement.load import load
+from policy.chain import Posted
 from policy.epoch_statement import commit
 from policy.epochs import LEGS_TO_COUNT, EpochState, following, preceding
 from policy.log_entry import parse
+from policy.terms import Phase
 from storage.errors import EpochStep, StorageUnavailable, TermsChanged
 from storage.log.files import LocalLogFiles
 from storage.log.publish import Publisher
@@ -53,6 +58,14 @@ class Draw:
         for _ in range(3):
             await self.house.hire()
         await self.steps.load()
+
+    async def also(self, document: bytes) -> None:
+        """One more agreement, or a successor, signed by both."""
+        found = load(document)
+        act = self.house.site.state.draft(found.id, NewAgreement(found.digest))
+        signatures = {role: sign(KEYS[role], ACT_NAMESPACE, act) for role in ("employer", "council")}
+        await self.house.acts.append(Posted(act, signatures, self.house.at, document))
+        await self.house.site.load()
 
     @property
     def current(self):
@@ -205,6 +218,51 @@ async def test_no_epoch_but_the_first_is_committed_once_it_has_begun(draw):
     assert await draw.promise(draw.current.name) is S.PROMISED
     await draw.steps.turn()
     assert not draw.house.site.draws(draw.house.at)
+
+
+async def test_under_two_agreements_onboarding_is_what_both_call_so(folder):
+    """The roster's phase decides the rate: whichever ends it sooner holds, where both are about the group."""
+    draw, shorter = Draw(folder), {"id": "bv-konzern", "lanes/campaigns": [], "lanes/sample/rates/0/max_days": 14}
+    await draw.start()
+    since = draw.house.at.date() - timedelta(days=12)
+    new = await draw.house.hire(onboarding_from=since)
+    await draw.also(edited(shorter))
+    await draw.promise(draw.current.name)
+    row, site = draw.book.rows[draw.current.name], draw.house.site
+    leaves = {leaf.a: leaf for leaf in row.roster}
+    assert leaves[pseudonym_of(site.agents[new].salt, row)].phase is site.phase(new, draw.house.at) is Phase.REGULAR
+
+
+async def test_onboarding_is_the_groups_own_agreements_word_though_another_comes_first(folder):
+    draw = Draw(folder)
+    await draw.start(edited({"scope/sites": ["bremen"], "lanes/campaigns": [], "lanes/sample/rates/0/max_days": 1}))
+    new = await draw.house.hire(onboarding_from=draw.house.at.date())
+    await draw.also(edited({"id": "bv-konzern", "lanes/campaigns": []}))
+    await draw.promise(draw.current.name)
+    row = draw.book.rows[draw.current.name]
+    leaves = {leaf.a: leaf for leaf in row.roster}
+    assert leaves[pseudonym_of(draw.house.site.agents[new].salt, row)].phase is Phase.ONBOARDING
+
+
+async def test_an_agreement_that_has_ended_leaves_the_draw_of_another_one_alone(folder):
+    """It still closes its scope, and counts days where the other counts weeks."""
+    draw = Draw(folder)
+    caps = {"lanes/sample/caps": {"per_agent": {"P1D": 2}}}
+    ends = {"validity/end": "2026-03-06T00:00:00", "validity/evaluation/next_due": "2026-03-05"}
+    await draw.start(edited({**ends, **caps, "draw/epoch": "P1D", "lanes/campaigns": []}))
+    await draw.also(edited({"id": "bv-konzern", "scope/sites": ["bremen"], "lanes/campaigns": []}))
+    site = draw.house.site
+    assert not site.draws(draw.house.at)
+    draw.go_to(site.agreements[0].validity.end + timedelta(hours=1))
+    site.turn(draw.house.at)
+    assert [one.id for one in site.agreements] == ["bv-aufzeichnung-nord", "bv-konzern"]
+    first, second = draw.steps.horizon()[:2]
+    assert [await draw.open(one.name) for one in (first, second)] == [S.OPENED] * 2
+    assert site.draws(draw.house.at) and site.reasons(draw.house.at) == []
+    assert draw.book.rows[first.name].day == 4
+    draw.go_to(draw.house.at + timedelta(days=1))
+    await draw.steps.turn()
+    assert draw.book.rows[first.name].day == 5
 
 
 async def test_only_the_council_commits_and_cosigns(draw):

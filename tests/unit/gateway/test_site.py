@@ -443,6 +443,16 @@ async def test_a_yes_to_an_agreement_about_other_legs_is_none_to_this_one(house)
     assert (gas.agent_informed, power.agent_informed) == (True, False)
 
 
+async def test_the_one_that_is_valid_the_longest_names_the_epochs_and_each_document_its_own_days(house):
+    west = agreement(demo="yes", id="bv-west", lanes__campaigns=[], validity__timezone="Europe/Lisbon")
+    enact_both(house, SHORTER, west)
+    assert house.site.agreement is west
+    house.clock.step((SHORTER.validity.end - house.at).total_seconds())
+    house.site.turn(house.at)
+    assert [str(house.site.zone(one.digest)) for one in (SHORTER, west)] == ["Europe/Berlin", "Europe/Lisbon"]
+    assert str(house.site.zone("0" * 64)) == "Europe/Lisbon"
+
+
 # --- the site itself -------------------------------------------------------------------------------------------------
 
 
