@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from policy.agreement.faults import Fault
 from policy.agreement.load import AgreementRefused, load
@@ -38,11 +39,11 @@ class Checked:
     """What is easily overlooked, a sentence each."""
 
 
-def check(document: bytes, language: str) -> Checked:
+def check(document: bytes, language: str, now: datetime) -> Checked:
     """Whether `document` could be activated, as far as the document alone can tell; faults in `de`, `en` or `nb`."""
     try:
         found = load(document)
-        return Checked(True, found.digest, notes=remarks(found, language))
+        return Checked(True, found.digest, notes=remarks(found, language, now))
     except AgreementRefused as refused:
         return Checked(False, None, tuple(_line(fault, language) for fault in refused.faults))
 

@@ -19,10 +19,8 @@ from policy.errors import LogEntryError
 from policy.intersection import covering
 from policy.log_block import first_day
 from policy.state import State
-from policy.terms import Phase
+from policy.terms import OTHER_QUEUES, Phase
 
-OTHER: Final = "other"
-"""The log's `q` of a queue that no agreement names, or in which fewer than `min_agents` agents work."""
 _SECONDS: Final = {"H": 3600, "M": 60, "S": 1}
 
 
@@ -111,7 +109,7 @@ def may_hold(rules: EpochRules, state: State, span: Span, queue: str, group: str
     found: dict[int, Ruled] = {}
     for agreements, at in instants(state, span):
         sites = sorted({site for one in agreements for site in one.scope.sites})
-        queues = sorted({name for one in agreements for name in one.scope.queues}) if queue == OTHER else [queue]
+        queues = sorted({name for one in agreements for name in one.scope.queues}) if queue == OTHER_QUEUES else [queue]
         for site, name in product(sites, queues):
             scoped = covering(agreements, site=site, queue=name, group=group)
             one = rules.find(scoped, queue=name, group=group, phase=phase, wallclock=at)
@@ -129,7 +127,7 @@ def queue_code(agreements: Sequence[Agreement], queue: str, working: Mapping[str
     naming = [one for one in agreements if queue in one.scope.queues]
     least = max((one.statistics.min_agents for one in naming), default=0)
     enough = any(one.demo for one in naming) or (working is not None and working.get(queue, 0) >= least)
-    return queue if naming and enough else OTHER
+    return queue if naming and enough else OTHER_QUEUES
 
 
 def listed(rules: EpochRules, state: State, span: Span) -> dict[int, Ruled]:

@@ -41,10 +41,10 @@ def paragraphs(agreement: Agreement, language: str) -> tuple[Paragraph, ...]:
     return tuple(Paragraph(speaker.words[f"h.{name}"], tuple(say(speaker))) for name, say in _PARAGRAPHS.items())
 
 
-def remarks(agreement: Agreement, language: str) -> tuple[str, ...]:
-    """What is easily overlooked, a sentence each: what small groups mean, and what keeping one side does."""
+def remarks(agreement: Agreement, language: str, now: datetime) -> tuple[str, ...]:
+    """What is easily overlooked, a sentence each: its end, what small groups mean, what keeping one side does."""
     speaker = _Speaker(agreement, language)
-    return (*_groups(speaker), *_one_sided(speaker))
+    return (*_over(speaker, now), *_groups(speaker), *_one_sided(speaker))
 
 
 class _Speaker:
@@ -148,6 +148,11 @@ def _legal(speaker: _Speaker) -> Iterator[str]:
     yield say("consultation", date=legal.consultation) if legal.consultation else say("no_consultation")
     yield say("controllers", names=speaker.listed(legal.controllers))
     yield say(f"after.{legal.after_effect}")
+
+
+def _over(speaker: _Speaker, now: datetime) -> Iterator[str]:
+    if speaker.agreement.validity.end <= now:
+        yield speaker.say("over", end=speaker.agreement.validity.end)
 
 
 def _groups(speaker: _Speaker) -> Iterator[str]:

@@ -90,6 +90,8 @@ DE: Final[Mapping[str, str]] = {
     "model.opt_in": "Die Kundschaft wird gefragt; Schweigen gilt als Nein.",
     "model.opt_out": "Die Kundschaft kann widersprechen.",
     "channels": "Ihre Antwort zählt nur, wenn sie auf einem dieser Wege kommt: {names}.",
+    "over": "Sie ist abgelaufen, am {end}: Unter ihr wird nichts aufgezeichnet, und in Kraft setzen lässt sie sich "
+    "nicht mehr.",
     "one_sided": "Einseitig behalten wird nur, wenn die Frage das ankündigt. Ist die Kundschaft im Mikrofon zu hören, "
     "wird alles vernichtet; die Messung findet aber nicht jedes Übersprechen.",
     "refusal.record_nothing": "Nach einem Nein der Kundschaft wird nichts aufgezeichnet.",
@@ -239,6 +241,7 @@ EN: Final[Mapping[str, str]] = {
     "model.opt_in": "The customer is asked; silence counts as a no.",
     "model.opt_out": "The customer can object.",
     "channels": "Their answer counts only if it comes in one of these ways: {names}.",
+    "over": "It has ended, on {end}: nothing is recorded under it, and it can't be put into force.",
     "one_sided": "One side alone is kept only if the question said so. If the customer is heard in the microphone, "
     "everything is destroyed; but the measurement doesn't find every leak.",
     "refusal.record_nothing": "After a customer's no, nothing is recorded.",
@@ -386,6 +389,7 @@ NB: Final[Mapping[str, str]] = {
     "model.opt_in": "Kunden blir spurt; taushet regnes som nei.",
     "model.opt_out": "Kunden kan reservere seg.",
     "channels": "Svaret teller bare når det kommer på en av disse måtene: {names}.",
+    "over": "Den er utløpt, {end}: ingenting tas opp under den, og den kan ikke settes i kraft.",
     "one_sided": "Én side beholdes alene bare hvis spørsmålet varslet om det. Høres kunden i mikrofonen, slettes alt; "
     "men målingen finner ikke enhver lekkasje.",
     "refusal.record_nothing": "Etter et nei fra kunden tas ingenting opp.",

@@ -6,6 +6,7 @@ Lanes, sides, purposes, phases and answers; no rules here (see `decision`, `eval
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 
 class Lane(StrEnum):
@@ -19,6 +20,10 @@ class Lane(StrEnum):
 
 DRAWN_LANES: frozenset[Lane] = frozenset({Lane.CAMPAIGN, Lane.SAMPLE})
 ASKED_LANES: frozenset[Lane] = frozenset({Lane.CUSTOMER_REQUEST, Lane.AGENT_REQUEST})
+
+
+OTHER_QUEUES: Final = "other"
+"""The log's `q` of a queue that no agreement names, or in which fewer than `min_agents` agents work."""
 
 
 class Side(StrEnum):

@@ -30,13 +30,16 @@ from storage.acts import Acts
 from storage.database import Database
 from storage.errors import StorageError
 
-__all__ = ["Api", "Certificate", "Place", "state_of"]
+__all__ = ["Api", "Certificate", "Place", "SignInKey", "SignRole"]
 
 T = TypeVar("T")
 Api = Annotated[
     str | None,
     typer.Option("--api", help="The site's API, from another machine; --key signs you in.", show_default=False),
 ]
+
+SignInKey = Annotated[Path | None, typer.Option("-k", "--key", help="The party's OUT.sign: signs you in at --api.")]
+SignRole = Annotated[str, typer.Option(help="Whose key it is: employer, council, council2, council3 or dpo.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +56,18 @@ class Place:
 
     def state(self) -> State:
         """What the chain of acts has made of it; raises `CommandError`."""
-        if self.api is None:
-            return finish(state_of(self._home(), self.lang))
+        return self.chain()[0]
 
-        async def told(site: SiteClient) -> State:
+    def chain(self) -> tuple[State, list[Posted]]:
+        """The same, and the acts with the documents that they carried."""
+        if self.api is None:
+            return finish(_chain_of(self._home(), self.lang))
+
+        async def told(site: SiteClient) -> tuple[State, list[Posted]]:
             found = await site.ask("GET", "/acts")
             anchors = [Anchor(one["role"], one["key"], one["recipient"]) for one in found["anchors"]]
-            return _folded(anchors, [parse_act_file(canonical(one)) for one in found["acts"]], self.lang)
+            posts = [parse_act_file(canonical(one)) for one in found["acts"]]
+            return _folded(anchors, posts, self.lang), posts
 
         return self._signed_in(told)
 
@@ -96,8 +104,7 @@ class Place:
         return finish_at_site(told())
 
 
-async def state_of(home: Home, language: str) -> State:
-    """What the chain of acts has made of this machine's site; raises `CommandError`."""
+async def _chain_of(home: Home, language: str) -> tuple[State, list[Posted]]:
     try:
         database = await Database.open(home.config.database_url, read_only=True)
     except StorageError as error:
@@ -105,7 +112,8 @@ async def state_of(home: Home, language: str) -> State:
     try:
         acts = Acts(database)
         anchors = [Anchor(one.role, one.key, one.recipient) for one in await acts.anchors()]
-        return _folded(anchors, await acts.chain(), language)
+        posts = await acts.chain()
+        return _folded(anchors, posts, language), posts
     finally:
         await database.close()
 

@@ -14,7 +14,7 @@ from typing import Annotated, Final
 import typer
 
 from api.commands.act_handing import Handing, confirm, drafted, hand_on, post_act, save, shown, write
-from api.commands.act_place import Api, Certificate, Place
+from api.commands.act_place import Api, Certificate, Place, SignInKey, SignRole
 from api.commands.agreement import agreement, load_document, read_text
 from api.commands.saying import AsJson, ConfigFile, Lang, language_of, read_bytes
 from api.errors import CommandError
@@ -50,8 +50,6 @@ MAX_MINUTES: Final = 256 * 1024 * 1024
 Name = Annotated[str, typer.Option("--agreement", help="Its id; without it, the one in force.")]
 Out = Annotated[Path | None, typer.Option(help="Write the act there and show it; without it, print the act alone.")]
 SignKey = Annotated[Path | None, typer.Option("-k", "--key", help="The party's OUT.sign: show, sign and hand in.")]
-SignInKey = Annotated[Path | None, typer.Option("-k", "--key", help="The party's OUT.sign: signs you in at --api.")]
-SignRole = Annotated[str, typer.Option(help="Whose key it is: employer, council, council2, council3 or dpo.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Sign what is shown without asking; needed without a terminal.")]
 Signatures = Annotated[list[str], typer.Option(help="role=FILE, e.g. council=act.council.sig; repeat.")]
 ActFile = Annotated[Path, typer.Argument(help="The act, as the other commands write it.")]
@@ -83,7 +81,9 @@ def propose(
 @agreement.command("narrow")
 def narrow(
     file: Path,
-    narrows: Annotated[str, typer.Option(help="Digest of the document that it narrows; else the one in force.")] = "",
+    narrows: Annotated[
+        Path | None, typer.Option(help="The one that it narrows, as signed; else what's in force.")
+    ] = None,
     out: Out = None,
     key: SignKey = None,
     role: SignRole = "council",
@@ -98,7 +98,7 @@ def narrow(
     language = language_of(lang)
     place = Place(config, language, api, ca, role, key)
     found, state = load_document(file, language), place.state()
-    old = _narrowed(state, found, narrows, language)
+    old = _narrowed(state, found, load_document(narrows, language).digest if narrows is not None else "", language)
     act = state.draft(found.id, Narrow(found.digest, old.digest))
     hand_on(Handing(place, out, yes, as_json), act, drafted(state, act, language, found, old), read_text(file))
 

@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 
 from api.agreement_check import check as judge
-from api.commands.act_place import Place
+from api.commands.act_place import Api, Certificate, Place, SignInKey, SignRole
 from api.commands.saying import AsJson, ConfigFile, Lang, finish, language_of, read_bytes, tell
 from api.dry_run import legs_of_month, run_dry
 from api.errors import CommandError
 from api.home import Home, find_home
-from api.reads import AgreementInForce, MonthStatistics
-from api.site import SiteFolder
+from api.reads import MonthStatistics
+from api.site import SiteFolder, carries
 from gateway.clock import SystemClock
 from policy.act_text import in_words
 from policy.agreement.load import Agreement, AgreementRefused, load
@@ -23,6 +23,7 @@ from policy.dry_run import EVERYBODY
 from policy.errors import DryRunError
 from policy.messages import say_fault
 from policy.plain import plain as plain_sentences
+from policy.texts import consent_text
 
 __all__ = ["agreement", "load_document", "read_text"]
 
@@ -32,7 +33,7 @@ agreement = typer.Typer(help="The works agreement.", no_args_is_help=True)
 @agreement.command("check")
 def check(file: Path, lang: Lang = None, as_json: AsJson = False) -> None:
     """Judge the document alone; rc 1 with one line per fault."""
-    verdict = judge(read_bytes(file), language_of(lang))
+    verdict = judge(read_bytes(file), language_of(lang), SystemClock().wallclock())
     faults = [{"field": one.field, "line": one.line, "said": one.said} for one in verdict.faults]
     if as_json:
         notes = list(verdict.notes)
@@ -47,35 +48,32 @@ def check(file: Path, lang: Lang = None, as_json: AsJson = False) -> None:
 
 @agreement.command("show")
 def show(
+    key: SignInKey = None,
+    role: SignRole = "council",
     lang: Lang = None,
     config: ConfigFile = None,
+    api: Api = None,
+    ca: Certificate = None,
     as_json: AsJson = False,
 ) -> None:
-    """The agreement in force in plain sentences, as acts have left it, then its texts for agents and the document."""
-    language, home = language_of(lang), find_home(config)
-    found = finish(_in_force(home))
-    if found is None:
+    """What is in force in plain sentences, as acts have left it, then its texts for agents and the document."""
+    language = language_of(lang)
+    state, posts = Place(config, language, api, ca, role, key).chain()
+    now = SystemClock().wallclock()
+    terms = sorted(state.terms_in_force(now), key=lambda one: one.agreement.validity.end, reverse=True)
+    if not terms:
         raise CommandError(in_words("nothing_in_force", language))
-    plain = {
-        "digest": found.digest,
-        "seq": found.seq,
-        "start": found.start,
-        "end": found.end,
-        "document": found.document,
-    }
-    binding = Place(config, language).state().in_force(SystemClock().wallclock())
-    texts = [plain_sentences(one, language) for one in binding]
-    texts += [f"{one.text[language]}\n" for one in found.consents]
-    tell(
-        as_json,
-        plain,
-        in_words("stands", language, seq=found.seq, digest=found.digest),
-        "",
-        *texts,
-        in_words("as_signed", language),
-        "",
-        found.document,
-    )
+    shown, said = [], list[str]()
+    for term in terms:
+        one = term.at(now)
+        signed = next((post.document for post in reversed(posts) if carries(post, one.digest)), None) or b""
+        document, validity = signed.decode("utf-8", "replace"), one.validity
+        start, end = validity.start.isoformat(), validity.end.isoformat()
+        shown.append({"digest": one.digest, "seq": term.seq, "start": start, "end": end, "document": document})
+        said += [in_words("stands", language, seq=term.seq, digest=one.digest), "", plain_sentences(one, language)]
+        said += [f"{consent_text(one, purpose, language)}\n" for purpose in one.purposes]
+        said += [in_words("as_signed", language), "", document]
+    tell(as_json, {**shown[0], "beside": shown[1:]}, *said)
 
 
 @agreement.command("dry-run")
@@ -134,8 +132,3 @@ def _figures(option: str, given: list[str] | None) -> dict[str, int]:
 async def _last_month(home: Home) -> MonthStatistics:
     async with SiteFolder(home.config, SystemClock()) as site:
         return await site.statistics(None)
-
-
-async def _in_force(home: Home) -> AgreementInForce | None:
-    async with SiteFolder(home.config, SystemClock()) as site:
-        return await site.agreement()

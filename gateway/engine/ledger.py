@@ -20,11 +20,11 @@ from policy.decision import CallerAnswer, ConsentState, Reason, Rule
 from policy.draw_rules import epoch_of, wish_caps_ok
 from policy.epoch_rules import Ruled
 from policy.intersection import covering
-from policy.log_rules import OTHER, may_hold, queue_code
+from policy.log_rules import may_hold, queue_code
 from policy.opening import CallOpening, OutOpening
 from policy.retention import forget_opening_at
 from policy.statistics import rule_name
-from policy.terms import Lane
+from policy.terms import OTHER_QUEUES, Lane
 from policy.validity import local_time
 from storage.council_lists import ForCouncil
 from storage.epochs import Epochs, StoredEpoch
@@ -157,7 +157,7 @@ class Ledger:
                 epoch=epoch.name,
                 pseudonym=a,
                 rule=place,
-                queue=queue if any(queue in one.scope.queues for one in agreements) and queue else OTHER,
+                queue=queue if any(queue in one.scope.queues for one in agreements) and queue else OTHER_QUEUES,
                 code=queue_code(agreements, queue or "", self._book.working),
                 commitment=told.commitment(),
                 day=day,

@@ -18,7 +18,7 @@ from policy.agreement.sections import PROHIBITED
 from policy.percent import PPM_PER_PERCENT
 from policy.period import Period, parse_period
 from policy.profiles import profile_of
-from policy.terms import Gate, Mode, Phase, Purpose
+from policy.terms import OTHER_QUEUES, Gate, Mode, Phase, Purpose
 
 Found = Iterator[tuple[FaultCode, str, str]]
 """Code, field, message."""
@@ -112,6 +112,13 @@ def _sums(agreement: Agreement, campaign: Campaign, field: str) -> Found:
 
 def _percent(ppm: int) -> str:
     return f"{ppm / PPM_PER_PERCENT:g}"
+
+
+def _queue_names(agreement: Agreement) -> Found:
+    if OTHER_QUEUES in agreement.scope.queues:
+        place = agreement.scope.queues.index(OTHER_QUEUES)
+        message = f"`{OTHER_QUEUES}` is what the log calls the queues that it doesn't name: give this one another name"
+        yield FaultCode.WRONG_VALUE, f"scope.queues[{place}]", message
 
 
 def _rate_lines(agreement: Agreement) -> Found:
@@ -303,6 +310,7 @@ RULES: Final[dict[Rule, tuple[str, ...]]] = {
     _validity: ("validity.start", "validity.end", "validity.timezone", "instrument"),
     _rates: ("lanes.sample.rates",),
     _campaign_rates: ("lanes.campaigns", "lanes.sample.rates"),
+    _queue_names: ("scope.queues",),
     _rate_lines: ("lanes.sample.rates", "scope.groups"),
     _prohibitions: ("prohibited", "purposes"),
     _group_sizes: ("scope.groups", "lanes.campaigns", "statistics"),

@@ -1,6 +1,7 @@
 """`fairtap agreement … --api`: a party drafts, reads, signs and hands in from a computer of its own."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from api.cli import main
 from api.key_files import read_public_keys
 from gateway.control.protocol import PostAct, Refusal
 from policy.acts import ActType, parse_act
+from policy.agreement.load import canonical_document
 from policy.chain import Posted, fold, take
 from policy.errors import ActError
 from policy.messages import say
@@ -112,6 +114,18 @@ async def test_a_party_drafts_signs_and_hands_in_from_its_own_computer(world: Wo
     assert rc == 0 and "Ausgesetzt von: Arbeitgeber" in out
     wanted = [ActType.AGREEMENT, ActType.RATES, ActType.NARROW, ActType.EVALUATION, ActType.SUSPEND]
     assert [parse_act(one.act).type for one in world.api.site.chain] == wanted
+
+
+async def test_a_party_reads_what_is_in_force_from_its_own_computer(world: World, run: Run) -> None:
+    rc, _, err = await run("show", *at(world, "employer"))
+    assert (rc, err) == (1, "fairtap: Es ist keine Vereinbarung in Kraft.\n")
+    await into_force(world, run)
+    rc, out, err = await run("show", *at(world, "employer"))
+    signed = canonical_document((world.folder / "bv.yaml").read_bytes()).decode()  # what the acts carry
+    assert rc == 0 and signed in out and "In Kraft gesetzt durch Vorgang 1" in out, err
+    rc, out, err = await run("show", "--json", *at(world, "council"))
+    told = json.loads(out)
+    assert (told["seq"], told["document"], told["beside"]) == (1, signed, [])
 
 
 async def test_a_refusal_from_there_is_in_the_askers_language(world: World, run: Run) -> None:

@@ -18,7 +18,7 @@ from policy.period import Period, parse_period
 from policy.plain import paragraphs, plain, remarks
 from policy.plain_words import UNITS, WORDS
 from policy.terms import Purpose
-from tests.unit.policy.green import example, per_leg
+from tests.unit.policy.green import NOW, example, per_leg
 
 LANGUAGES = sorted(WORDS)
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -179,8 +179,8 @@ def test_every_sentence_is_whole_and_says_what_it_is_about(language):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_who_agrees_to_keep_one_side_is_told_what_that_takes(language):
     sentence = WORDS[language]["one_sided"]
-    assert sentence in plain(per_leg(), language) and sentence in remarks(per_leg(), language)
-    assert sentence not in plain(example(), language) and sentence not in remarks(example(), language)
+    assert sentence in plain(per_leg(), language) and sentence in remarks(per_leg(), language, NOW)
+    assert sentence not in plain(example(), language) and sentence not in remarks(example(), language, NOW)
 
 
 def test_every_word_of_the_document_has_its_own():

@@ -197,7 +197,7 @@ def test_every_type_of_act_goes_from_draft_to_taken_by_the_command_line_alone(de
 def test_a_document_signed_apart_shows_what_it_narrows(desk: Desk) -> None:
     desk.put_into_force()
     shorter = desk.file("shorter.yaml", document(version=4, validity__end=text_of(NOW + 80 * DAY)))
-    shown = desk.ok("narrow", shorter, "--out", "act", "--lang", "de", *desk.config())
+    shown = desk.ok("narrow", shorter, "--narrows", "bv.yaml", "--out", "act", "--lang", "de", *desk.config())
     assert "Bisher: " in shown and "Künftig: " in shown and shown.endswith("\nact\n")
     words = ("--document", shorter, "--narrows", "bv.yaml", "--lang", "nb", "--yes")
     told = desk.ok("sign", "act", "-k", "employer.sign", *words)
@@ -205,6 +205,24 @@ def test_a_document_signed_apart_shows_what_it_narrows(desk: Desk) -> None:
     rc, _, err = desk.run("agreement", "sign", "act", "-k", "employer.sign", "--document", shorter,
                           "--narrows", shorter, "--lang", "de", "--yes")  # fmt: skip
     assert (rc, err) == (1, "fairtap: `shorter.yaml` ist nicht die Vereinbarung, die hier eingeschränkt wird.\n")
+
+
+def test_a_narrowing_of_what_is_not_in_force_is_refused(desk: Desk) -> None:
+    desk.put_into_force()
+    shorter = desk.file("shorter.yaml", document(version=4, validity__end=text_of(NOW + 80 * DAY)))
+    rc, out, err = desk.run("agreement", "narrow", shorter, "--narrows", shorter, *desk.config())
+    assert (rc, out, err.count("\n")) == (1, "", 1)
+
+
+def test_what_is_over_is_said_when_it_is_checked(desk: Desk) -> None:
+    dates = {"validity__start": text_of(NOW - 90 * DAY), "validity__end": text_of(NOW - DAY)}
+    due = (NOW - 40 * DAY).date().isoformat()
+    desk.file("old.yaml", document(**dates, validity__evaluation={"every": "P3M", "next_due": due}))
+    for language, words in {"de": "abgelaufen", "en": "It has ended", "nb": "utløpt"}.items():
+        told = desk.ok("check", "old.yaml", "--lang", language)
+        assert words in told.splitlines()[1]
+    desk.file("bv.yaml", document())
+    assert "ended" not in desk.ok("check", "bv.yaml", "--lang", "en")
 
 
 def test_signing_shows_the_whole_agreement_in_the_language_asked_for_and_signs_the_bytes(desk: Desk) -> None:

@@ -13,7 +13,7 @@ from council.inspect import Sources, inspect
 from crypto.signed_note import VerifierKey
 from policy.acts import NewAgreement
 from policy.log_entry import Act, Call, Out
-from policy.log_rules import OTHER
+from policy.terms import OTHER_QUEUES
 from tests.peers.log_world import EPOCHS, KEYS, ORIGIN, Host, World
 from tests.peers.two_agreements import NORTH, RATES, SOUTH, TwoAgreements, document, over_the_rate
 
@@ -143,7 +143,7 @@ def test_a_queue_that_the_log_doesn_t_name_may_be_any_of_the_agreements(honest, 
     world = honest.world.copy()
     for epoch in EPOCHS:
         for index, _ in calls_of(world, epoch):
-            world.change(index, q=OTHER)
+            world.change(index, q=OTHER_QUEUES)
     assert findings(tmp_path / "told", world) == []
     index, _ = next((i, one) for i, one in calls_of(world, FIRST) if one.r == 4)
     world.change(index, r=99)

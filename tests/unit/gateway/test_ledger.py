@@ -16,8 +16,8 @@ from gateway.engine.epoch_book import EpochBook
 from gateway.engine.ledger import CouncilShare, Entered, Ledger, SealedShare
 from policy.agreement.schema import Agreement
 from policy.decision import Lane, Rule
-from policy.log_rules import OTHER, queue_code
-from policy.terms import Phase, Purpose
+from policy.log_rules import queue_code
+from policy.terms import OTHER_QUEUES, Phase, Purpose
 from storage.epochs import StoredEpoch
 from storage.errors import EntryState, StorageUnavailable
 from storage.legs import Out, XKind
@@ -231,8 +231,8 @@ async def newest_leaf(folder: Folder) -> bytes:
 def test_a_demo_s_queues_are_named_and_a_strange_one_never(terms):
     demo = agreement(demo="yes")
     assert queue_code((demo,), "service-gas", None) == "service-gas"
-    assert queue_code((demo, terms), "+4940123456", {"+4940123456": 99}) == OTHER
-    assert queue_code((), "service-gas", {"service-gas": 99}) == OTHER
+    assert queue_code((demo, terms), "+4940123456", {"+4940123456": 99}) == OTHER_QUEUES
+    assert queue_code((), "service-gas", {"service-gas": 99}) == OTHER_QUEUES
 
 
 async def test_commitments_are_of_equal_size_whatever_came_of_the_leg(folder, ledger, terms):

@@ -53,6 +53,7 @@ REFUSED = [
     ({"scope/groups/team-a/min_agents": 4}, F.MIN_AGENTS_TOO_LOW, "scope.groups.team-a.min_agents"),
     ({f"{CAMPAIGN}/min_eligible_agents": 4}, F.MIN_AGENTS_TOO_LOW, "lanes.campaigns[0].min_eligible_agents"),
     ({"statistics/min_agents": 4}, F.MIN_AGENTS_TOO_LOW, "statistics.min_agents"),
+    ({"scope/queues": ["service-strom", "other"]}, F.WRONG_VALUE, "scope.queues[1]"),
     # 5
     ({"parties/council/anchor": DELETED}, F.ANCHOR_MISSING, "parties.council.anchor"),
     ({"parties/employer/anchor": DELETED}, F.ANCHOR_MISSING, "parties.employer.anchor"),
