@@ -140,8 +140,10 @@ class AgentClient(KeyedClient):
             body["statement"] = await self._yes_in_call(call, purpose)
         return await self.ask("POST", f"/agents/me/calls/{call}/consent", body)
 
-    async def _yes_in_call(self, call: str, purpose: Purpose) -> dict[str, str]:
-        said = CallConsent((await self.me())["id"], call, purpose, "yes")
+    async def _yes_in_call(self, call: str, purpose: Purpose, language: str = "en") -> dict[str, str]:
+        texts = {one["purpose"]: one["sha256"] for one in (await self.agreement())["consents"]}
+        read = texts[purpose.value][language] if purpose.value in texts else None
+        said = CallConsent((await self.me())["id"], call, purpose, "yes", read)
         return self._sign(CALL_CONSENT_NAMESPACE, said.canonical())
 
     async def caller_agreed(self, call: str, purpose: Purpose, language: str = "en") -> dict[str, Any]:

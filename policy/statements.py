@@ -82,19 +82,20 @@ class CallConsent:
     purpose: Purpose
     answer: str
     """`yes` or `no`."""
+    text_sha256: str | None = None
+    """Of the purpose's text as it was shown: who said no to it, or nothing yet, has read it all the same."""
 
     def canonical(self) -> bytes:
         """The bytes to sign under `CALL_CONSENT_NAMESPACE`."""
-        return canonical(
-            {
-                "v": 1,
-                "type": "call_consent",
-                "agent": self.agent,
-                "call": self.call,
-                "purpose": self.purpose.value,
-                "answer": self.answer,
-            }
-        )
+        said = {
+            "v": 1,
+            "type": "call_consent",
+            "agent": self.agent,
+            "call": self.call,
+            "purpose": self.purpose.value,
+            "answer": self.answer,
+        }
+        return canonical(said if self.text_sha256 is None else {**said, "text_sha256": self.text_sha256})
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +184,14 @@ def parse_consent(data: bytes) -> ConsentStatement:
 
 def parse_call_consent(data: bytes) -> CallConsent:
     """Read an answer for one call; raises `StatementError`, and nothing else."""
-    fields = Fields.read(data, "v type agent call purpose answer")
+    fields = Fields.read(data, "v type agent call purpose answer", optional="text_sha256")
     fields.tagged("call_consent")
     return CallConsent(
         agent=fields.text("agent", AGENT_ID),
         call=fields.text("call", CALL_REF),
         purpose=Purpose(fields.one_of("purpose", [purpose.value for purpose in Purpose])),
         answer=fields.one_of("answer", ("yes", "no")),
+        text_sha256=fields.text("text_sha256", SHA256) if fields.has("text_sha256") else None,
     )
 
 

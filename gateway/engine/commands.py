@@ -258,6 +258,8 @@ class Commands:
         if purpose in live.said_yes and leg.per_call[purpose].answer is ConsentState.NO:
             # the statement carries no number: it can't be told from the one that was taken back
             raise Refused("no_is_final", "a yes that was taken back in this call can't be given again", 409)
+        if said.text_sha256 is not None:
+            live.texts_read.add(said.text_sha256)
         return SignedYes(document, statement.signature)
 
     # --- reading and administration ----------------------------------------------------------------------------------

@@ -338,8 +338,8 @@ class Engine:
 
     def gather(self, live: LiveCall, leg: Leg, now: float, wallclock: datetime) -> Circumstances:
         """What a decision of this leg needs to know now."""
-        pages, entered = self.lights.pages(leg.agent), live.entered is not None
-        return self.site.gather(leg.agent, live.call.new, pages, now, wallclock, entered=entered)
+        pages, entered, read = self.lights.pages(leg.agent), live.entered is not None, live.texts_read
+        return self.site.gather(leg.agent, live.call.new, pages, now, wallclock, entered=entered, read=read)
 
     def step(self, live: LiveCall, step: Callable[[], list[Effect]]) -> None:
         """One step of the core. A bug in it drops this leg from recording, never the call."""

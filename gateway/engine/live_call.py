@@ -67,6 +67,8 @@ class LiveCall:
     pausers: frozenset[str] = frozenset()
     """Who paused it; each of them must resume."""
     said_yes: dict[Purpose, SignedYes] = field(default_factory=dict)
+    texts_read: set[str] = field(default_factory=set)
+    """Hashes of the texts that the agent's signed words for this call name."""
     """The agent's own yes in this call, by purpose: written with the first recording that stands on it, else never."""
     entry_of: dict[RecordingId, int] = field(default_factory=dict)
     """The entry that each recording of the leg is under."""

@@ -79,9 +79,7 @@ def seated_at_home(line: Agent, seat: Seat | None) -> bool:
 
 
 def proven_answer(line: Agent, kept: StandingConsent) -> StandingConsent:
-    """The answer as it is; a yes only if the agent's own statement says so, else unset."""
-    if kept.answer is not ConsentState.YES:
-        return kept
+    """The answer as it is, its text only as far as the agent signed it; a yes that they didn't sign is unset."""
     written = kept.statement
     key = line.signing_key
     said = _signed(key, CONSENT_NAMESPACE, written.document, written.signature, parse_consent) if written else None
@@ -89,7 +87,8 @@ def proven_answer(line: Agent, kept: StandingConsent) -> StandingConsent:
         told = (said.agent, said.purpose, said.answer, said.home_office, said.text_sha256, said.seq)
         if told == (line.id, kept.purpose, kept.answer.value, kept.home_office, written.text_sha256, kept.seq):
             return kept
-    return replace(kept, answer=ConsentState.UNSET, statement=None)
+    answer = ConsentState.UNSET if kept.answer is ConsentState.YES else kept.answer
+    return replace(kept, answer=answer, statement=None)
 
 
 def _signed(key: str | None, namespace: str, document: str, signature: str, parse: Callable[[bytes], T]) -> T | None:

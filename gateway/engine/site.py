@@ -177,11 +177,20 @@ class Site:
         return agent if others <= {agent} else None
 
     def gather(
-        self, agent: str, new: NewCall, pages: int, now: float, wallclock: datetime, *, entered: bool = False
+        self,
+        agent: str,
+        new: NewCall,
+        pages: int,
+        now: float,
+        wallclock: datetime,
+        *,
+        entered: bool = False,
+        read: Collection[str] = (),
     ) -> Circumstances:
         """Facts about site and agent for one decision, and what asking and recording would use.
 
-        A leg that was `entered` belongs to the epoch of its entry, whatever became of that epoch since.
+        A leg that was `entered` belongs to the epoch of its entry, whatever became of that epoch since. `read`: hashes
+        of texts that the agent has read in this call.
         """
         self.turn(wallclock)
         line, scoped = self.agents.get(agent), self.about(agent, new.queue)
@@ -206,7 +215,7 @@ class Site:
         if line is None:
             return Circumstances(facts, terms, {}, (), pages)
         return Circumstances(
-            facts=self._with_agent(facts, line, new, scoped or self.agreements, wallclock),
+            facts=self._with_agent(facts, line, new, scoped or self.agreements, wallclock, read),
             terms=terms,
             prompts=self._prompts(terms, self._language(new)),
             recipients=(line.recipient,) if line.recipient is not None else (),
@@ -254,7 +263,13 @@ class Site:
         return phase_for(self.agreements, site=line.site, group=line.group, since=since, wallclock=wallclock)
 
     def _with_agent(
-        self, facts: Facts, line: Agent, new: NewCall, agreements: tuple[Agreement, ...], wallclock: datetime
+        self,
+        facts: Facts,
+        line: Agent,
+        new: NewCall,
+        agreements: tuple[Agreement, ...],
+        wallclock: datetime,
+        read: Collection[str],
     ) -> Facts:
         texts = self._texts_of(agreements)
         return replace(
@@ -270,7 +285,8 @@ class Site:
             agent_informed=any(
                 said.statement is not None and said.statement.text_sha256 in texts.get(purpose, ())
                 for purpose, said in self.standing.get(line.id, {}).items()
-            ),
+            )
+            or any(not hashes.isdisjoint(read) for hashes in texts.values()),
             home_office=self.at_home.get(line.id),
             agent_standing={
                 purpose: standing_answer(

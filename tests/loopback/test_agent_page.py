@@ -196,7 +196,7 @@ async def test_a_record_is_asked_for_in_a_call_and_the_agents_own_answer_given(a
     await picture(page, "in-call")
     await page.click("#for-caller")
     pressed = await api.gateway.wait_for(RequestRecord)
-    said = CallConsent(agent, "call-1", Purpose.DISPUTE, "yes").canonical()
+    said = CallConsent(agent, "call-1", Purpose.DISPUTE, "yes").canonical()  # no text of this purpose is in force
     assert (pressed.call, pressed.lane, pressed.statement.document.encode()) == ("call-1", "customer_request", said)
     sshsig.verify(key, CALL_CONSENT_NAMESPACE, said, pressed.statement.signature)
     await page.wait_for_selector("#in-call-note:has-text('Now the caller is asked')")
@@ -207,7 +207,9 @@ async def test_a_record_is_asked_for_in_a_call_and_the_agents_own_answer_given(a
     await picture(page, "in-call-recording")
     await page.click("#own-answers button:has-text('Yes for this call')")
     yes = await api.gateway.wait_for(ConsentInCall)
-    said = CallConsent(agent, "call-1", Purpose.COACHING, "yes").canonical()
+    assert api.site.in_force is not None
+    shown = api.site.in_force.consents[0].sha256["en"]
+    said = CallConsent(agent, "call-1", Purpose.COACHING, "yes", shown).canonical()
     assert yes.statement is not None and yes.statement.document.encode() == said
     await page.click("#own-answers button:has-text('No for this call')")
     no = await api.gateway.wait_for(ConsentInCall, 2)

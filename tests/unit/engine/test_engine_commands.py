@@ -12,9 +12,10 @@ from gateway.control import protocol as p
 from gateway.engine.commands import Commands
 from gateway.engine.epoch_commands import EpochCommands
 from gateway.engine.errors import Refused
-from policy.decision import Purpose, Reason, Side
+from policy.decision import ConsentState, Purpose, Reason, Side
 from policy.state import State
 from policy.statements import CALL_CONSENT_NAMESPACE, CALLER_CONSENT_NAMESPACE, CallConsent, CallerConsent
+from storage.consents import StandingConsent
 from tests.peers.engine_bench import PAGE
 
 
@@ -115,6 +116,24 @@ async def test_a_yes_that_was_taken_back_cannot_be_replayed(bench, commands):
     with pytest.raises(Refused) as refused:
         await commands.command(yes)
     assert refused.value.refusal.code == "no_is_final"
+
+
+async def test_a_yes_in_the_call_beats_a_standing_no(bench, commands):
+    """agreement.md §4: standing no, per-call yes unprompted."""
+    at = bench.clock.wallclock()
+    no = StandingConsent(Purpose.COACHING, ConsentState.NO, 1, False, None, at)
+    bench.site.standing[bench.agent] = {Purpose.COACHING: no}
+    bench.engine.lights.open_page(bench.agent, PAGE)
+    live = await bench.answered()
+    reasons = {Reason.AGENT_NOT_INFORMED, Reason.AGENT_NO_OR_UNSET}
+    assert reasons <= set(bench.engine.reasons(live))
+    key = SigningKey.generate()
+    object.__setattr__(bench.site.agents[bench.agent], "signing_key", key.verify_key.line())
+    text = min(bench.site.texts[Purpose.COACHING])
+    said = CallConsent(bench.agent, live.call.ref, Purpose.COACHING, "yes", text).canonical()
+    signed = p.Signed(said.decode(), sign(key, CALL_CONSENT_NAMESPACE, said))
+    await commands.command(p.ConsentInCall(bench.agent, live.call.ref, "coaching", "yes", signed))
+    assert reasons.isdisjoint(bench.engine.reasons(live)) and bench.stage(live) is Stage.PROMPTING
 
 
 @pytest.mark.parametrize("by", ["somebody", "agent:somebody"])

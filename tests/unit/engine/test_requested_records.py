@@ -20,6 +20,7 @@ from policy.decision import ConsentState, Purpose
 from policy.state import Anchor
 from policy.statements import CALL_CONSENT_NAMESPACE, CallConsent
 from policy.terms import Lane
+from storage.consents import StandingConsent
 from storage.tables import legs
 from tests.peers.askable import question
 from tests.peers.engine_bench import EXTENSION, PAGE
@@ -51,19 +52,23 @@ class Requests:
         questions = {coaching.id: question(coaching), dispute.id: question(dispute, Purpose.DISPUTE)}
         site.announcements.questions = questions
 
-    def signed(self, call: str, purpose: Purpose) -> p.Signed:
-        said = CallConsent(self.bench.agent, call, purpose, "yes").canonical()
+    def signed(self, call: str, purpose: Purpose, text: str | None = None) -> p.Signed:
+        said = CallConsent(self.bench.agent, call, purpose, "yes", text).canonical()
         return p.Signed(said.decode(), sign(self.key, CALL_CONSENT_NAMESPACE, said))
 
-    async def press(self, live, lane: Lane = Lane.CUSTOMER_REQUEST, purpose: Purpose | None = None) -> dict:
-        statement = self.signed(live.call.ref, purpose or LANES[lane])
+    async def press(
+        self, live, lane: Lane = Lane.CUSTOMER_REQUEST, purpose: Purpose | None = None, text: str | None = None
+    ) -> dict:
+        statement = self.signed(live.call.ref, purpose or LANES[lane], text)
         return await self.commands.command(
             p.RequestRecord(self.bench.agent, live.call.ref, lane.value, statement)  # type: ignore[arg-type]  # asked for
         )
 
-    async def refused(self, live, lane: Lane = Lane.CUSTOMER_REQUEST, purpose: Purpose | None = None) -> str:
+    async def refused(
+        self, live, lane: Lane = Lane.CUSTOMER_REQUEST, purpose: Purpose | None = None, text: str | None = None
+    ) -> str:
         with pytest.raises(Refused) as refused:
-            await self.press(live, lane, purpose)
+            await self.press(live, lane, purpose, text)
         return refused.value.refusal.code
 
     async def say_yes(self, live) -> None:
@@ -116,6 +121,21 @@ async def test_both_want_it_and_it_is_recorded_in_its_own_lane(bench, requests, 
     bench.engine.hang_up(live.call.new.call_id)
     await bench.engine.finished()
     assert await requests.entries() == [("wish", lane.value, 1, "wish")]
+
+
+@pytest.mark.parametrize("answer", [ConsentState.NO, ConsentState.UNSET])
+async def test_who_said_no_to_everything_may_ask_for_a_record_having_read_its_text(bench, requests, answer):
+    """A standing yes is no price for it; the signed wish names the text that stood on the page."""
+    at = bench.clock.wallclock()
+    bench.site.standing[bench.agent] = {one: StandingConsent(one, answer, 1, False, None, at) for one in Purpose}
+    live = await bench.answered()
+    assert await requests.refused(live) == "agent_not_informed"
+    assert await requests.refused(live, text="0" * 64) == "agent_not_informed"
+    await requests.press(live, text=min(bench.site.texts[Purpose.DISPUTE]))
+    await requests.say_yes(live)
+    assert bench.stage(live) is Stage.OPEN
+    # the next call's text is to be read anew
+    assert await requests.refused(await bench.answered("call-2")) == "agent_not_informed"
 
 
 async def test_a_hundred_of_a_hundred(bench, requests):

@@ -7,10 +7,13 @@ from crypto.ssh_key import SigningKey
 from crypto.sshsig import sign
 from crypto.x25519 import Identity
 from gateway.call.model import Private
+from policy.agreement.load import load
 from policy.statements import CONSENT_NAMESPACE, ENROLMENT_NAMESPACE, ConsentStatement, Enrolment
 from policy.terms import ConsentState, Purpose
+from policy.texts import consent_text, text_sha256
+from storage.consents import Statement
 from storage.tables import agent_keys, consents, seats
-from tests.peers.enacted import House
+from tests.peers.enacted import DEMO, House
 
 WHEN = "2026-03-01T09:30:00Z"
 ADMIN = SigningKey.generate()
@@ -78,6 +81,16 @@ async def test_a_yes_that_somebody_else_signed_is_unset(house, signer):
     forged = {"statement": said.decode(), "signature": sign(key, CONSENT_NAMESPACE, said)}
     await tamper(house, consents, agent, answer="yes", seq=1, text_sha256=text, language="de", **forged)
     assert answer(house, agent) is ConsentState.UNSET
+
+
+async def test_a_text_under_a_no_counts_as_read_only_if_the_agent_signed_it(house):
+    agent = await house.hire("200")
+    text = text_sha256(consent_text(load(DEMO), Purpose.COACHING, "de"))
+    said = Statement("{}", "nobody's", text, "de", 1)
+    await house.consents.set(agent, Purpose.COACHING, ConsentState.NO, house.at, statement=said)
+    await house.site.load_agent(agent)
+    kept = house.site.standing[agent][Purpose.COACHING]
+    assert (kept.answer, kept.statement) == (ConsentState.NO, None)
 
 
 async def test_another_signing_key_takes_keys_seat_and_yes_away(house):

@@ -2,7 +2,7 @@
 
 import { call } from "./http.js";
 import { statement } from "./sshsig.js";
-import { at, known, make, tellProblem, word } from "./words.js";
+import { at, known, language, make, tellProblem, word } from "./words.js";
 
 export class InCall {
   /** `me()` reads the agent's data anew, `keys()` gives the opened keys or null. */
@@ -70,7 +70,10 @@ export class InCall {
 
   async yes(purpose) {
     const me = await this.me();
+    // the text stands on this page, whatever the standing answer to it is
+    const text = this.agreement.consents.find((one) => one.purpose === purpose);
     const said = { v: 1, type: "call_consent", agent: me.id, call: this.leg.call, purpose, answer: "yes" };
+    if (text) said.text_sha256 = text.sha256[language];
     return statement(this.keys().seed, "fairtap-call-consent@v1", said);
   }
 }
