@@ -195,7 +195,8 @@ class _Walk:
             ruled = held.get(entry.r) if entry.r is not None else None
             if entry.r is not None and ruled is None:
                 self.findings.at(Code.RULE, index, rule=entry.r)
-            book.under_rule.update([(entry.a, entry.r is not None)] if held else [])
+            if held:
+                book.under_rule[entry.a, entry.r is not None] += 1
         book.in_time(index)
         book.enter(index, entry, ruled)
 

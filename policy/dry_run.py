@@ -89,13 +89,14 @@ class RuleEffect:
 
     @property
     def effective_ppm(self) -> int:
-        """Hits per million legs, on the average."""
-        return self.simulation.hits * MILLION // self.simulation.legs
+        """Hits per million legs, on the average: never more than agreed, whatever dice the simulation threw."""
+        return min(self.ppm, self.simulation.hits * MILLION // self.simulation.legs)
 
     @property
     def weekly_hits(self) -> float:
         """Hits of all agents in a week, on the average."""
-        return self.simulation.hits / self.simulation.weeks
+        most = self.ppm / MILLION * self.simulation.legs
+        return min(most, self.simulation.hits) / self.simulation.weeks
 
     def share(self, limit: Limit) -> float:
         """Which part of the drawn legs a limit takes; 0 where it doesn't bind."""

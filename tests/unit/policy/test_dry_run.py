@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from policy.dry_run import Limit, Load, dry_run, loads_of, month_legs
+from policy.dry_run import EVERYBODY, Limit, Load, dry_run, loads_of, month_legs
 from policy.dry_run_words import sentences
 from policy.errors import DryRunError
 from policy.period import parse_period
@@ -103,6 +103,15 @@ def test_epochs_of_minutes_hold_a_few_legs_each():
     shortened = replace(one_rule("5"), draw=replace(example().draw, epoch=parse_period("PT5M")))
     found = effect(shortened, 8, 60)  # one leg in each epoch: its ceiling is one
     assert found.simulation.taken[Limit.CEILING] == 0 and found.effective_ppm == pytest.approx(50_000, rel=0.05)
+
+
+@pytest.mark.parametrize("legs", range(40, 70, 3))
+def test_no_rule_comes_to_more_than_was_agreed(legs):
+    """A ceiling of single legs takes nothing, and dice may throw more than on the average."""
+    minutes = agreement(demo="yes", lanes__campaigns=[], draw__epoch="PT1M", lanes__sample__caps={"per_agent": {}})
+    for found in dry_run(minutes, loads_of(minutes, {EVERYBODY: legs}, {})):
+        assert found.effective_ppm <= found.ppm
+        assert found.weekly_hits <= found.ppm / 1_000_000 * found.load.agents * legs
 
 
 def test_five_percent_are_realised_at_about_four_fifths():
