@@ -49,6 +49,7 @@ class ActFault(StrEnum):
     NOT_NARROWER = "not_narrower"
     VERSION_NOT_NEWER = "version_not_newer"
     ENDED = "ended"
+    DEMO_OFF_LOOPBACK = "demo_off_loopback"
     UNCHANGED = "unchanged"
     UNKNOWN_RULE = "unknown_rule"
     RATE_REFUSED = "rate_refused"

@@ -128,6 +128,11 @@ ACTS: Final[Mapping[str, Mapping[str, str]]] = {
         "Version {version} exists already or is older than the one in force. Please enter a higher version number.",
         "Versjon {version} finnes allerede eller er eldre enn den som gjelder. Skriv inn et høyere versjonsnummer.",
     ),
+    A.DEMO_OFF_LOOPBACK: _three(
+        'Eine Vereinbarung zur Vorführung (demo: "yes") gilt nur, wo niemand von außen anrufen kann.',
+        'An agreement for a demo (demo: "yes") holds only where nobody can call from outside.',
+        'En avtale for en demonstrasjon (demo: "yes") gjelder bare der ingen kan ringe utenfra.',
+    ),
     A.ENDED: _three(
         "Die Laufzeit dieser Vereinbarung ist schon vorbei.",
         "This agreement has already ended.",

@@ -121,10 +121,12 @@ async def put_rates(agreement: str, body: SignedRates, parts: Parts, request: Re
 
 
 @router.post("/agreements/{agreement}/suspend")
-async def suspend(agreement: str, parts: Parts, who: Annotated[Principal, Depends(need("agreements:suspend"))]) -> Done:
+async def suspend(
+    agreement: str, parts: Parts, request: Request, who: Annotated[Principal, Depends(need("agreements:suspend"))]
+) -> Done:
     """Stops every recording within a second; calls go on. A party's session is enough, no key is needed."""
     party: Party = "council" if who.role is Role.COUNCIL else "employer"
-    return Done(**await parts.control.request(SuspendRecording(agreement, party)))
+    return Done(**await parts.control.request(SuspendRecording(agreement, party, _language(request))))
 
 
 def _language(request: Request) -> str:

@@ -13,7 +13,7 @@ from gateway.engine.site import Site
 from policy.acts import ActType, Suspend, parse_act
 from policy.agreement.load import AgreementRefused
 from policy.chain import Posted, take
-from policy.errors import ActError, ActFault, NotPermitted, StaleAct
+from policy.errors import ActError, ActFault, NotPermitted, StaleAct, WrongDocument
 from policy.messages import say, say_fault
 from policy.state import State
 
@@ -42,16 +42,13 @@ class ActCommands:
         """By a party's session. What runs stops at once, whatever act is under way and however slow the disk is."""
         site, party = self._engine.site, command.party
         if party not in site.state.suspended_by:
-            await self._judged(self._suspension(command), {}, None, party, "en")
+            await self._judged(self._suspension(command), {}, None, party, command.language)
         site.stopping[party] += 1
         self._engine.reconsider_all()
         try:
             async with self._acting:
-                if party in site.state.suspended_by:
-                    return _what_holds(
-                        site, command.agreement
-                    )  # one more act would only make drafts stale that others are signing
-                await self._taken(self._suspension(command), {}, None, party, "en")
+                if party not in site.state.suspended_by:  # one more would only make stale what others are signing
+                    await self._taken(self._suspension(command), {}, None, party, command.language)
         finally:
             site.stopping[party] -= 1
         self._engine.reconsider_all()
@@ -82,10 +79,11 @@ class ActCommands:
         """`_acting` is held."""
         site = self._engine.site
         posted, state = await self._judged(act, signatures, document, session, language)
-        if parse_act(act).type is ActType.SUSPEND and state.suspended_by == site.state.suspended_by:
+        stops = parse_act(act).type is ActType.SUSPEND
+        if stops and state.suspended_by == site.state.suspended_by:
             raise Refused("not_permitted", say(NotPermitted(ActFault.UNCHANGED), language), 422)
-        if not site.draw_ready and any(term.agreement.demo for term in state.terms):
-            raise Refused("demo_off_loopback", "an agreement marked `demo` is for loopback listeners only", 409)
+        if not stops and not site.draw_ready and any(term.agreement.demo for term in state.terms):
+            raise Refused("demo_off_loopback", say(WrongDocument(ActFault.DEMO_OFF_LOOPBACK), language), 409)
         await self._keep(posted, state)
         # a clock that is set back behind an act would refuse the next one: nothing is recorded meanwhile
         site.watch.written(posted.at)

@@ -65,6 +65,8 @@ class SuspendRecording:
 
     agreement: str
     party: Literal["employer", "council"]
+    language: str = "en"
+    """Of a refusal."""
     kind: Literal["suspend_recording"] = "suspend_recording"
 
 

@@ -157,8 +157,8 @@ async def test_who_suspended_already_adds_no_act(bench, parties):
 async def test_a_session_that_may_not_suspend_stops_nothing(bench, parties):
     live = await bench.opened()
     with pytest.raises(Refused) as refused:
-        await parties.commands.command(p.SuspendRecording("another", "council"))
-    assert refused.value.refusal.code == "wrong_document"
+        await parties.commands.command(p.SuspendRecording("another", "council", "de"))
+    assert refused.value.refusal.code == "wrong_document" and "Vereinbarung" in refused.value.refusal.message
     assert bench.stage(live) is Stage.OPEN
 
 
