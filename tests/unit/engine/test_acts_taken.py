@@ -210,3 +210,9 @@ async def test_an_act_a_document_and_a_draft_are_refused_in_the_language_of_the_
     with pytest.raises(Refused) as refused:
         await parties.commands.command(p.DraftAct("rates", ID, {}, "nb"))
     assert "kan ikke leses" in refused.value.refusal.message
+
+
+async def test_where_a_demo_may_not_record_a_suspension_is_taken_all_the_same(bench, parties):
+    bench.site.draw_ready = False
+    assert "von außen" in await parties.refused(Rates({"sample/team-a/regular": 20_000}), ("council",))
+    assert (await parties.suspend())["suspended_by"] == ["council"]
