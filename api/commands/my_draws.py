@@ -97,6 +97,10 @@ def _lines(checked: Checked) -> list[str]:
         calls, wishes = said.total(), len(own) - said.total()
         capped = f"{said['cap']} of them over ceiling or cap"
         lines.append(f"{epoch}: {calls} legs, {said['hit'] + said['cap']} drawn, {capped}; {wishes} on request")
+        bare = sum(leg.rule is None for leg in own if leg.kind == "call" and leg.told)
+        if bare:
+            why = "right where your site or the call's queue isn't in the agreement, else ask why"
+            lines.append(f"  {bare} of them under no rule, so never drawn: {why}")
         for rule, rates in checked.rates.get(epoch, {}).items():
             percent = " or ".join(percent_text(ppm) for ppm in rates)
             lines.append(f"  rule {rule}: {percent} %, as the site says; compare it with your agreement")

@@ -38,8 +38,9 @@ async def world(tmp_path):
     book = await opened_book(folder.epochs, WEEK, await folder.roster.list(), Phase.ONBOARDING, [terms])
     ledger = Ledger("hamburg", folder.legs, folder.epochs, book, SealedShare())
     how: dict[str, Any] = {"call": "00112233aabbccdd", "call_id": "a84b@pbx", "wallclock": NOW}
-    for _ in range(LEGS):
-        leg = await ledger.enter(agent, (terms,), queue="service-gas", **how)
+    for number in range(LEGS):
+        queue = "service-gas" if number else "elsewhere"
+        leg = await ledger.enter(agent, (terms,), queue=queue, **how)
         assert leg is not None
         await ledger.leave(leg, "not_recorded", ("CALLER_DENIED",), ())
     wish = await ledger.wish(agent, (terms,), Lane.AGENT_REQUEST, **how)
@@ -147,6 +148,7 @@ async def test_it_is_checked_from_a_file_too(world, tmp_path, capsys):
     assert main(["my-draws", str(tmp_path / "draws.json"), *named]) == 0
     said = capsys.readouterr().out
     assert f"{WEEK}: {LEGS} legs" in said and "rule 0: 50 %, as the site says" in said
+    assert "  1 of them under no rule, so never drawn" in said
     assert main(["my-draws", str(tmp_path / "draws.json"), *named, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (len(told["legs"]), told["faults"]) == (LEGS + 1, [])
