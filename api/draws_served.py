@@ -12,6 +12,7 @@ from itertools import pairwise
 from api.reads import DrawnEpoch, DrawRow, OwnDraws, Proven
 from policy import log_entry
 from policy.epoch_rules import EpochRules, since
+from policy.epochs import place_in
 from policy.log_rules import may_hold
 from policy.state import State
 from storage.database import Database
@@ -65,6 +66,7 @@ async def _epoch(
         None if commit is None else await proven(reader, epoch.origin, commit),
         None if reveal is None else await proven(reader, epoch.origin, reveal),
         await asyncio.to_thread(lambda: _rates(states, epoch, a)),
+        place_in(epoch.roster, a),
     )
 
 

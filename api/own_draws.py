@@ -16,6 +16,7 @@ from crypto.errors import CryptoError
 from crypto.ssh_key import VerifyKey
 from crypto.tlog_proof import TlogProof
 from policy import log_entry
+from policy.epochs import RosterLeaf
 from policy.errors import PolicyError
 from policy.opening import CallOpening, OutOpening, parse_call_opening, parse_out_opening
 
@@ -52,6 +53,8 @@ class Checked:
     """Entries that aren't published yet."""
     rates: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     """By epoch and rule: the rates (ppm) that the site names; whoever has the agreement compares them with it."""
+    roster: dict[str, RosterLeaf] = field(default_factory=dict)
+    """By epoch: the agent's proven entry of the roster; group and phase say under which rates legs were drawn."""
 
 
 def check_draws(found: OwnDraws, identities: Sequence[Identity], key: VerifyKey) -> Checked:
@@ -61,9 +64,10 @@ def check_draws(found: OwnDraws, identities: Sequence[Identity], key: VerifyKey)
         check.take(row)
     check.counters()
     for epoch in found.epochs:
+        check.place(epoch)
         check.draw(epoch)
     rates = {epoch.name: {rule: list(ppm) for rule, ppm in epoch.rates.items()} for epoch in found.epochs}
-    return Checked(list(check.legs.values()), check.faults, check.waiting, rates)
+    return Checked(list(check.legs.values()), check.faults, check.waiting, rates, check.roster)
 
 
 class _Check:
@@ -73,6 +77,7 @@ class _Check:
         self.legs: dict[tuple[str, str, str, int], OwnLeg] = {}
         self.faults: list[str] = []
         self.waiting = 0
+        self.roster: dict[str, RosterLeaf] = {}
 
     def take(self, row: DrawRow) -> None:
         place = f"{row.entry.origin} entry {row.entry.index}"
@@ -128,6 +133,24 @@ class _Check:
                 self.faults.append(f"{epoch}: more than one pseudonym for one agent")
             if missing := sorted(set(range(min(counted), max(counted))) - counted):
                 self.faults.append(f"{epoch}: {kind} {', '.join(map(str, missing))} missing")
+
+    def place(self, epoch: DrawnEpoch) -> None:
+        """Group and phase are those that the roster was fixed with; who isn't on it is under no rule."""
+        own = list(self._drawn_legs(epoch.name))
+        try:
+            if epoch.place is None or epoch.ecommit is None:
+                if any(leg.rule is not None for leg in own):
+                    raise ValueError("legs are under a rule, and no entry of the roster is proven")
+                return
+            commit = self._entry(epoch.ecommit)
+            if not isinstance(commit, log_entry.ECommit) or commit.e != epoch.name:
+                raise ValueError("the commitment is another entry")
+            if {leg.a for leg in own} - {epoch.place.leaf.a}:
+                raise ValueError("the roster's entry is another pseudonym's")
+            epoch.place.verify(commit.n, commit.roster)
+            self.roster[epoch.name] = epoch.place.leaf
+        except (CryptoError, PolicyError, ValueError) as error:
+            self.faults.append(f"{epoch.name}: roster: {error}")
 
     def draw(self, epoch: DrawnEpoch) -> None:
         """Recompute the draw of an epoch's legs from the shares that the log reveals."""

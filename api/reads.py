@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 from crypto.tlog_tiles import Tile
 from policy.access_figures import AccessFigures
 from policy.agreement.schema import StatisticsTerms
+from policy.epochs import RosterPlace
 from policy.kept import BlockKept
 from policy.month import Month
 from policy.state import Anchor
@@ -211,6 +212,8 @@ class DrawnEpoch:
     """None until both shares are revealed."""
     rates: Mapping[str, Sequence[int]]
     """By rule index: the rates (ppm) that held for this agent at some time of the epoch."""
+    place: RosterPlace | None = None
+    """On the roster that `ecommit` fixed; None: not on it, so never drawn."""
 
 
 @dataclass(frozen=True, slots=True)

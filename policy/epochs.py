@@ -6,7 +6,7 @@ Pure: what is stored about an epoch comes in, what may or must happen comes out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,7 +14,7 @@ from typing import Final
 
 from crypto.errors import CryptoError
 from crypto.jcs import Json, canonical, parse_json
-from crypto.merkle import leaf_hash, root_of
+from crypto.merkle import inclusion_proof, leaf_hash, root_of, verify_inclusion
 from policy.agreement.schema import Agreement
 from policy.draw_rules import Epoch, epoch_of
 from policy.errors import StatementError
@@ -101,11 +101,6 @@ def horizon(agreement: Agreement, wallclock: datetime, ahead: int = AHEAD) -> tu
     return tuple(found)
 
 
-def named(agreement: Agreement, name: str, wallclock: datetime) -> Epoch | None:
-    """The epoch of that name among those that can be committed to now."""
-    return next((epoch for epoch in horizon(agreement, wallclock) if epoch.name == name), None)
-
-
 def commit_due(agreement: Agreement, epoch: Epoch, wallclock: datetime, *, first: bool) -> bool:
     """Whether `ecommit` may be written now: from the start of E-1 until E starts.
 
@@ -177,6 +172,35 @@ class RosterLeaf:
     def canonical(self) -> bytes:
         """The bytes of the leaf."""
         return canonical(self.fields())
+
+
+@dataclass(frozen=True, slots=True)
+class RosterPlace:
+    """One agent's entry of a roster, and what proves that the root is over it: so nobody has to see the others'."""
+
+    leaf: RosterLeaf
+    index: int
+    path: Sequence[str]
+    """Inclusion proof (RFC 9162), each hash in hexadecimal."""
+
+    def verify(self, count: int, root: str) -> None:
+        """Raises CryptoError, or ValueError for what isn't hexadecimal, unless `ecommit`'s root and headcount fit."""
+        proof = [bytes.fromhex(one) for one in self.path]
+        verify_inclusion(leaf_hash(self.leaf.canonical()), self.index, count, proof, bytes.fromhex(root))
+
+
+def place_in(leaves: Collection[RosterLeaf], a: str) -> RosterPlace | None:
+    """The entry of a pseudonym with its proof; None where the roster has none."""
+    ordered = in_roster_order(leaves)
+    hashes = [leaf_hash(leaf.canonical()) for leaf in ordered]
+
+    def read(level: int, index: int) -> bytes:
+        return root_of(hashes[index << level : (index + 1) << level])
+
+    for index, leaf in enumerate(ordered):
+        if leaf.a == a:
+            return RosterPlace(leaf, index, [one.hex() for one in inclusion_proof(index, len(ordered), read)])
+    return None
 
 
 def parse_roster(data: bytes) -> list[RosterLeaf]:

@@ -86,7 +86,13 @@ def _plain(checked: Checked) -> dict[str, Any]:
         }
         for leg in checked.legs
     ]  # fmt: skip
-    return {"legs": legs, "faults": checked.faults, "unpublished": checked.waiting, "rates_ppm": checked.rates}
+    return {
+        "legs": legs,
+        "faults": checked.faults,
+        "unpublished": checked.waiting,
+        "rates_ppm": checked.rates,
+        "roster": {epoch: leaf.fields() for epoch, leaf in checked.roster.items()},
+    }
 
 
 def _lines(checked: Checked) -> list[str]:
@@ -97,6 +103,8 @@ def _lines(checked: Checked) -> list[str]:
         calls, wishes = said.total(), len(own) - said.total()
         capped = f"{said['cap']} of them over ceiling or cap"
         lines.append(f"{epoch}: {calls} legs, {said['hit'] + said['cap']} drawn, {capped}; {wishes} on request")
+        if (place := checked.roster.get(epoch)) is not None:
+            lines.append(f"  on the roster in group {place.group}, phase {place.phase}: proven, compare it with yours")
         bare = sum(leg.rule is None for leg in own if leg.kind == "call" and leg.told)
         if bare:
             why = "right where your site or the call's queue isn't in the agreement, else ask why"

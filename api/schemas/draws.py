@@ -7,6 +7,8 @@ from base64 import b64decode
 from pydantic import BaseModel
 
 from api.reads import DrawnEpoch, DrawRow, OwnDraws, Proven
+from policy.epochs import RosterLeaf, RosterPlace
+from policy.terms import Phase
 
 
 class LogListOut(BaseModel):
@@ -58,6 +60,26 @@ class OwnDraw(BaseModel):
         return DrawRow(self.id, self.kind, b64decode(self.sealed, validate=True), Proven(**self.entry.model_dump()))
 
 
+class RosterLeafOut(BaseModel):
+    """An agent's entry of an epoch's roster."""
+
+    a: str
+    group: str
+    phase: Phase
+
+
+class RosterPlaceOut(BaseModel):
+    """The agent's own entry, and the inclusion proof (RFC 9162) to the root that `ecommit` names."""
+
+    leaf: RosterLeafOut
+    index: int
+    path: list[str]
+
+    def told(self) -> RosterPlace:
+        """As it is checked."""
+        return RosterPlace(RosterLeaf(**self.leaf.model_dump()), self.index, self.path)
+
+
 class DrawnEpochOut(BaseModel):
     """What the legs of an epoch were drawn from: commitments, shares once they are revealed, rates (ppm) by rule."""
 
@@ -65,6 +87,12 @@ class DrawnEpochOut(BaseModel):
     ecommit: ProvenOut | None
     reveal: ProvenOut | None
     rates: dict[str, list[int]]
+    place: RosterPlaceOut | None = None
+
+    def told(self) -> DrawnEpoch:
+        """As it is checked."""
+        place = self.place.told() if self.place is not None else None
+        return DrawnEpoch(self.name, _proven(self.ecommit), _proven(self.reveal), self.rates, place)
 
 
 class OwnDrawPage(BaseModel):
@@ -76,10 +104,7 @@ class OwnDrawPage(BaseModel):
 
     def told(self) -> OwnDraws:
         """As they are checked. Raises ValueError for what isn't base64."""
-        return OwnDraws(
-            [one.told() for one in self.items],
-            [DrawnEpoch(one.name, _proven(one.ecommit), _proven(one.reveal), one.rates) for one in self.epochs],
-        )
+        return OwnDraws([one.told() for one in self.items], [one.told() for one in self.epochs])
 
 
 def _proven(one: ProvenOut | None) -> Proven | None:

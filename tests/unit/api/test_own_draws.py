@@ -64,6 +64,7 @@ async def test_every_leg_opens_and_the_draw_comes_out_as_the_log_says(world):
     await folder.epochs.reveal(WEEK)
     after = check_draws(await read(), [identity], folder.key.verify_key)
     assert (after.faults, after.waiting) == ([], 0)
+    assert [(one.group, one.phase) for one in after.roster.values()] == [("team-a", Phase.ONBOARDING)]
     calls = [leg for leg in after.legs if leg.kind == "call"]
     assert [leg.n for leg in calls] == list(range(1, LEGS + 1))
     assert all(leg.drawn == (leg.out in ("hit", "cap")) for leg in calls) and len({leg.drawn for leg in calls}) == 2
@@ -99,9 +100,30 @@ def reproven(found):
     return replace(found, items=[changed, *found.items[1:]])
 
 
+def promoted(found):
+    """Told as regular, drawn at the rate of onboarding."""
+    return replaced(found, leaf=lambda leaf: replace(leaf, phase=Phase.REGULAR))
+
+
+def moved(found):
+    return replaced(found, leaf=lambda leaf: replace(leaf, a="0" * 32))
+
+
+def replaced(found, leaf):
+    [one] = found.epochs
+    return replace(found, epochs=[replace(one, place=replace(one.place, leaf=leaf(one.place.leaf)))])
+
+
+def unplaced(found):
+    return replace(found, epochs=[replace(one, place=None) for one in found.epochs])
+
+
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
+        (promoted, f"{WEEK}: roster: inclusion proof"),
+        (moved, "another pseudonym's"),
+        (unplaced, "no entry of the roster is proven"),
         (swapped, "opening isn't that of the entry"),
         (without, "call 3 missing"),
         (rated, "which the draw doesn't give"),
@@ -148,6 +170,7 @@ async def test_it_is_checked_from_a_file_too(world, tmp_path, capsys):
     assert main(["my-draws", str(tmp_path / "draws.json"), *named]) == 0
     said = capsys.readouterr().out
     assert f"{WEEK}: {LEGS} legs" in said and "rule 0: 50 %, as the site says" in said
+    assert "on the roster in group team-a, phase onboarding" in said
     assert "  1 of them under no rule, so never drawn" in said
     assert main(["my-draws", str(tmp_path / "draws.json"), *named, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)

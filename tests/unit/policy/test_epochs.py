@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from crypto.errors import CryptoError
 from policy.agreement.schema import Agreement
 from policy.draw_rules import Epoch, epoch_of
 from policy.epochs import (
@@ -20,6 +21,7 @@ from policy.epochs import (
     frozen,
     horizon,
     in_roster_order,
+    place_in,
     preceding,
     roster_root,
     step_due,
@@ -180,3 +182,17 @@ def test_the_root_tells_every_change(edit):
 
 def test_the_order_is_that_of_pseudonyms():
     assert [leaf.a[-1] for leaf in in_roster_order(LEAVES)] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 8, 9])
+def test_each_entry_of_a_roster_is_proven_alone(count):
+    leaves = [RosterLeaf(f"{number:032x}", "team-a", Phase.REGULAR) for number in range(count)]
+    root = roster_root(leaves).hex()
+    for leaf in leaves:
+        place = place_in(leaves[::-1], leaf.a)
+        assert place is not None and place.leaf == leaf
+        place.verify(count, root)
+        for other in (replace(place, leaf=replace(leaf, phase=Phase.ONBOARDING)), replace(place, path=["00" * 32])):
+            with pytest.raises(CryptoError):
+                other.verify(count, root)
+    assert place_in(leaves, "f" * 32) is None
