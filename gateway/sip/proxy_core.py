@@ -7,11 +7,7 @@ the media can be anchored in between. Nothing that a dialog needs later is kept 
 
 from __future__ import annotations
 
-import heapq
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from enum import Enum, auto
 
 from gateway.sip import transaction as tx
 from gateway.sip.build import build_cancel, build_probe, build_response, has_to_tag
@@ -34,6 +30,7 @@ from gateway.sip.proxy_events import (
     Transmit,
     Why,
 )
+from gateway.sip.response_context import Context, Contexts, Phase
 from gateway.sip.routing import Routing, SideAddresses, loop_hash
 from gateway.sip.timers import SipTimers
 from gateway.sip.validate import validate_forwarding, validate_request, validate_response
@@ -42,32 +39,6 @@ _MAX_SEEN = 32
 _INITIAL_MAX_FORWARDS = 70
 _BUSY_S = 5
 """When whoever was refused for overload may come again."""
-
-
-class _Phase(Enum):
-    HELD = auto()
-    """The ingress has it: not forwarded yet, or a local refusal waits for its decision."""
-    CALLING = auto()
-    RINGING = auto()
-    """A provisional response came, so a CANCEL may be sent (RFC 3261 §9.1)."""
-    CANCELLING = auto()
-    ANSWERED = auto()
-
-
-@dataclass(slots=True, eq=False)
-class _Context:
-    id: ContextId
-    server: tx.ServerKey
-    request: Request
-    source: Hop
-    hash: str
-    phase: _Phase = _Phase.HELD
-    cancelled: bool = False
-    client: tx.ClientKey | None = None
-    sent: Request | None = None
-    hop: Hop | None = None
-    deadline: float | None = None
-    seen: dict[bytes, Response | None] = field(default_factory=dict)
 
 
 class ProxyCore:
@@ -91,16 +62,10 @@ class ProxyCore:
         self._new_id = new_id
         self._supported = supported
         self._refuses = refuses
-        self._open_of: Counter[str] = Counter()
-        """Contexts by their source's address."""
         self._layer = tx.TransactionLayer(timers)
-        self._contexts: dict[ContextId, _Context] = {}
-        self._servers: dict[tx.ServerKey, _Context] = {}
-        self._clients: dict[tx.ClientKey, _Context] = {}
+        self._contexts = Contexts()
         self._probes: dict[tx.ClientKey, Hop] = {}
         self._given_up = GivenUp()
-        self._heap: list[tuple[float, int, _Context]] = []
-        self._count = 0
         self._refusal_tag = new_id()
 
     def __len__(self) -> int:
@@ -123,7 +88,7 @@ class ProxyCore:
     def waits(self, context_id: ContextId) -> bool:
         """Whether a request still waits to be sent on: it wasn't cancelled, answered or given up meanwhile."""
         context = self._contexts.get(context_id)
-        return context is not None and context.phase is _Phase.HELD
+        return context is not None and context.phase is Phase.HELD
 
     def forward(self, arrived: RequestArrived, hop: Hop, now: float, *, last: bool = True) -> list[Output]:
         """Send a held request on to `hop`; after a local refusal once more to another one (serial forking).
@@ -131,7 +96,7 @@ class ProxyCore:
         Where it isn't the `last` one that there is, an INVITE without any answer is refused (408) sooner.
         """
         context = self._contexts.get(arrived.context)
-        if context is None or context.phase is not _Phase.HELD:
+        if context is None or context.phase is not Phase.HELD:
             return []
         if context.cancelled:
             return self.answer(arrived.context, 487, now)
@@ -140,16 +105,13 @@ class ProxyCore:
         routing, came_by = self._routing, context.source
         routing.record_route(request, came_by.side, came_by.transport, hop.side, hop.transport)
         routing.push_path(request, came_by, hop.side, hop.transport)
-        branch = f"z9hG4bK{self._new_id()}.{context.hash}"
+        branch = f"z9hG4bK{self._new_id()}.{context.mark}"
         routing.push_via(request, hop.side, hop.transport, branch)
         _state_length(request, hop)
         patience = None if last or request.method != "INVITE" else self._timers.elsewhere
         key, outputs = self._layer.send_request(request, branch, hop, now, patience)
-        if context.client is not None:
-            self._clients.pop(context.client, None)
-        context.client, context.sent, context.hop, context.phase = key, request, hop, _Phase.CALLING
-        self._clients[key] = context
-        self._watch(context, now + self._timers.c if request.method == "INVITE" else None)
+        self._contexts.went(context, key, request, hop)
+        self._contexts.watch(context, now + self._timers.c if request.method == "INVITE" else None)
         return self._translate(outputs, now)
 
     def forward_ack(self, arrived: AckArrived, hop: Hop) -> list[Output]:
@@ -181,11 +143,11 @@ class ProxyCore:
     ) -> list[Output]:
         """Answer a request ourselves; a branch that is still ringing is cancelled by a final answer."""
         context = self._contexts.get(context_id)
-        if context is None or context.phase is _Phase.ANSWERED:
+        if context is None or context.phase is Phase.ANSWERED:
             return []
         outputs: list[Output] = []
         if status >= 200:
-            if context.phase is _Phase.RINGING:
+            if context.phase is Phase.RINGING:
                 outputs += self._send_cancel(context, now)
             self._conclude(context)
         response = build_response(context.request, status, reason, self._new_id(), extra)
@@ -211,20 +173,14 @@ class ProxyCore:
 
     def next_timeout(self) -> float | None:
         """Monotonic time when `advance` must be called; None: not before something comes in."""
-        while self._heap and self._heap[0][2].deadline != self._heap[0][0]:
-            heapq.heappop(self._heap)
-        own = self._heap[0][0] if self._heap else None
-        layer = self._layer.next_timeout()
-        return min((due for due in (own, layer) if due is not None), default=None)
+        timeouts = (self._contexts.next_timeout(), self._layer.next_timeout())
+        return min((due for due in timeouts if due is not None), default=None)
 
     def advance(self, now: float) -> list[Output]:
         """Let all timers fire that are due."""
         outputs = self._translate(self._layer.advance(now), now)
-        while self._heap and self._heap[0][0] <= now:
-            deadline, _, context = heapq.heappop(self._heap)
-            if context.deadline == deadline:
-                context.deadline = None
-                outputs += self._give_up(context, now)
+        for context in self._contexts.due(now):
+            outputs += self._give_up(context, now)
         return outputs
 
     # requests
@@ -253,11 +209,11 @@ class ProxyCore:
     def _overload(self, request: Request, via: Via, source: Hop) -> int:
         if self._refuses is None or request.method == "ACK" or self._layer.knows(request, via, source.side):
             return 0
-        return self._refuses(request, source, self._open_of[source.host], len(self._contexts))
+        return self._refuses(request, source, self._contexts.open_of(source.host), len(self._contexts))
 
     def _receive_cancel(self, cancel: Request, via: Via, reply_to: Hop, now: float) -> list[Output]:
         key = self._layer.invite_for_cancel(cancel, via, reply_to.side)
-        context = self._servers.get(key) if key is not None else None
+        context = self._contexts.of_server(key) if key is not None else None
         if context is None and not self._layer.knows(cancel, via, reply_to.side):
             return [self._refusal(cancel, 481, reply_to)]  # a flood of them leaves nothing here
         outputs: list[Output] = []
@@ -271,32 +227,28 @@ class ProxyCore:
                 outputs += self._cancel(context, now)
         return outputs
 
-    def _cancel(self, context: _Context, now: float) -> list[Output]:
-        if context.phase is _Phase.ANSWERED or context.cancelled:
+    def _cancel(self, context: Context, now: float) -> list[Output]:
+        if context.phase is Phase.ANSWERED or context.cancelled:
             return []
         context.cancelled = True
         outputs: list[Output] = [Cancelled(context.id)]
-        if context.phase is _Phase.HELD:
+        if context.phase is Phase.HELD:
             return outputs + self.answer(context.id, 487, now)
-        return outputs + (self._send_cancel(context, now) if context.phase is _Phase.RINGING else [])
+        return outputs + (self._send_cancel(context, now) if context.phase is Phase.RINGING else [])
 
-    def _send_cancel(self, context: _Context, now: float) -> list[Output]:
+    def _send_cancel(self, context: Context, now: float) -> list[Output]:
         if context.sent is None or context.hop is None or context.client is None:
             return []
-        context.phase = _Phase.CANCELLING
-        self._watch(context, now + self._timers.timeout)
+        context.phase = Phase.CANCELLING
+        self._contexts.watch(context, now + self._timers.timeout)
         cancel = build_cancel(context.sent)
         _, outputs = self._layer.send_request(cancel, context.client[1], context.hop, now)
         return self._translate(outputs, now)
 
     def _open(self, event: tx.NewRequest, source: Hop, mark: str, now: float) -> list[Output]:
-        self._count += 1
-        context = _Context(ContextId(self._count), event.key, event.request, source, mark)
-        self._contexts[context.id] = context
-        self._servers[event.key] = context
-        self._open_of[source.host] += 1
+        context = self._contexts.open(event.key, event.request, source, mark)
         invite = event.request.method == "INVITE"
-        self._watch(context, now + (self._timers.c if invite else self._timers.timeout))
+        self._contexts.watch(context, now + (self._timers.c if invite else self._timers.timeout))
         request = event.request.copy()
         if request.method == "OPTIONS" and self._routing.addressed_to_us(request):
             return [ToGateway(context.id, request, source)]
@@ -343,20 +295,20 @@ class ProxyCore:
             return [Transmit(refused[0].to_bytes(), refused[1])]
         return self._translate(self._layer.receive_response(response, via, source.side, now), now)
 
-    def _answered(self, context: _Context, response: Response, now: float) -> list[Output]:
+    def _answered(self, context: Context, response: Response, now: float) -> list[Output]:
         status, invite = response.status, context.request.method == "INVITE"
         outputs: list[Output] = []
-        if status < 200 and context.phase is _Phase.CALLING:
-            context.phase = _Phase.RINGING
+        if status < 200 and context.phase is Phase.CALLING:
+            context.phase = Phase.RINGING
             if context.cancelled:
                 outputs = self._send_cancel(context, now)
-        if 100 < status < 200 and invite and context.phase is _Phase.RINGING:
-            self._watch(context, now + self._timers.c)
+        if 100 < status < 200 and invite and context.phase is Phase.RINGING:
+            self._contexts.watch(context, now + self._timers.c)
         if status == 100 or (status < 200 and not invite):
             return outputs  # RFC 3261 §16.7 step 5, RFC 4320 §4.1
         return outputs + self._hand_up(context, response, now)
 
-    def _hand_up(self, context: _Context, response: Response, now: float) -> list[Output]:
+    def _hand_up(self, context: Context, response: Response, now: float) -> list[Output]:
         received = response.to_bytes()
         if received in context.seen:
             again = context.seen[received]
@@ -367,30 +319,30 @@ class ProxyCore:
             return [Discarded(Why.FOREIGN_VIA)]
         if len(context.seen) < _MAX_SEEN:
             context.seen[received] = None
-        if response.status >= 300 and context.phase is not _Phase.ANSWERED:
-            context.phase = _Phase.HELD
+        if response.status >= 300 and context.phase is not Phase.ANSWERED:
+            context.phase = Phase.HELD
         return [ResponseArrived(context.id, response, received=received)]
 
-    def _refuse_locally(self, context: _Context, status: int, now: float) -> list[Output]:
-        if context.phase is _Phase.ANSWERED:
+    def _refuse_locally(self, context: Context, status: int, now: float) -> list[Output]:
+        if context.phase is Phase.ANSWERED:
             return []
-        context.phase = _Phase.HELD
-        self._watch(context, now + self._timers.timeout)
+        context.phase = Phase.HELD
+        self._contexts.watch(context, now + self._timers.timeout)
         status = 487 if context.cancelled else status
         return [ResponseArrived(context.id, build_response(context.request, status, "", self._new_id()), local=True)]
 
-    def _note_silence(self, context: _Context | None, key: tx.ClientKey, now: float) -> None:
-        if context is not None and context.sent is not None and context.hop is not None and key[2] == "INVITE":
+    def _note_silence(self, context: Context, key: tx.ClientKey, now: float) -> None:
+        if context.sent is not None and context.hop is not None and key[2] == "INVITE":
             self._given_up.add(key, context.sent, context.hop, now + self._timers.timeout)
 
-    def _give_up(self, context: _Context, now: float) -> list[Output]:
+    def _give_up(self, context: Context, now: float) -> list[Output]:
         """Timer C, the wait after a CANCEL, or an ingress that never decided."""
-        if context.phase is _Phase.RINGING:
+        if context.phase is Phase.RINGING:
             return self._send_cancel(context, now)
-        if context.phase is _Phase.HELD and context.request.method != "INVITE":
+        if context.phase is Phase.HELD and context.request.method != "INVITE":
             self._layer.drop_server(context.server)
             return self._finish(context)
-        if context.phase is _Phase.HELD:
+        if context.phase is Phase.HELD:
             return self.answer(context.id, 408, now)
         if context.client is not None:
             self._layer.drop_client(context.client)
@@ -415,39 +367,28 @@ class ProxyCore:
                 case tx.NoAnswer(key) if key in self._probes:
                     outputs.append(Probed(self._probes.pop(key), answered=False))
                 case tx.Answer(key, response):
-                    context = self._clients.get(key)
+                    context = self._contexts.of_client(key)
                     outputs += [] if context is None else self._answered(context, response, now)
                 case tx.NoAnswer(key, broken):
-                    context = self._clients.pop(key, None)
-                    self._note_silence(context, key, now)
-                    outputs += [] if context is None else self._refuse_locally(context, 503 if broken else 408, now)
+                    context = self._contexts.of_client(key)
+                    if context is not None:
+                        self._contexts.lose(context)
+                        self._note_silence(context, key, now)
+                        outputs += self._refuse_locally(context, 503 if broken else 408, now)
                 case tx.ServerGone(server):
-                    context = self._servers.get(server)
+                    context = self._contexts.of_server(server)
                     outputs += [] if context is None else self._finish(context)
                 case tx.Stray():
                     outputs.append(Discarded(Why.STRAY_RESPONSE))
         return outputs
 
-    def _conclude(self, context: _Context) -> None:
-        context.phase = _Phase.ANSWERED
-        self._watch(context, None)
+    def _conclude(self, context: Context) -> None:
+        context.phase = Phase.ANSWERED
+        self._contexts.watch(context, None)
 
-    def _finish(self, context: _Context) -> list[Output]:
-        context.deadline = None
-        if self._contexts.pop(context.id, None) is not None:
-            self._open_of[context.source.host] -= 1
-            if not self._open_of[context.source.host]:
-                del self._open_of[context.source.host]
-        self._servers.pop(context.server, None)
-        if context.client is not None:
-            self._clients.pop(context.client, None)
+    def _finish(self, context: Context) -> list[Output]:
+        self._contexts.finish(context)
         return [Finished(context.id)]
-
-    def _watch(self, context: _Context, deadline: float | None) -> None:
-        context.deadline = deadline
-        if deadline is not None:
-            self._count += 1
-            heapq.heappush(self._heap, (deadline, self._count, context))
 
 
 def _stamp(request: Request, source: Hop) -> tuple[Request, Hop]:

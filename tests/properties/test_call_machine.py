@@ -274,7 +274,8 @@ class CallMachine(RuleBasedStateMachine):
         assert not engine.calls and not engine.by_ref
         assert len(proxy._core) == len(proxy._core._layer) == 0
         assert not proxy._passing and not proxy._tasks
-        assert not proxy._core._open_of and not proxy._core._clients
+        contexts = proxy._core._contexts
+        assert not contexts._of_source and not contexts._clients
         removed = {order.call for order in worker.orders if isinstance(order, Remove)}
         assert worker.reserved <= removed, "ports were left behind"
         assert self.orders(Record) <= self.orders(Stop) | self.closed, "a tap was left open"
