@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from gateway.sip.headers import address, bracketed, parse_cseq
 from gateway.sip.hop import Hop
 from gateway.sip.message import Field, Message, Request, Response, make_field
+from gateway.sip.validate import MAX_CSEQ
 
 REASONS = {
     100: "Trying", 200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
@@ -17,6 +18,8 @@ REASONS = {
     505: "Version Not Supported", 513: "Message Too Large",
 }  # fmt: skip
 PRIVATE_PREFIX = "x-fairtap-"
+_SKIPPED = 1000
+"""CSeq numbers left to what the caller may have sent in the early dialog, such as PRACK."""
 _COPIED = ("via", "from", "to", "call-id", "cseq")
 
 
@@ -50,6 +53,19 @@ def build_ack(sent: Request, final: Response) -> Request:
     ack = _same_hop(sent, "ACK")
     ack.fields += [field for field in final.fields if field.name == "to"][:1]
     return _closed(ack)
+
+
+def build_ending(method: str, answer: Response, uri: str, routes: Iterable[str]) -> Request:
+    """An ACK or BYE in the dialog of a 2xx, as the caller's own and without Via (RFC 3261 §13.2.2.4, §12.2.1.1)."""
+    number, _ = parse_cseq(answer.get("cseq") or "")
+    if method != "ACK":
+        number = min(number + _SKIPPED, MAX_CSEQ)
+    request = Request(f"{method} {uri} SIP/2.0".encode("utf-8", "surrogateescape"), [])
+    request.fields += [make_field("route", route) for route in routes]
+    request.fields.append(make_field("max-forwards", "70"))
+    request.fields += [field for field in answer.fields if field.name in ("from", "to", "call-id")]
+    request.fields.append(make_field("cseq", f"{number} {method}"))
+    return _closed(request)
 
 
 def build_probe(hop: Hop, name: tuple[str, int], new_id: Callable[[], str]) -> Request:

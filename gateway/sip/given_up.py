@@ -1,6 +1,7 @@
-"""INVITEs that were given up early for another next hop: whoever rings for one late is told to stop (RFC 3261 §9.1).
+"""Branches of INVITEs that nobody waits for any more: what comes of them late is still brought to an end.
 
-Such a hop never answered while it was waited for, so nothing could be cancelled then; another may have the call now.
+Such a hop kept silent while it was waited for, or answered no CANCEL; another may have the call by now. Who rings late
+is told to stop (RFC 3261 §9.1), a refusal gets its ACK, and a 2xx goes on to the caller or is ended in its place.
 """
 
 from __future__ import annotations
@@ -8,48 +9,76 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from gateway.sip import transaction as tx
-from gateway.sip.build import build_ack
+from gateway.sip.build import build_ending, has_to_tag
+from gateway.sip.headers import address, parse_uri
 from gateway.sip.hop import Hop
 from gateway.sip.message import Request, Response
+from gateway.sip.proxy_events import ContextId, Unclaimed
+from gateway.sip.routing import Routing
+from gateway.sip.transaction import ClientKey
+
+__all__ = ["Branch", "GivenUp"]
 
 MOST: Final = 1024
+MOST_TAGS: Final = 64
+"""Of one branch: so many phones may take it up late behind a forking proxy."""
 
 
 @dataclass(slots=True)
-class _Given:
-    request: Request
+class Branch:
+    """One INVITE as it went out."""
+
+    context: ContextId
+    key: ClientKey
+    sent: Request
     hop: Hop
-    until: float
     cancelled: bool = False
+    """Its CANCEL is out."""
+    passed: set[str] = field(default_factory=set)
+    """To tags of the 2xx that went on: the caller ends those dialogs, or talks in one."""
+    ended: set[str] = field(default_factory=set)
+    """To tags of those that we end."""
+    until: float = 0.0
+
+    def end(self, tag: str, answer: Response, routing: Routing) -> Unclaimed | None:
+        """The dialog of a 2xx that can't go on any more; None where it isn't ours to end.
+
+        That is one that its parties have: a re-INVITE's, or one that the caller was told of. Raises `SipSyntaxError`.
+        """
+        if has_to_tag(self.sent) or tag in self.passed or (tag not in self.ended and len(self.ended) >= MOST_TAGS):
+            return None
+        routes, uri = routing.beyond_us(answer), address(answer, "contact").uri
+        parse_uri(uri)
+        ack, bye = (build_ending(method, answer, uri, routes) for method in ("ACK", "BYE"))
+        routed = [routing.work_off(request, self.hop.side.other, in_dialog=True) for request in (ack, bye)]
+        again = tag in self.ended
+        self.ended.add(tag)
+        return Unclaimed(ack, None if again else bye, routed[0].target, self.hop)
 
 
-@dataclass(slots=True)
 class GivenUp:
     """By their client transactions, which are over."""
 
-    _given: dict[tx.ClientKey, _Given] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self._branches: dict[ClientKey, Branch] = {}
 
-    def add(self, key: tx.ClientKey, request: Request, hop: Hop, until: float) -> None:
-        """What was sent, and how long its answers may still come (monotonic)."""
-        self._given[key] = _Given(request, hop, until)
-        if len(self._given) > MOST:
-            del self._given[next(iter(self._given))]
+    def __len__(self) -> int:
+        return len(self._branches)
 
-    def to_cancel(self, key: tx.ClientKey, response: Response, now: float) -> tuple[Request, Hop] | None:
-        """The INVITE of a late provisional response, once: it is to be cancelled."""
-        given = self._of(key, now)
-        if given is None or response.status >= 200 or given.cancelled:
-            return None
-        given.cancelled = True
-        return given.request, given.hop
+    def keep(self, branch: Branch, until: float) -> None:
+        """Answers to it may still come until then (monotonic)."""
+        self._branches.pop(branch.key, None)
+        branch.until = until
+        self._branches[branch.key] = branch
+        if len(self._branches) > MOST:
+            del self._branches[next(iter(self._branches))]
 
-    def to_send(self, key: tx.ClientKey, response: Response, now: float) -> tuple[Request, Hop] | None:
-        """The ACK for a late refusal, as often as it comes."""
-        given = self._of(key, now)
-        return None if given is None or response.status < 300 else (build_ack(given.request, response), given.hop)
+    def forget(self, now: float) -> None:
+        """Those whose answers can't come any more."""
+        while self._branches and next(iter(self._branches.values())).until <= now:
+            del self._branches[next(iter(self._branches))]
 
-    def _of(self, key: tx.ClientKey, now: float) -> _Given | None:
-        while self._given and next(iter(self._given.values())).until <= now:
-            del self._given[next(iter(self._given))]
-        return self._given.get(key)
+    def of(self, key: ClientKey, now: float) -> Branch | None:
+        """The branch that a response belongs to."""
+        self.forget(now)
+        return self._branches.get(key)

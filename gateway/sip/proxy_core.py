@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from gateway.sip import transaction as tx
-from gateway.sip.build import build_cancel, build_probe, build_response, has_to_tag
+from gateway.sip.build import build_ack, build_cancel, build_probe, build_response, has_to_tag
 from gateway.sip.errors import SipRefused, SipSyntaxError
-from gateway.sip.given_up import GivenUp
+from gateway.sip.given_up import Branch, GivenUp
 from gateway.sip.headers import Via, address, parse_cseq, pop_first, replace_first, top_via
 from gateway.sip.hop import Hop, Side, Transport
 from gateway.sip.message import Request, Response
@@ -28,6 +28,7 @@ from gateway.sip.proxy_events import (
     ResponseArrived,
     ToGateway,
     Transmit,
+    Unclaimed,
     Why,
 )
 from gateway.sip.response_context import Context, Contexts, Phase
@@ -90,10 +91,18 @@ class ProxyCore:
         context = self._contexts.get(context_id)
         return context is not None and context.phase is Phase.HELD
 
-    def forward(self, arrived: RequestArrived, hop: Hop, now: float, *, last: bool = True) -> list[Output]:
+    def overtaken(self, arrived: ResponseArrived) -> bool:
+        """Whether a refusal came to nothing while the ingress had it: a late 2xx or a CANCEL was first."""
+        context = self._contexts.get(arrived.context)
+        return context is not None and context.phase is Phase.ANSWERED and arrived.response.status >= 300
+
+    def forward(
+        self, arrived: RequestArrived, hop: Hop, now: float, *, last: bool = True, rings_on: int = 0
+    ) -> list[Output]:
         """Send a held request on to `hop`; after a local refusal once more to another one (serial forking).
 
-        Where it isn't the `last` one that there is, an INVITE without any answer is refused (408) sooner.
+        Where it isn't the `last` one that there is, an INVITE without any answer is refused (408) sooner. One that
+        rings may do so `rings_on` times longer than timer C says, which starts anew then (RFC 3261 §16.8).
         """
         context = self._contexts.get(arrived.context)
         if context is None or context.phase is not Phase.HELD:
@@ -111,21 +120,18 @@ class ProxyCore:
         patience = None if last or request.method != "INVITE" else self._timers.elsewhere
         key, outputs = self._layer.send_request(request, branch, hop, now, patience)
         self._contexts.went(context, key, request, hop)
+        context.rings_on = rings_on
         self._contexts.watch(context, now + self._timers.c if request.method == "INVITE" else None)
         return self._translate(outputs, now)
 
     def forward_ack(self, arrived: AckArrived, hop: Hop) -> list[Output]:
         """Send an ACK for a 2xx on, end to end and without state (RFC 3261 §16.11)."""
-        request = arrived.request.copy()
-        self._count_hop(request)
-        self._routing.push_via(request, hop.side, hop.transport, f"z9hG4bK{self._new_id()}")
-        _state_length(request, hop)
-        return [Transmit(request.to_bytes(), hop)]
+        return [self._send_ack(arrived.request.copy(), hop)]
 
     def forward_response(self, arrived: ResponseArrived, now: float) -> list[Output]:
         """Send a held response on to where its request came from."""
         context = self._contexts.get(arrived.context)
-        if context is None:
+        if context is None or self.overtaken(arrived):
             return []
         response = arrived.response.copy()
         if arrived.local and response.status == 408 and context.request.method != "INVITE":
@@ -147,8 +153,7 @@ class ProxyCore:
             return []
         outputs: list[Output] = []
         if status >= 200:
-            if context.phase is Phase.RINGING:
-                outputs += self._send_cancel(context, now)
+            outputs += self._leave_branch(context, now)
             self._conclude(context)
         response = build_response(context.request, status, reason, self._new_id(), extra)
         return outputs + self._translate(self._layer.respond(context.server, response, now), now)
@@ -165,6 +170,15 @@ class ProxyCore:
         self._probes[key] = hop
         return self._translate(outputs, now)
 
+    def hang_up(self, unclaimed: Unclaimed, hop: Hop, now: float) -> list[Output]:
+        """End a call that nobody has, by way of `hop`."""
+        outputs: list[Output] = [self._send_ack(unclaimed.ack.copy(), hop)]
+        if unclaimed.bye is not None:
+            bye, branch = unclaimed.bye.copy(), f"z9hG4bK{self._new_id()}"
+            self._routing.push_via(bye, hop.side, hop.transport, branch)
+            outputs += self._translate(self._layer.send_request(bye, branch, hop, now)[1], now)
+        return outputs
+
     def transmit_failed(self, event: Transmit, now: float) -> list[Output]:
         """The transport couldn't deliver `event`: a request's branch fails with a local 503."""
         if event.branch is None:
@@ -178,6 +192,7 @@ class ProxyCore:
 
     def advance(self, now: float) -> list[Output]:
         """Let all timers fire that are due."""
+        self._given_up.forget(now)
         outputs = self._translate(self._layer.advance(now), now)
         for context in self._contexts.due(now):
             outputs += self._give_up(context, now)
@@ -241,8 +256,10 @@ class ProxyCore:
             return []
         context.phase = Phase.CANCELLING
         self._contexts.watch(context, now + self._timers.timeout)
-        cancel = build_cancel(context.sent)
-        _, outputs = self._layer.send_request(cancel, context.client[1], context.hop, now)
+        return self._cancel_sent(context.sent, context.hop, context.client, now)
+
+    def _cancel_sent(self, sent: Request, hop: Hop, client: tx.ClientKey, now: float) -> list[Output]:
+        _, outputs = self._layer.send_request(build_cancel(sent), client[1], hop, now)
         return self._translate(outputs, now)
 
     def _open(self, event: tx.NewRequest, source: Hop, mark: str, now: float) -> list[Output]:
@@ -272,6 +289,12 @@ class ProxyCore:
     def _looped(self, vias: list[Via], mark: str) -> bool:
         return any(self._routing.is_our_via(via) and via.branch.endswith(f".{mark}") for via in vias)
 
+    def _send_ack(self, request: Request, hop: Hop) -> Transmit:
+        self._count_hop(request)
+        self._routing.push_via(request, hop.side, hop.transport, f"z9hG4bK{self._new_id()}")
+        _state_length(request, hop)
+        return Transmit(request.to_bytes(), hop)
+
     def _count_hop(self, request: Request) -> None:
         said = request.get("max-forwards")
         request.set("max-forwards", str(_INITIAL_MAX_FORWARDS if said is None else max(0, int(said) - 1)))
@@ -286,18 +309,20 @@ class ProxyCore:
         if not self._routing.is_our_via(via):
             return [Discarded(Why.FOREIGN_VIA)]
         key = tx.ClientKey((source.side, via.branch, parse_cseq(response.get("cseq") or "")[1]))
-        late = self._given_up.to_cancel(key, response, now)
+        late = self._given_up.of(key, now)
         if late is not None:
-            _, outputs = self._layer.send_request(build_cancel(late[0]), via.branch, late[1], now)
-            return self._translate(outputs, now)
-        refused = self._given_up.to_send(key, response, now)
-        if refused is not None:
-            return [Transmit(refused[0].to_bytes(), refused[1])]
+            return self._answered_late(late, response, now)
         return self._translate(self._layer.receive_response(response, via, source.side, now), now)
 
     def _answered(self, context: Context, response: Response, now: float) -> list[Output]:
         status, invite = response.status, context.request.method == "INVITE"
+        if context.phase is Phase.ANSWERED and not 200 <= status < 300:
+            return []  # after a final response only 2xx go up (RFC 3261 §16.7 step 5)
+        if status == 487 and context.phase is Phase.CANCELLING and not context.cancelled:
+            return self._refuse_locally(context, 408, now)  # timer C's work: its sender took nothing back
         outputs: list[Output] = []
+        if status < 200:
+            context.said = max(context.said, status)
         if status < 200 and context.phase is Phase.CALLING:
             context.phase = Phase.RINGING
             if context.cancelled:
@@ -306,9 +331,9 @@ class ProxyCore:
             self._contexts.watch(context, now + self._timers.c)
         if status == 100 or (status < 200 and not invite):
             return outputs  # RFC 3261 §16.7 step 5, RFC 4320 §4.1
-        return outputs + self._hand_up(context, response, now)
+        return outputs + self._hand_up(context, response, context.hop, now)
 
-    def _hand_up(self, context: Context, response: Response, now: float) -> list[Output]:
+    def _hand_up(self, context: Context, response: Response, hop: Hop | None, now: float) -> list[Output]:
         received = response.to_bytes()
         if received in context.seen:
             again = context.seen[received]
@@ -321,32 +346,84 @@ class ProxyCore:
             context.seen[received] = None
         if response.status >= 300 and context.phase is not Phase.ANSWERED:
             context.phase = Phase.HELD
-        return [ResponseArrived(context.id, response, received=received)]
+        return [ResponseArrived(context.id, response, hop, received=received)]
 
     def _refuse_locally(self, context: Context, status: int, now: float) -> list[Output]:
         if context.phase is Phase.ANSWERED:
             return []
         context.phase = Phase.HELD
         self._contexts.watch(context, now + self._timers.timeout)
-        status = 487 if context.cancelled else status
-        return [ResponseArrived(context.id, build_response(context.request, status, "", self._new_id()), local=True)]
+        response = build_response(context.request, 487 if context.cancelled else status, "", self._new_id())
+        return [ResponseArrived(context.id, response, context.hop, local=True, heard=context.said > 0)]
 
-    def _note_silence(self, context: Context, key: tx.ClientKey, now: float) -> None:
-        if context.sent is not None and context.hop is not None and key[2] == "INVITE":
-            self._given_up.add(key, context.sent, context.hop, now + self._timers.timeout)
+    def _leave_branch(self, context: Context, now: float) -> list[Output]:
+        """Wait no longer for where an INVITE is out; if it rings there, it is to stop (RFC 3261 §16.7 step 10)."""
+        if context.client is None or context.request.method != "INVITE" or not self._layer.waits(context.client):
+            return []
+        rings = context.phase is Phase.RINGING
+        self._layer.drop_client(context.client)
+        branch = self._give_up_branch(context, now)
+        return [] if branch is None or not rings else self._stop_ringing(branch, now)
+
+    def _give_up_branch(self, context: Context, now: float) -> Branch | None:
+        """The client transaction is over without a final response; one may still come."""
+        self._contexts.lose(context)
+        key, sent, hop = context.client, context.sent, context.hop
+        if key is None or sent is None or hop is None or sent.method != "INVITE":
+            return None
+        branch = Branch(context.id, key, sent, hop, cancelled=context.phase is Phase.CANCELLING)
+        self._given_up.keep(branch, now + self._timers.timeout)
+        return branch
+
+    def _stop_ringing(self, branch: Branch, now: float) -> list[Output]:
+        if branch.cancelled:
+            return []
+        branch.cancelled = True
+        self._given_up.keep(branch, now + self._timers.timeout)
+        return self._cancel_sent(branch.sent, branch.hop, branch.key, now)
+
+    def _answered_late(self, branch: Branch, response: Response, now: float) -> list[Output]:
+        if response.status < 200:
+            return self._stop_ringing(branch, now)
+        if response.status >= 300:
+            return [Transmit(build_ack(branch.sent, response).to_bytes(), branch.hop)]
+        tag, context = address(response, "to").tag or "", self._contexts.get(branch.context)
+        if context is None or not self._layer.takes_2xx(context.server):
+            return self._end_late(branch, tag, response)
+        # every 2xx goes up at once while it can (RFC 3261 §16.7 step 5): the caller ends what it doesn't want
+        branch.passed.add(tag)
+        outputs: list[Output] = []
+        if context.phase is not Phase.ANSWERED:
+            outputs = self._leave_branch(context, now)
+            context.phase = Phase.ANSWERED
+            self._contexts.watch(context, now + self._timers.timeout)
+        return outputs + self._hand_up(context, response, branch.hop, now)
+
+    def _end_late(self, branch: Branch, tag: str, response: Response) -> list[Output]:
+        """Above us the INVITE has its refusal, and a 2xx would be dropped (RFC 6026 §7.2)."""
+        try:
+            unclaimed = branch.end(tag, response, self._routing)
+        except SipSyntaxError:
+            return [Discarded(Why.MALFORMED)]
+        return [Discarded(Why.STRAY_RESPONSE) if unclaimed is None else unclaimed]
 
     def _give_up(self, context: Context, now: float) -> list[Output]:
         """Timer C, the wait after a CANCEL, or an ingress that never decided."""
+        if context.phase is Phase.RINGING and context.rings_on and context.said > 100:
+            context.rings_on -= 1
+            self._contexts.watch(context, now + self._timers.c)
+            return []
         if context.phase is Phase.RINGING:
             return self._send_cancel(context, now)
+        if context.phase is Phase.ANSWERED:
+            self._layer.drop_server(context.server)
+            return self._finish(context)
         if context.phase is Phase.HELD and context.request.method != "INVITE":
             self._layer.drop_server(context.server)
             return self._finish(context)
         if context.phase is Phase.HELD:
             return self.answer(context.id, 408, now)
-        if context.client is not None:
-            self._layer.drop_client(context.client)
-        return self._refuse_locally(context, 408, now)
+        return self._leave_branch(context, now) + self._refuse_locally(context, 408, now)
 
     # shared
 
@@ -372,8 +449,7 @@ class ProxyCore:
                 case tx.NoAnswer(key, broken):
                     context = self._contexts.of_client(key)
                     if context is not None:
-                        self._contexts.lose(context)
-                        self._note_silence(context, key, now)
+                        self._give_up_branch(context, now)
                         outputs += self._refuse_locally(context, 503 if broken else 408, now)
                 case tx.ServerGone(server):
                     context = self._contexts.of_server(server)

@@ -87,10 +87,28 @@ class ResponseArrived:
     context: ContextId
     response: Response
     """Without our Via; the ingress may change body and headers in place."""
+    hop: Hop | None = None
+    """Where the request had gone."""
     local: bool = False
     """Ours: 408 (nobody answered), 503 (can't be sent) or 487; `forward` to another hop is possible instead."""
+    heard: bool = False
+    """The hop had said something provisional before, so it is there (of local ones)."""
     received: bytes = b""
     """Recognises a retransmission, which goes on by itself as the first one did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unclaimed:
+    """Somebody took up an INVITE that was given up, and its sender has a refusal: waits for `ProxyCore.hang_up`."""
+
+    ack: Request
+    """As the caller would have sent it, without Via (RFC 3261 §13.2.2.4)."""
+    bye: Request | None
+    """None: it is out already, and the 2xx came again."""
+    target: Target | None
+    """From the Route set, or the Contact."""
+    hop: Hop
+    """Where the INVITE went: the way to take where `target` leads nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,5 +143,14 @@ class Discarded:
 
 
 Output = (
-    Transmit | RequestArrived | ToGateway | AckArrived | ResponseArrived | Cancelled | Finished | Discarded | Probed
+    Transmit
+    | RequestArrived
+    | ToGateway
+    | AckArrived
+    | ResponseArrived
+    | Unclaimed
+    | Cancelled
+    | Finished
+    | Discarded
+    | Probed
 )

@@ -40,9 +40,14 @@ class Context:
     """By which the request is known again when it comes back (RFC 5393 §4.2)."""
     phase: Phase = Phase.HELD
     cancelled: bool = False
+    """By its sender."""
     client: ClientKey | None = None
     sent: Request | None = None
     hop: Hop | None = None
+    said: int = 0
+    """The highest provisional status that came from this hop."""
+    rings_on: int = 0
+    """How often timer C starts anew before it ends the call."""
     deadline: float | None = None
     """Monotonic."""
     seen: dict[bytes, Response | None] = field(default_factory=dict)
@@ -92,6 +97,7 @@ class Contexts:
         """Its request is out, maybe once more."""
         self.lose(context)
         context.client, context.sent, context.hop, context.phase = client, sent, hop, Phase.CALLING
+        context.said = 0
         self._clients[client] = context
 
     def lose(self, context: Context) -> None:

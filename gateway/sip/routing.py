@@ -32,7 +32,7 @@ from gateway.sip.headers import (
     pop_last,
 )
 from gateway.sip.hop import Hop, Side, Transport
-from gateway.sip.message import Request
+from gateway.sip.message import Request, Response
 from gateway.sip.proxy_events import Target
 
 SIDE_PARAM = "fairtap"
@@ -97,6 +97,12 @@ class Routing:
             return Routed(to_side, target_of(following))
         uri = _sip_uri(request.uri) if in_dialog or registered is not None else None
         return Routed(to_side, None if uri is None or self.is_ours(uri) else target_of(uri), registered)
+
+    def beyond_us(self, answer: Response) -> list[str]:
+        """The Route set from us to whoever answered: what stands before our entry, turned round (RFC 3261 §12.1.2)."""
+        recorded = list_values(answer, "record-route")
+        own = (number for number, value in enumerate(recorded) if (uri := _route_uri(value)) and self.is_ours(uri))
+        return recorded[: next(own, 0)][::-1]
 
     def record_route(self, request: Request, from_side: Side, came_by: Transport, to_side: Side, by: Transport) -> None:
         """Put both our names into the route set of a dialog that may begin."""

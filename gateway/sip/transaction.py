@@ -135,6 +135,16 @@ class TransactionLayer:
         """Whether a request is one again that has its transaction."""
         return server_key(request, via, side, request.method) in self._servers
 
+    def takes_2xx(self, key: ServerKey) -> bool:
+        """Whether a 2xx to an INVITE can still go to its sender: nothing final went, or other 2xx (RFC 6026 §7.1)."""
+        transaction = self._servers.get(key)
+        return transaction is not None and transaction.state in (State.PROCEEDING, State.ACCEPTED)
+
+    def waits(self, key: ClientKey) -> bool:
+        """Whether a final response is still to come."""
+        transaction = self._clients.get(key)
+        return transaction is not None and transaction.state in (State.TRYING, State.PROCEEDING)
+
     def receive_response(self, response: Response, via: Via, side: Side, now: float) -> list[Output]:
         """A validated response with its top Via."""
         _, method = parse_cseq(response.get("cseq") or "")

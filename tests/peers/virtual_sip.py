@@ -23,6 +23,7 @@ from gateway.sip.proxy_events import (
     RequestArrived,
     ResponseArrived,
     Transmit,
+    Unclaimed,
 )
 from gateway.sip.routing import SideAddresses
 from gateway.sip.timers import SipTimers
@@ -209,6 +210,40 @@ class UserAgent:
             self._respond(key, request, status, to_tag)
 
 
+class SlowPhone:
+    """Says nothing of itself, not even 100: only what it is told to, once or again."""
+
+    def __init__(self, network: VirtualNetwork, place: Address) -> None:
+        self.network, self.place = network, place
+        self.got: list[Request] = []
+        network.nodes[place] = self
+
+    def receive(self, data: bytes, source: Address, to: Address, now: float) -> None:
+        message = parse_datagram(data)
+        assert isinstance(message, Request)
+        self.got.append(message)
+
+    def next_timeout(self) -> float | None:
+        return None
+
+    def advance(self, now: float) -> None: ...
+
+    def methods(self) -> list[str]:
+        """Retransmissions once."""
+        return list(dict.fromkeys(request.method for request in self.got))
+
+    def of(self, method: str) -> list[Request]:
+        return [request for request in self.got if request.method == method]
+
+    def say(self, status: int, tag: str = "slow", to: str = "INVITE", recorded: tuple[str, ...] = ()) -> None:
+        """To the newest request of that kind; `recorded`: what proxies behind put before our Record-Route."""
+        request = self.of(to)[-1]
+        routes = [("Record-Route", value) for value in (*recorded, *request.all("record-route"))]
+        contact = ("Contact", f"<sip:slow@{self.place[0]}:{self.place[1]}>")
+        response = build_response(request, status, "", tag, [*routes, contact])
+        self.network.send(self.place, ProxyNode.AGENT, response.to_bytes())
+
+
 class ProxyNode:
     """A ProxyCore with an ingress that lets everything go on at once, or holds what `hold` says."""
 
@@ -265,13 +300,16 @@ class ProxyNode:
             case RequestArrived():
                 self.touch(event)
                 self.requests[event.context] = event
-                self.play(self.core.forward(event, self._hop(event), now))
+                self._forward(event)
             case AckArrived():
                 self.touch(event)
                 self.play(self.core.forward_ack(event, self._hop(event)))
             case ResponseArrived(local=True) if self._next(event.context):
-                request = self.requests[event.context]
-                self.play(self.core.forward(request, self._hop(request), now))
+                self._forward(self.requests[event.context])
+            case Unclaimed():
+                target = event.target
+                place = (target.host, target.port or 5060) if target is not None else (event.hop.host, event.hop.port)
+                self.play(self.core.hang_up(event, Hop(event.hop.side, Transport.UDP, *place), now))
             case ResponseArrived():
                 self.touch(event)
                 self.play(self.core.forward_response(event, now))
@@ -280,6 +318,11 @@ class ProxyNode:
 
     def of(self, kind: type) -> list:
         return [event for event in self.events if isinstance(event, kind)]
+
+    def _forward(self, event: RequestArrived) -> None:
+        tried = self.tried.get(event.context, 0)
+        last = event.target is not None or tried + 1 >= len(self.next_hops[event.to_side])
+        self.play(self.core.forward(event, self._hop(event), self.network.now, last=last))
 
     def _next(self, context: int) -> bool:
         request = self.requests[context]

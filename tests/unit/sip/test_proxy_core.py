@@ -251,7 +251,9 @@ def test_timer_c_cancels_a_phone_that_rings_for_ever(setup: Setup) -> None:
     assert "CANCEL" not in setup.methods(ProxyNode.AGENT, AGENT), "each provisional response starts timer C anew"
     setup.network.run()
     assert setup.methods(ProxyNode.AGENT, AGENT)[-2:] == ["CANCEL", "ACK"]
-    assert setup.caller.statuses[-1] == 487
+    assert setup.caller.statuses[-1] == 408, "the caller took nothing back"
+    (last,) = [event for event in setup.proxy.of(ResponseArrived) if event.local]
+    assert last.heard, "so that it is no reason to ask the next hop"
     assert setup.network.now > started + TIMERS.c
 
 
