@@ -59,7 +59,8 @@ class Call:
 
     def describe(self, message: SdpMessage, now: float) -> tuple[bytes, list[Effect]]:
         """SDP on its way; returns what goes on in its place. Raises `SdpError`, `NegotiationError`."""
-        self._described_at[message.party] = now
+        if not self.negotiation.fixed or message.dialog == self.negotiation.chosen:
+            self._described_at[message.party] = now  # what another branch says explains nothing of this one
         if message.party is Side.CALLER and declines(message.body):  # from anybody else it means nothing here
             self.said.refuse(Purpose, None)
         body, effects = self.negotiation.describe(message)

@@ -79,10 +79,10 @@ class NextHops:
             if large and hop.free and hop.transport is Transport.UDP and not no_tcp:
                 chosen.append(replace(hop, transport=Transport.TCP))
             chosen.append(hop)
-        return chosen
+        return list(dict.fromkeys(chosen))
 
     def failed(self, hop: Hop, now: float) -> None:
-        """Nothing could be sent there; where that was TCP by our own choice, UDP it is for a while."""
+        """It can't be reached, or said nothing; where that was TCP by our own choice, UDP it is for a while."""
         if hop.free and hop.transport is Transport.TCP:
             self._no_tcp[hop.host, hop.port] = now + NO_TCP_S
             if len(self._no_tcp) > MOST_PLACES:

@@ -1,5 +1,6 @@
 """Whether the configured next hops are there: an OPTIONS to each every few seconds (RFC 3261 §11), and what calls show.
 
+Of what passes, only what can't be sent shows a hop gone, or an INVITE without even 100: that is its own to say.
 Whoever doesn't answer is tried last, never left out; one who is never asked (`probe_s` 0), for a while only. A side
 none of whose next hops answers makes the gateway say 503 to the other side's OPTIONS, so that a peer with another way
 takes it.
@@ -82,7 +83,7 @@ class Probing:
         seen.waiting, seen.missed, seen.answered, seen.silent = False, 0, True, False
 
     def failed(self, hop: Hop) -> None:
-        """It can't be reached, or left a call without any answer."""
+        """It can't be reached, or left an INVITE without any answer, even 100."""
         seen = self._seen.get(_place(hop))
         if seen is not None:
             seen.waiting = False

@@ -42,6 +42,7 @@ from gateway.sip.proxy_events import (
     ResponseArrived,
     ToGateway,
     Transmit,
+    Unclaimed,
 )
 from policy.decision import Side as Party
 
@@ -49,6 +50,8 @@ __all__ = ["Sender", "SipProxy"]
 
 log = structlog.get_logger()
 CARRIES_OFFERS = frozenset({"INVITE", "UPDATE", "PRACK"})
+HELP_RINGS_ON = 9
+"""How often timer C starts anew for a call for help that rings: half an hour, then nobody is there any more."""
 
 
 class Sender(Protocol):
@@ -74,14 +77,14 @@ class _Passing:
     arrived: RequestArrived
     hops: list[Hop] = field(default_factory=list)
     """Still to be tried."""
-    hop: Hop | None = None
-    """Where it went."""
     dialog: DialogTag | None = None
     new: NewCall | None = None
     """What an initial INVITE says."""
     answered: bool = False
     strange: bool = False
     """It has a standing call's Call-ID and isn't of it: it passes as it came."""
+    for_help: bool = False
+    """An emergency call: better rung twice than not at all."""
     over: bool = False
     """An initial INVITE that was refused, or that nobody answered."""
 
@@ -144,6 +147,8 @@ class SipProxy:
                     self._spawn(self._ack(output))
                 case ResponseArrived():
                     self._spawn(self._response(output))
+                case Unclaimed():
+                    self._spawn(self._hang_up(output))
                 case ToGateway(context, _, source):
                     self._options(context, source)
                 case Probed(hop, answered):
@@ -221,9 +226,10 @@ class SipProxy:
 
     def _forward(self, passing: _Passing) -> None:
         """To the first of the hops that are left."""
-        passing.hop = passing.hops.pop(0)
-        last = not passing.hops or not passing.initial
-        self._act(self._core.forward(passing.arrived, passing.hop, self._clock.now(), last=last))
+        hop = passing.hops.pop(0)
+        last = not passing.initial or not (passing.hops if passing.for_help else _others(passing.hops, hop))
+        rings_on = HELP_RINGS_ON if passing.for_help else 0
+        self._act(self._core.forward(passing.arrived, hop, self._clock.now(), last=last, rings_on=rings_on))
 
     def _probe(self, hop: Hop) -> None:
         self._act(self._core.probe(hop, self._clock.now()))
@@ -240,6 +246,7 @@ class SipProxy:
             unread=unread,
             arrived=arrived,
             hops=hops,
+            for_help=initial and is_emergency_uri(request.uri),
         )
         self._passing[arrived.context] = passing
         return passing
@@ -335,6 +342,8 @@ class SipProxy:
         if passing is None:
             self._act(self._core.forward_response(arrived, self._clock.now()))
             return
+        if self._core.overtaken(arrived):
+            return  # the engine mustn't hear that a call is over which another hop just took
         self._note_hop(passing, arrived)
         if self._goes_elsewhere(passing, arrived):
             self.counters["next_hop_failed"] += 1
@@ -344,37 +353,60 @@ class SipProxy:
         strip_private_headers(response)
         try:
             if not passing.strange:
-                await self._tell_response(response, passing, refused)
+                await self._tell_response(response, passing, arrived.hop, refused)
         except Exception:
             self._fault("a response is passed on without the engine")
         self._act(self._core.forward_response(arrived, self._clock.now()))
 
-    async def _tell_response(self, response: Response, passing: _Passing, refused: bool) -> None:
+    async def _hang_up(self, unclaimed: Unclaimed) -> None:
+        """Where the caller's own ACK and BYE would go."""
+        if unclaimed.bye is not None:
+            self.counters["answered_too_late"] += 1
+        found: list[Hop] = []
+        if unclaimed.target is not None:
+            found = await self._hops[unclaimed.hop.side].candidates(unclaimed.target, unclaimed.ack.uri)
+        hop = next(iter(self.probing.in_order(found)), unclaimed.hop)
+        self._act(self._core.hang_up(unclaimed, hop, self._clock.now()))
+
+    async def _tell_response(self, response: Response, passing: _Passing, hop: Hop | None, refused: bool) -> None:
         if refused:
             self._engine.hearsay.caller_refused(passing.call_id)
-        await self._show_response(response, passing)
+        await self._show_response(response, passing, hop)
         by, said = _across(passing.party), f"{response.status} {method_word(passing.method)}"
         self._engine.passed(passing.call_id, by, said, described=bool(response.body))
         self._conclude(response, passing)
 
     def _note_hop(self, passing: _Passing, arrived: ResponseArrived) -> None:
-        """A hop that answers at all is there."""
-        if passing.hop is None:
+        """A hop that answers at all is there; silence is its own only where it had to say 100 (RFC 3261 §17.2.1).
+
+        Any other request may just wait for somebody behind it: who passes it on says nothing meanwhile (RFC 4320 §4.1).
+        """
+        hop, status = arrived.hop, arrived.response.status
+        if hop is None or (arrived.local and arrived.heard):
             return
         if not arrived.local:
-            self.probing.answered(passing.hop)
-        elif arrived.response.status in (408, 503):
-            self.probing.failed(passing.hop)
-            self._hops[passing.hop.side].failed(passing.hop, self._clock.now())
+            self.probing.answered(hop)
+        elif status == 503 or (status == 408 and passing.method == "INVITE"):
+            self.probing.failed(hop)
+            self._hops[hop.side].failed(hop, self._clock.now())
 
     def _goes_elsewhere(self, passing: _Passing, arrived: ResponseArrived) -> bool:
-        """RFC 3263 §4.3: who can't be reached, or says 503, is one of several."""
-        status = arrived.response.status
+        """RFC 3263 §4.3: who can't be reached, or says 503, is one of several.
+
+        Who may have the request gets it by no other transport (RFC 3261 §18.1.1), and a call that rang begins nowhere
+        anew (§16.8); but a call for help.
+        """
+        hop, status = arrived.hop, arrived.response.status
+        unsent, silent = arrived.local and status == 503, arrived.local and status == 408
+        if hop is not None and not unsent and not (silent and passing.for_help):
+            passing.hops = _others(passing.hops, hop)
         if not passing.hops or (passing.arrived.in_dialog and not arrived.local):
             return False
-        return status == 503 or (status == 408 and arrived.local and passing.initial)
+        if arrived.heard and not passing.for_help:
+            return False
+        return status == 503 or (silent and passing.initial)
 
-    async def _show_response(self, response: Response, passing: _Passing) -> None:
+    async def _show_response(self, response: Response, passing: _Passing, hop: Hop | None) -> None:
         part = None
         if passing.method in CARRIES_OFFERS and response.status < 300 and not passing.unread:
             part, _ = _sdp_in(response)
@@ -382,8 +414,8 @@ class SipProxy:
         if part is None or dialog is None:
             return
         party = _across(passing.party)
-        profile = self._profiles.between(passing.hop, passing.arrived.source) if passing.hop is not None else None
-        source = passing.hop.host if passing.hop is not None else None
+        profile = self._profiles.between(hop, passing.arrived.source) if hop is not None else None
+        source = hop.host if hop is not None else None
         sdp = SdpMessage(party, dialog, "answer" if passing.offered else "offer", part.data, profile, source=source)
         body = await self._engine.answer(passing.call_id, sdp)
         if body is not part.data:
@@ -395,15 +427,12 @@ class SipProxy:
             return
         success, call_id = response.status < 300, passing.call_id
         current = self._engine.table.is_current(call_id, passing.dialog)
-        if success and passing.method == "INVITE" and has_option(response, "supported", RECORD_AWARE):
-            self._engine.record_aware(call_id, _across(passing.party), True)
-        if success and passing.method in ("INVITE", "UPDATE"):
-            self._engine.session_lasts(call_id, session_expires(response))
         if passing.initial and passing.method == "INVITE":
             dialog = self._dialog(call_id, response)
             if success and dialog is not None:
                 passing.answered = True
                 self._engine.answered(call_id, dialog, passing.new)
+                current = self._engine.table.is_current(call_id, dialog)
             elif not success:
                 self._branch_over(passing)
         elif passing.method == "BYE" and passing.dialog is not None:
@@ -414,6 +443,10 @@ class SipProxy:
             self._engine.rolled_back(call_id, passing.dialog)
         elif passing.method == "REFER" and success and current:
             self._engine.referred(call_id)
+        if success and current and passing.method == "INVITE" and has_option(response, "supported", RECORD_AWARE):
+            self._engine.record_aware(call_id, _across(passing.party), True)
+        if success and current and passing.method in ("INVITE", "UPDATE"):  # another branch's says nothing of the call
+            self._engine.session_lasts(call_id, session_expires(response))
 
     def _branch_over(self, passing: _Passing) -> None:
         """A call that was forked before us goes on while another of its INVITEs may still be answered."""
@@ -454,6 +487,11 @@ def _sdp_in(message: Message) -> tuple[SdpPart | None, bool]:
         return find_sdp(message), False
     except BodyError:
         return None, True
+
+
+def _others(hops: list[Hop], hop: Hop) -> list[Hop]:
+    """Those that are other neighbours."""
+    return [other for other in hops if other.neighbour != hop.neighbour]
 
 
 def _across(party: Party) -> Party:

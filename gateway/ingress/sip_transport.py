@@ -35,7 +35,8 @@ MAX_CONNECTIONS = 1024
 """Per side."""
 MAX_OF_SOURCE = 256
 """Connections of one address: that many phones may be behind one NAT."""
-CONNECT_TIMEOUT_S = 4.0
+CONNECT_TIMEOUT_S = 3.0
+"""TLS and all; less than an INVITE waits for an answer: who can't be reached is known before the next one is tried."""
 HANDSHAKE_TIMEOUT_S = 5.0
 RENEWAL_S = 30.0
 """How often certificates on disk are looked at."""

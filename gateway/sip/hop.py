@@ -46,3 +46,8 @@ class Hop:
     """The name that `host` was resolved from: what the neighbour's certificate must be for (RFC 5922 §7.1)."""
     free: bool = field(default=False, compare=False)
     """Nobody asked for this very transport, so a message too large for UDP may go by TCP (RFC 3261 §18.1.1)."""
+
+    @property
+    def neighbour(self) -> tuple[Side, str, int]:
+        """Who it is, by whatever transport."""
+        return self.side, self.host, self.port

@@ -58,7 +58,7 @@ class ProxyBench:
         )
         hops = {side: NextHops.of(side, part, Nowhere()) for side, part in (
             (Side.CALLER, config.sip.caller_side), (Side.AGENT, config.sip.agent_side))}  # fmt: skip
-        self.engine = engine.engine
+        self.engine, self.clock = engine.engine, engine.clock
         self.proxy = SipProxy(core, engine.engine, Identity(config.sip.identity), hops, engine.clock)
         self.proxy.transport = self
         self.sent: list[tuple[Hop, Request | Response]] = []
@@ -138,6 +138,22 @@ class ProxyBench:
         side, number = (Side.CALLER, 1) if source == PBX else (Side.AGENT, 2)
         self.proxy.received(message, Hop(side, Transport.UDP, *source, number))
         await self.settle()
+
+    async def silence(self, seconds: float) -> None:
+        """Time passes, and nobody says anything."""
+        for _ in range(40):
+            self.clock.advance(seconds / 40)
+            self.proxy._advance()
+            await self.settle()
+
+    async def fail(self, method: str) -> Hop:
+        """The transport can't send the newest request to the phones, which is of that kind."""
+        hop, request = next((hop, message) for hop, message in reversed(self.sent) if hop.side is Side.AGENT)
+        assert isinstance(request, Request) and request.method == method
+        branch = (Side.AGENT.value, request.all("via")[0].partition("branch=")[2], method)
+        self.proxy.send_failed(Transmit(request.to_bytes(), hop, branch))
+        await self.settle()
+        return hop
 
     async def answer(self, to: Request, tag: str = "uas") -> None:
         await self.respond(to, 200, tag, sdp("127.15.1.12", 5000))

@@ -3,7 +3,6 @@
 import pytest
 
 from gateway.sip.hop import Hop, Side, Transport
-from gateway.sip.proxy_events import Transmit
 from gateway.sip.timers import SipTimers
 from tests.peers.proxy_bench import PBX, PHONE_SIDE, PHONES, TRUNK_SIDE, ProxyBench
 
@@ -28,23 +27,13 @@ async def desks(bench, tmp_path):
     await made.proxy.close()
 
 
-async def failed(sip, method):
-    """The transport couldn't send the newest request of that kind."""
-    hop, request = next((hop, message) for hop, message in reversed(sip.sent) if hop.side is Side.AGENT)
-    assert request.method == method
-    branch = (Side.AGENT.value, request.all("via")[0].partition("branch=")[2], method)
-    sip.proxy.send_failed(Transmit(request.to_bytes(), hop, branch))
-    await sip.settle()
-    return hop
-
-
 @pytest.mark.parametrize("how", ["503", "unreachable"])
 async def test_the_second_next_hop_gets_what_the_first_one_cannot_take(two, bench, how):
     invite = await two.invite(extra=NAMED)
     if how == "503":
         await two.respond(invite, 503)
     else:
-        await failed(two, "INVITE")
+        await two.fail("INVITE")
     assert two.statuses() == [100]
     (again,) = two.requests("INVITE", SECOND)
     await two.respond(again, 200, body=b"", source=SECOND)
@@ -52,30 +41,22 @@ async def test_the_second_next_hop_gets_what_the_first_one_cannot_take(two, benc
     assert len(bench.engine.calls) == 1
 
 
-async def silence(sip, bench, seconds):
-    """Time passes, and nobody answers."""
-    for _ in range(40):
-        bench.clock.advance(seconds / 40)
-        sip.proxy._advance()
-        await sip.settle()
-
-
 async def test_a_hop_that_answers_nothing_is_given_up_soon_while_there_is_another(two, bench):
     """The second one, behind which there is none, gets all the time that RFC 3261 gives."""
     await two.invite(extra=NAMED)
-    await silence(two, bench, TIMERS.elsewhere * 0.9)
+    await two.silence(TIMERS.elsewhere * 0.9)
     assert not two.requests("INVITE", SECOND)
-    await silence(two, bench, TIMERS.elsewhere * 0.2)
+    await two.silence(TIMERS.elsewhere * 0.2)
     assert two.requests("INVITE", SECOND) and two.statuses() == [100]
-    await silence(two, bench, TIMERS.timeout * 0.9)
+    await two.silence(TIMERS.timeout * 0.9)
     assert two.statuses() == [100]
-    await silence(two, bench, TIMERS.timeout * 0.2)
+    await two.silence(TIMERS.timeout * 0.2)
     assert two.statuses()[:2] == [100, 408]
 
 
 async def test_a_hop_that_was_given_up_and_rings_after_all_is_told_to_stop(two, bench):
     invite = await two.invite(extra=NAMED)
-    await silence(two, bench, TIMERS.elsewhere * 1.1)
+    await two.silence(TIMERS.elsewhere * 1.1)
     (again,) = two.requests("INVITE", SECOND)
     for _ in range(2):
         await two.respond(invite, 180)
@@ -91,7 +72,7 @@ async def test_a_hop_that_was_given_up_and_rings_after_all_is_told_to_stop(two, 
 
 async def test_the_next_call_tries_it_last(two, bench):
     await two.invite(extra=NAMED)
-    await silence(two, bench, TIMERS.elsewhere * 1.1)
+    await two.silence(TIMERS.elsewhere * 1.1)
     await two.respond(two.requests("INVITE", SECOND)[-1], 486, source=SECOND)
     tried = len(two.requests("INVITE"))
     await two.request("INVITE", call_id="call-2", extra=NAMED)
@@ -101,7 +82,7 @@ async def test_the_next_call_tries_it_last(two, bench):
 
 async def test_a_hop_that_says_100_is_waited_for_though_there_is_another(two, bench):
     await two.respond(await two.invite(extra=NAMED), 100)
-    await silence(two, bench, TIMERS.timeout * 1.1)
+    await two.silence(TIMERS.timeout * 1.1)
     assert not two.requests("INVITE", SECOND)
 
 
@@ -139,7 +120,7 @@ async def test_a_phone_that_registered_through_us_is_called_back_through_us_wher
     await desks.request("INVITE", uri="sip:200@127.15.2.14:5099", extra=(f"Route: {path}", *NAMED))
     (invite,) = desks.requests("INVITE", behind)
     assert invite.get("route") is None and invite.uri == "sip:200@127.15.2.14:5099"
-    await failed(desks, "INVITE")
+    await desks.fail("INVITE")
     assert len(desks.requests("INVITE", ("127.15.2.14", 5099))) == 1, "its Contact, where the way it came is gone"
 
 
@@ -162,7 +143,7 @@ async def test_an_invite_too_large_for_udp_goes_by_tcp_and_by_udp_where_there_is
     assert [hop.transport for hop, _ in sip.sent if hop.side is Side.AGENT] == [Transport.TCP]
     (large,) = sip.requests("INVITE")
     assert large.all("via")[0].startswith("SIP/2.0/TCP") and ";transport=tcp;" in large.all("record-route")[0]
-    assert await failed(sip, "INVITE") == Hop(Side.AGENT, Transport.TCP, *PHONES)
+    assert await sip.fail("INVITE") == Hop(Side.AGENT, Transport.TCP, *PHONES)
     assert sip.sent[-1][0].transport is Transport.UDP
     await sip.answer(sip.requests("INVITE")[-1])
     assert sip.statuses() == [100, 200]
