@@ -9,7 +9,6 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 from gateway.clock import Clock
@@ -53,8 +52,9 @@ from gateway.media.plane import (
     StopPlay,
     Withhold,
 )
-from gateway.media.prompts.player import CodedVoice, LawVoice
+from gateway.media.prompts.player import Voice
 from gateway.media.prompts.sounds import Catalogue
+from gateway.media.prompts.voices import Voices
 from gateway.media.recording.recorder import Recorder
 from gateway.media.recording.session import Surroundings
 
@@ -114,7 +114,7 @@ class Worker:
         """Where reports go while a gateway is connected."""
         self.orders: Callable[[], None] | None = None
         """Carries out what the connected gateway has ordered by now."""
-        self._clock, self._journal, self._catalogue = clock, journal, catalogue
+        self._clock, self._journal = clock, journal
         self._datapath = datapath(self)
         self._recorder = Recorder(self._datapath, around, self._report)
         self._calls: dict[CallRef, Call] = {}
@@ -123,8 +123,7 @@ class Worker:
         self._look: asyncio.TimerHandle | None = None
         self._keyless: dict[CallRef, None] = {}
         """Calls of a worker before this one that it decrypted on the way."""
-        self._coding: dict[tuple[FlowId, str], asyncio.Future[list[bytes]]] = {}
-        """Sounds that are being coded, by flow and playing."""
+        self._voices = Voices(catalogue, self._play)
 
     # --- beginning and end --------------------------------------------------------------------------------------------
 
@@ -132,6 +131,7 @@ class Worker:
         """Take up the calls of the worker that was here before, then look after flows that fall silent."""
         for call, entries in self._journal.calls():
             self._restore(call, entries)
+        self._voices.take_in()
         self._look_for_silence()
 
     def hello(self) -> list[Report]:
@@ -143,7 +143,7 @@ class Worker:
         """The gateway's connection is over: stop recording, playing and listening; forward on."""
         self.send = self.orders = None
         self._recorder.close_all(End.INTERRUPTED, self._clock.now())
-        self._coding.clear()
+        self._voices.forget_all()
         for call in self._calls.values():
             for flow, passage in list(call.passages.items()):
                 passage.close()
@@ -151,6 +151,7 @@ class Worker:
 
     def stop(self) -> None:
         """Close all ports; the journal stays, so that the next worker takes the calls up."""
+        self._voices.close()
         self.journal_written()
         if self._look is not None:
             self._look.cancel()
@@ -180,7 +181,7 @@ class Worker:
                 self._datapath.secure(order)
                 self._keyless.pop(call_of(order.flow), None)
             case Play():
-                self._play(order)
+                self._voices.make(order)
             case StopPlay():
                 self._stop_play(order)
             case Listen():
@@ -233,29 +234,9 @@ class Worker:
             call.forwards[order.flow] = order
             self._write_journal(call_of(order.flow))
 
-    def _play(self, order: Play) -> None:
-        sounds = (order.sound, *order.then)
+    def _play(self, order: Play, voice: Callable[[], Voice]) -> None:
         try:
-            passage = self._passage(self._source(order.flow))
-            if order.codec == "PCMA" or order.codec == "PCMU":
-                samples = self._catalogue.sequence(sounds, order.sha256)
-                passage.play(order, LawVoice(order.codec, samples, order.ptime_ms, order.gain_db))
-                return
-        except (SoundError, UnknownFlow) as error:
-            self._unplayed(order, error)
-            return
-        loop, codes = asyncio.get_running_loop(), self._catalogue.coded
-        coding = loop.run_in_executor(None, codes, sounds, order.codec, order.ptime_ms, order.gain_db, order.sha256)
-        self._coding[order.flow, order.play] = coding
-        coding.add_done_callback(partial(self._play_coded, order))
-
-    def _play_coded(self, order: Play, coding: asyncio.Future[list[bytes]]) -> None:
-        """The sound is coded: play it, unless that isn't wanted any more."""
-        if self._coding.get((order.flow, order.play)) is not coding:
-            return
-        del self._coding[order.flow, order.play]
-        try:
-            self._passage(self._source(order.flow)).play(order, CodedVoice(coding.result()))
+            self._passage(self._source(order.flow)).play(order, voice())
         except (SoundError, UnknownFlow) as error:
             self._unplayed(order, error)
 
@@ -266,14 +247,13 @@ class Worker:
         _log.warning("call %s: not played: %s", call_of(order.flow), fault)
         self._report(PlayEnded(order.play, order.flow, False, self._clock.now()))
 
-    def _forget_coding(self, call: CallRef, play: str | None = None) -> None:
-        """Sounds of a call that are still being coded aren't played."""
-        for flow, one in [key for key in self._coding if call_of(key[0]) == call and play in (None, key[1])]:
-            del self._coding[flow, one]
+    def _forget_sounds(self, call: CallRef, play: str | None = None) -> None:
+        """Sounds of a call that are still being read or coded aren't played."""
+        for flow, one in self._voices.forget(call, play):
             self._report(PlayEnded(one, flow, False, self._clock.now()))
 
     def _stop_play(self, order: StopPlay) -> None:
-        self._forget_coding(call_of(order.flow), order.play)
+        self._forget_sounds(call_of(order.flow), order.play)
         passage = self._call(order.flow).passages.get(self._source(order.flow))
         if passage is not None:
             passage.stop_play(order.play)
@@ -308,7 +288,7 @@ class Worker:
 
     def _remove(self, order: Remove) -> None:
         self._recorder.close_call(order.call, End.NORMAL, self._clock.now())
-        self._forget_coding(order.call)
+        self._forget_sounds(order.call)
         call = self._calls.pop(order.call, None)
         counts: dict[FlowId, FlowCount] = {}
         if call is not None:

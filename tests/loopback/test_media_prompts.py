@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 import time
 import wave
 from dataclasses import replace
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from gateway.media.plane import DigitHeard, Forward, Listen, Play, PlayEnded, StopPlay
-from gateway.media.prompts.sounds import Catalogue
+from gateway.media.prompts.sounds import Catalogue, own_folder
 from gateway.rtp.g711 import decode, encode
 from gateway.rtp.packet import Rtp
 from gateway.rtp.telephone_event import Event
@@ -51,6 +52,20 @@ async def press(party, to, code, *, ends=3, updates=5):
         party.timestamp = timestamp
         party.say(to, bytes(Event(code, True, 10, 160 * updates)), payload_type=EVENT_TYPE)
     party.timestamp = timestamp + 160 * updates
+
+
+async def test_a_sound_on_a_disk_that_hangs_stops_no_packet(house):
+    own = own_folder(house.data)
+    own.mkdir(parents=True)
+    os.mkfifo(own / "ours.wav")
+    house.gateway.order(play("ours", sha256="0" * 64))
+    await house.obeyed()
+    await house.talk(SILENT * 10, SILENT * 10)
+    await asyncio.gather(house.agent.hears(10), house.caller.hears(10))
+    assert house.worker.faults["play"] == 0
+    (own / "ours.wav").write_bytes(b"no sound")
+    assert not (await house.gateway.report(PlayEnded)).complete
+    assert house.worker.faults["play"] == 1
 
 
 async def test_a_prompt_replaces_the_agent_and_the_numbers_stay_continuous(house):

@@ -1,9 +1,10 @@
 """The sounds that can be played: those that are shipped, and the house's own recordings in the data folder.
 
 A shipped sound is the one that the index names by its hash. A recording of the house's own is played only by the hash
-under which it is ordered, which is the agreement's. Files are read when they are first needed.
+under which it is ordered, which is the agreement's. Files are read when they are first needed, or all of them before.
 """
 
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -87,6 +88,22 @@ class Catalogue:
         if found.sha256 != wanted or sha256 not in ("", wanted):
             raise SoundError(f"sound `{sound}` isn't the one that is named")
         return found
+
+    def take_in(self) -> None:
+        """Read what is there now, own recordings too; what can't be read is left for whoever asks for it."""
+        with contextlib.suppress(SoundError):
+            for sound in (*self.index, *self.own_ids()):
+                with contextlib.suppress(SoundError):
+                    self._read[sound] = self.load(sound)
+
+    def at_hand(self, sounds: Sequence[str], sha256: str = "") -> bool:
+        """Whether none of these must be read from a disk; hash as for `sequence`."""
+        for at, name in enumerate(sounds):
+            wanted = (self._index or {}).get(name, "" if at else sha256)
+            found = self._read.get(name)
+            if found is None or found.sha256 != wanted:
+                return False
+        return True
 
     def load(self, sound: str) -> Sound:
         """What lies on disk under this id now, whatever its hash; raises SoundError."""
