@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 from crypto.tlog_tiles import Tile
 from policy.access_figures import AccessFigures
 from policy.agreement.schema import StatisticsTerms
+from policy.endings import Warned
 from policy.epochs import RosterPlace
 from policy.kept import BlockKept
 from policy.month import Month
@@ -99,6 +100,8 @@ class AgreementInForce:
     """Lane to purpose of what agents may ask for in a call."""
     drawn_for: Sequence[str] = ()
     """Purposes that legs are drawn for."""
+    ends_soon: Sequence[Warned] = ()
+    """Also of the other agreements in force, for whoever isn't an agent."""
 
 
 @dataclass(frozen=True, slots=True)

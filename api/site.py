@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
@@ -42,6 +43,7 @@ from policy.agreement.schema import Agreement
 from policy.chain import Posted, fold, history
 from policy.consent import ask_again_at, standing_answer
 from policy.draw_rules import rules
+from policy.endings import ends_soon
 from policy.epochs import EpochState, frozen
 from policy.errors import PolicyError
 from policy.month import Month
@@ -148,7 +150,10 @@ class SiteFolder:
         terms = state.terms_in_force(now)
         about = [one for one in terms if line is not None and _about(one.agreement, line.site, line.group)]
         term = max(about or terms, key=lambda one: one.agreement.validity.end, default=None)
-        return None if term is None else _in_force(term, posts, state, now)
+        if term is None:
+            return None
+        ends = [warned for one in (about or terms) for warned in ends_soon(one.agreement, now, one.evaluated)]
+        return replace(_in_force(term, posts, state, now), ends_soon=ends)
 
     async def acts(self) -> Sequence[ActRow]:
         """Every act, oldest first."""

@@ -65,6 +65,13 @@ def warnings_between(
     return tuple(sorted((one for one in found if after < one.at <= until), key=lambda one: (one.at, -one.days)))
 
 
+def ends_soon(agreement: Agreement, now: datetime, signed_off: date | None = None) -> tuple[Warned, ...]:
+    """Whatever its first warning was due for and isn't over, the nearest first, with the days that are left."""
+    first = timedelta(days=max(WARN_DAYS))
+    near = (one for one in endings(agreement, signed_off) if now < one.at <= now + first)
+    return tuple(Warned(one, days_left(one, now), now) for one in near)
+
+
 def days_left(ending: Ending, at: datetime) -> int:
     """Whole days until an end, rounded up; 0 and less: it is over."""
     return -((at - ending.at) // timedelta(days=1))

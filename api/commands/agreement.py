@@ -20,8 +20,9 @@ from gateway.clock import SystemClock
 from policy.act_text import in_words
 from policy.agreement.load import Agreement, AgreementRefused, load
 from policy.dry_run import EVERYBODY
+from policy.endings import ends_soon
 from policy.errors import DryRunError
-from policy.messages import say_fault
+from policy.messages import say_fault, say_warning
 from policy.plain import plain as plain_sentences
 from policy.texts import consent_text
 
@@ -70,7 +71,9 @@ def show(
         document, validity = signed.decode("utf-8", "replace"), one.validity
         start, end = validity.start.isoformat(), validity.end.isoformat()
         shown.append({"digest": one.digest, "seq": term.seq, "start": start, "end": end, "document": document})
-        said += [in_words("stands", language, seq=term.seq, digest=one.digest), "", plain_sentences(one, language)]
+        warned = [say_warning(ending, language) for ending in ends_soon(one, now, term.evaluated)]
+        said += [in_words("stands", language, seq=term.seq, digest=one.digest), *warned, ""]
+        said.append(plain_sentences(one, language))
         said += [f"{consent_text(one, purpose, language)}\n" for purpose in one.purposes]
         said += [in_words("as_signed", language), "", document]
     tell(as_json, {**shown[0], "beside": shown[1:]}, *said)

@@ -31,7 +31,7 @@ from gateway.control.protocol import DraftAct, PostAct, SuspendRecording
 from policy.acts import parse_act
 from policy.agreement.load import AgreementRefused, load
 from policy.errors import ActError, DryRunError
-from policy.messages import say_fault
+from policy.messages import say_fault, say_warning
 
 router = APIRouter(tags=["agreement"])
 Party = Literal["employer", "council"]
@@ -40,12 +40,15 @@ _ALONE = ThreadPoolExecutor(1, "dry-run")
 
 
 @router.get("/agreements/current")
-async def current_agreement(parts: Parts, who: Annotated[Principal, Depends(need("agreements:read"))]) -> AgreementOut:
+async def current_agreement(
+    parts: Parts, request: Request, who: Annotated[Principal, Depends(need("agreements:read"))]
+) -> AgreementOut:
     """The agreement in force, with what a yes for each purpose says; of several the one about the agent who asks."""
-    agreement = await parts.site.agreement(who.agent)
+    agreement, language = await parts.site.agreement(who.agent), _language(request)
     if agreement is None:
         raise Problem("no-agreement", 404, "no agreement is in force: nothing is recorded")
-    return AgreementOut.model_validate(asdict(agreement))
+    warnings = [say_warning(one, language) for one in agreement.ends_soon]
+    return AgreementOut.model_validate(asdict(agreement) | {"warnings": warnings})
 
 
 @router.post("/agreements/check", dependencies=[Depends(need("agreements:read"))])

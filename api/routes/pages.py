@@ -17,6 +17,7 @@ from api.roles import COACHES, Principal, Role
 from api.routes.council import MONTH, parse_month
 from api.schemas.announcements import AnnouncementsOut
 from gateway.control.protocol import ListAnnouncements
+from policy.messages import say_warning
 from policy.month import Month, newest_told
 
 router = APIRouter(include_in_schema=False)
@@ -72,14 +73,24 @@ async def codes_page(
     if who is None or who.role not in (Role.COUNCIL, Role.DPO):
         return RedirectResponse("/", 303)
     asked = parse_month(month) or newest_told(parts.clock.wallclock())
-    told = await _told(parts, asked)
-    return await _page("codes.html", request, parts, lang, month=asked, told=told, announced=await _announced(parts))
+    more = {"told": await _told(parts, asked), "announced": await _announced(parts), "warnings": await _warnings(parts)}
+    return await _page("codes.html", request, parts, lang, month=asked, **more)
 
 
 @router.get("/record")
 async def record_page(request: Request, parts: Parts, lang: Language = None) -> Response:
     """A caller's own record, by its code; no sign-in."""
     return await _page("record.html", request, parts, lang)
+
+
+async def _warnings(parts: Parts) -> dict[str, list[str]]:
+    """What ends soon, by language."""
+    try:
+        agreement = await parts.site.agreement()
+    except Problem:
+        agreement = None
+    ends = agreement.ends_soon if agreement is not None else ()
+    return {language: [say_warning(one, language) for one in ends] for language in LANGUAGES}
 
 
 async def _told(parts: Parts, month: Month) -> MonthStatistics | None:

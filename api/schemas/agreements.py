@@ -52,6 +52,7 @@ class AgreementOut(BaseModel):
     drawn_for: list[str]
     """Purposes that legs are drawn for."""
     suspended: bool
+    warnings: list[str] = Field(description="what ends within 60 days, in the language of the request")
 
 
 class Document(Body):

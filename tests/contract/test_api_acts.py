@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -122,6 +123,7 @@ async def test_a_party_reads_what_is_in_force_from_its_own_computer(world: World
     await into_force(world, run)
     rc, out, err = await run("show", *at(world, "employer"))
     signed = canonical_document((world.folder / "bv.yaml").read_bytes()).decode()  # what the acts carry
+    assert re.search(r"^Noch 5[012] Tage für die gemeinsame Auswertung", out, re.M)
     assert rc == 0 and signed in out and "In Kraft gesetzt durch Vorgang 1" in out, err
     rc, out, err = await run("show", "--json", *at(world, "council"))
     told = json.loads(out)

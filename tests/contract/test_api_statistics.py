@@ -19,6 +19,7 @@ from policy.agreement.load import load
 from policy.agreement.schema import StatisticsTerms
 from policy.chain import Posted
 from policy.decision import Rule
+from policy.endings import Ending, Ends, Warned
 from policy.kept import BlockKept
 from policy.month import Month
 from policy.statistics import Bin, CampaignFigures, ChannelFigures, Funnel, GroupFigures, RuleFigures, Statistics
@@ -122,6 +123,19 @@ async def test_the_councils_page_shows_what_is_told(api: RunningApi, language: s
     few = {"en": "fewer than 20 calls or fewer than 5 agents", "de": "weniger als 20 Gespräche"}
     assert page.count(few.get(language, "færre enn 20 samtaler")) == 3
     assert "{" not in page.split('<section aria-labelledby="figures">')[1]
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "ends in 30 days"), ("de", "In 30 Tagen"), ("nb", "om 30 dager")]
+)
+async def test_the_parties_are_told_what_ends_soon(api: RunningApi, language: str, words: str) -> None:
+    """By the page, and by the API in the language of the request."""
+    ending = Ending(Ends.AGREEMENT, "bv-nord", datetime(2026, 9, 1, tzinfo=UTC))
+    api.site.agree(ends_soon=[Warned(ending, 30, ending.at - timedelta(days=30))])
+    async with api.http(await signed_in(api, Role.COUNCIL)) as http:
+        assert words in (await http.get(f"/council?lang={language}")).text
+        told = await http.get("/v1/agreements/current", headers={"Accept-Language": language})
+        assert words in told.json()["warnings"][0]
 
 
 @pytest.mark.parametrize(("language", "words"), [("en", "named"), ("de", "in der Vereinbarung"), ("nb", "nevnt i")])

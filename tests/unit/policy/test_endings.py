@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-from policy.endings import WARN_DAYS, Ending, Ends, days_left, endings, warnings_between
+from policy.endings import WARN_DAYS, Ending, Ends, days_left, endings, ends_soon, warnings_between
 from tests.unit.policy.green import NOW, example
 
 END = example().validity.end
@@ -38,6 +38,16 @@ def test_a_warning_is_due_once():
     assert warnings_between(example(), one.at - SECOND, one.at) == (one,)
     assert warnings_between(example(), one.at, END) == ()
     assert warnings_between(example(), one.at - SECOND, one.at - SECOND / 2) == ()
+
+
+def test_what_ends_soon_is_told_from_its_first_warning_to_its_end():
+    agreement, gap = example(), timedelta(days=60)
+    assert ends_soon(agreement, END - gap - SECOND, date(2026, 8, 1)) == ()
+    for now, days in ((END - gap, 60), (END - SECOND, 1)):
+        (one,) = ends_soon(agreement, now, date(2026, 8, 1))
+        assert one.ending.what is Ends.AGREEMENT and days_left(one.ending, one.at) == days
+    assert ends_soon(agreement, END, date(2026, 8, 1)) == ()
+    assert [one.ending.what for one in ends_soon(agreement, NOW)] == [Ends.CAMPAIGN]
 
 
 def test_days_count_by_the_calendar_across_the_change_of_clocks():
