@@ -16,7 +16,7 @@ from policy.epochs import place_in
 from policy.log_rules import may_hold
 from policy.state import State
 from storage.database import Database
-from storage.epochs import Epochs, StoredEpoch
+from storage.epochs import StoredEpoch, stored_epoch
 from storage.errors import EpochUnknown, LogEntryUnknown
 from storage.log.leg_openings import sealed_openings
 from storage.log.reader import LogReader
@@ -57,7 +57,7 @@ async def _epoch(
     database: Database, reader: LogReader, states: Sequence[State], name: str, a: str
 ) -> DrawnEpoch | None:
     try:
-        epoch = await Epochs(database).get(name)
+        epoch = await database.read(lambda connection: stored_epoch(connection, name))
     except EpochUnknown:
         return None  # of wishes alone: those are asked for, not drawn
     commit, reveal = epoch.committed_index, epoch.revealed_index

@@ -117,7 +117,7 @@ async def _assemble(config: Config, clock: Clock, database: Database) -> _Parts:
         codes_ready=code_key is not None,
         acts_ahead=logs.acts_ahead,
     )
-    epochs = Epochs(database)
+    epochs = Epochs(database, data_dir)
     engines: list[Engine] = []  # the workers report to the engine that is made with them
     workers = Workers(
         config.run_dir,

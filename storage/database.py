@@ -67,8 +67,12 @@ class Database:
         return database
 
     async def migrate(self) -> None:
-        """Bring the tables up to this version's; harmless when they are. Raises StorageUnavailable."""
-        await self._transact(migrations.upgrade)
+        """Bring the tables up to this version's; harmless when they are. Raises StorageUnavailable.
+
+        What a version took out of its rows is in no page of the file then.
+        """
+        if await self._transact(migrations.upgrade) and self._writer is not None:
+            await self._empty_log(self._writer)
 
     async def write(self, work: Work[T]) -> T:
         """Run `work` in a transaction; when this returns, its effects survive a power cut.

@@ -1,16 +1,11 @@
-"""What an epoch's `eclose` says: its counts, the root of its inventory and, at its block's end, how much was kept.
-
-Agents' shares are added up from epoch to epoch, since neither recordings nor pseudonyms last for a block; they stand in
-the newest closed epoch's row alone, and in none once the block is over.
-"""
+"""What an epoch's `eclose` says: its counts, the root of its inventory and, at its block's end, how much was kept."""
 
 import secrets
-from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, select
 
 from crypto.commitment import pseudonym
 from policy.agreement.schema import StatisticsTerms
@@ -19,13 +14,12 @@ from policy.inventory import LEAF_BYTES, LEAVES_OF_A_LEG, inventory_root, side_l
 from policy.kept import Share, kept_fifths
 from policy.log_block import ends_block
 from policy.log_entry import X_KINDS, Counted, EClose
+from storage.block_shares import Keyring, add_up, end
 from storage.tables import agents, epochs, legs, recordings, segments
 
 _KEPT: Final = ("kept", "interrupted")
 _RECORDED: Final = ("hit", "wish")
-OF_A_BLOCK: Final = 100
-"""More epochs than a block of 14 weeks has days."""
-_LEAVES, _SHARES = "leaves", "shares"
+_LEAVES: Final = "leaves"
 
 
 def closing(
@@ -34,6 +28,7 @@ def closing(
     name: str,
     roster: Sequence[RosterLeaf],
     limits: StatisticsTerms,
+    ring: Keyring,
     *,
     halted: bool = False,
 ) -> tuple[EClose, dict[str, Any]]:
@@ -47,12 +42,14 @@ def closing(
     kinds = select(legs.c.k, func.count().label("total")).where(legs.c.e == name, legs.c.kind == "x")
     x = dict.fromkeys(X_KINDS, 0) | {one.k: one.total for one in connection.execute(kinds.group_by(legs.c.k))}
     leaves = _leaves(connection, name)
-    shares = _shares(connection, origin, name, {one.a: one.total for one in found if one.o == "hit"})
-    over = ends_block(origin, name) and not halted
-    told = kept_fifths((Share(*share) for share in shares.values()), limits) if over else None
+    own = _shares(connection, origin, name, {one.a: one.total for one in found if one.o == "hit"})
+    told, total = None, add_up(connection, origin, own, ring)
+    if ends_block(origin, name) and not halted:
+        told = None if total is None else kept_fifths(total.values(), limits)
+        end(connection, origin)
     counted = {group: Counted(one.legs, one.hits) for group, one in groups.items()}
     entry = EClose(e=name, groups=counted, kept=told, root=inventory_root(leaves).hex(), x=x)
-    return entry, {_LEAVES: leaves, _SHARES: {} if over else shares, "kept": told}
+    return entry, {_LEAVES: leaves, "kept": told}
 
 
 def inventory(connection: Connection, name: str) -> list[str] | None:
@@ -84,27 +81,14 @@ def _leaves(connection: Connection, name: str) -> list[str]:
     return leaves
 
 
-def _shares(connection: Connection, origin: str, name: str, hits: dict[str, int]) -> dict[str, list[int]]:
-    """Hits and kept ones of each agent (id) in this log so far; taken out of the rows of earlier epochs."""
-    total: Counter[str] = Counter()
-    kept: Counter[str] = Counter()
-    newest = select(epochs.c.name, epochs.c.origin, epochs.c.figures).where(epochs.c.figures.is_not(None))
-    for row in connection.execute(newest.order_by(epochs.c.ends_at.desc()).limit(OF_A_BLOCK)).all():
-        earlier = row.figures.get(_SHARES)
-        if not earlier:
-            continue
-        if row.origin == origin:
-            total.update({agent: share[0] for agent, share in earlier.items()})
-            kept.update({agent: share[1] for agent, share in earlier.items()})
-        emptied = {**row.figures, _SHARES: {}}
-        connection.execute(update(epochs).where(epochs.c.name == row.name).values(figures=emptied))
+def _shares(connection: Connection, origin: str, name: str, hits: dict[str, int]) -> dict[str, Share]:
+    """Hits and kept ones of each agent (id) who had a hit in this epoch."""
     own = {pseudonym(bytes(one.salt), origin, name).hex(): one.id for one in connection.execute(select(agents))}
-    total.update({own[a]: count for a, count in hits.items() if a in own})
     of_hits = (
         select(recordings.c.agent, func.count().label("total"))
         .join(legs, legs.c.id == recordings.c.entry)
         .where(legs.c.e == name, legs.c.o == "hit", recordings.c.state.in_(_KEPT))
         .group_by(recordings.c.agent)
     )
-    kept.update({one.agent: one.total for one in connection.execute(of_hits)})
-    return {agent: [count, min(kept[agent], count)] for agent, count in total.items()}
+    kept = {one.agent: one.total for one in connection.execute(of_hits)}
+    return {own[a]: Share(count, min(kept.get(own[a], 0), count)) for a, count in hits.items() if a in own}

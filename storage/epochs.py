@@ -7,6 +7,7 @@ council's share lies here from the moment it is handed over until the reveal, wh
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, exists, func, insert, select, update
@@ -18,6 +19,7 @@ from policy.epochs import NEXT, EpochState, RosterLeaf, in_roster_order, roster_
 from policy.log_block import LogBlock
 from policy.log_entry import Day, ECommit, EOpen, Halt, Reveal
 from policy.terms import Phase
+from storage.block_shares import BlockShares, Keyring
 from storage.council_lists import forget_due, keep_names, names_of
 from storage.database import Database
 from storage.epoch_figures import closing, listed
@@ -90,10 +92,11 @@ class Worked:
 
 
 class Epochs:
-    """Epochs in the database and in the log."""
+    """Epochs in the database and in the log; under `root` (the data folder) is the vault."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, root: Path) -> None:
         self._database = database
+        self._shares = BlockShares(database, root)
 
     # --- steps -------------------------------------------------------------------------------------------------------
 
@@ -188,18 +191,20 @@ class Epochs:
         first.
         """
 
-        def work(connection: Connection) -> bool:
+        def work(connection: Connection, ring: Keyring) -> bool:
             row = _row(connection, name)
             if _unfinished(connection, name):
                 return False
             if halted:
                 append(connection, row.origin, Halt(e=name))
-            entry, figures = closing(connection, row.origin, name, _roster(row), limits, halted=halted)
+            entry, figures = closing(connection, row.origin, name, _roster(row), limits, ring, halted=halted)
             append(connection, row.origin, entry)
             _move(connection, row, EpochState.CLOSED, closed_at=at, figures=figures)
             return True
 
-        return await self._database.write(work)
+        if await self._database.read(lambda connection: _unfinished(connection, name)):
+            return False  # asked again all the time: no key is made for that
+        return await self._shares.under_fresh_key(work)
 
     async def reveal(self, name: str) -> None:
         """Log both shares, and keep them no longer. Raises EpochStep without the council's."""
@@ -233,9 +238,10 @@ class Epochs:
         return await self._database.write(work)
 
     async def forget_lists(self, at: datetime) -> None:
-        """Destroy the council's lists of epochs that have been over for long enough."""
+        """Destroy the council's lists of epochs that have been over for long enough, and shares of blocks that have."""
         while await self._database.write(lambda connection: forget_due(connection, at)):
             pass
+        await self._shares.forget_due(at)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -258,7 +264,7 @@ class Epochs:
 
     async def get(self, name: str) -> StoredEpoch:
         """One epoch. Raises EpochUnknown."""
-        return await self._database.read(lambda connection: _epoch(_row(connection, name)))
+        return await self._database.read(lambda connection: stored_epoch(connection, name))
 
     async def origins(self, site: str, names: Collection[str]) -> dict[str, str]:
         """The log that each of these epochs belongs to."""
@@ -305,6 +311,11 @@ class Epochs:
         """Recordings of the drawn lanes of an epoch: what is shredded without its reveal."""
         query = select(recordings.c.id).where(recordings.c.epoch == name, recordings.c.lane.in_(("sample", "campaign")))
         return list(await self._database.read(lambda connection: connection.execute(query).scalars().all()))
+
+
+def stored_epoch(connection: Connection, name: str) -> StoredEpoch:
+    """One epoch. Raises EpochUnknown."""
+    return _epoch(_row(connection, name))
 
 
 def open_row(connection: Connection, name: str) -> Row[Any]:

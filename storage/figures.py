@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, exists, func, insert, or_, select, update
 
@@ -17,8 +17,10 @@ from policy.log_block import LogBlock
 from policy.month import Month
 from policy.statistics import AnswerCount, LegCount, MonthCounts, QuarterCounts
 from storage.database import Database
-from storage.epoch_figures import OF_A_BLOCK
 from storage.tables import epochs, figures, legs, recordings
+
+_OF_A_BLOCK: Final = 100
+"""More epochs than a block of 14 weeks has days."""
 
 
 class What(StrEnum):
@@ -88,7 +90,7 @@ class Figures:
     async def kept_by(self, after: date) -> BlockKept | None:
         """What the newest block of the log that was over before this day told of what was kept."""
         query = select(epochs.c.origin, epochs.c.figures, epochs.c.first_day).where(epochs.c.figures.is_not(None))
-        query = query.where(epochs.c.first_day < after).order_by(epochs.c.ends_at.desc()).limit(OF_A_BLOCK)
+        query = query.where(epochs.c.first_day < after).order_by(epochs.c.ends_at.desc()).limit(_OF_A_BLOCK)
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         over = (row for row in rows if LogBlock.parse(row.origin).days[1] <= after)
         found = next((row for row in over if row.figures.get("kept") is not None), None)

@@ -203,6 +203,13 @@ epochs = Table(
     _whole("acts", null=True),
     Index(None, "state"),
 )
+block_shares = Table(
+    "block_shares",
+    metadata,
+    Column("origin", Text, primary_key=True),
+    _text("key"),
+    Column("sealed", LargeBinary, nullable=False),
+)
 epoch_names = Table(
     "epoch_names",
     metadata,

@@ -32,7 +32,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from storage import durable, migrations
 from storage.council_lists import UNSAVED
 from storage.errors import BackupRefused, StorageUnavailable, StorageUrlError
-from storage.tables import epochs, metadata
+from storage.tables import block_shares, epochs, metadata
 
 PAGES: Final = 4096
 """Copied at once, between two looks at the progress."""
@@ -63,10 +63,13 @@ def snapshot_file(source: Path, target: Path, empty: Sequence[str] = (), told: T
 
 
 def forget_unsaved(path: Path) -> None:
-    """Take out of a copy what no backup holds: secrets of the draw, the council's lists. Raises StorageUnavailable."""
+    """Take out of a copy what no backup holds: secrets of the draw, the council's lists, agents' shares of a block.
+
+    Raises StorageUnavailable.
+    """
     with sqlite_file(path) as connection:
         connection.execute(update(epochs).values(host_secret=None, council_secret=None))
-        for one in UNSAVED:
+        for one in (*UNSAVED, block_shares):
             connection.execute(delete(one))
     _compact(path)
 

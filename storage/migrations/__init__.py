@@ -11,13 +11,17 @@ from sqlalchemy import Connection
 from storage.errors import SchemaNewer
 
 
-def upgrade(connection: Connection) -> None:
-    """Bring the database behind `connection` to the newest revision, inside its transaction. Raises SchemaNewer."""
+def upgrade(connection: Connection) -> bool:
+    """Bring the database behind `connection` to the newest revision, inside its transaction; False: it was there.
+
+    Raises SchemaNewer.
+    """
     if not steps(connection):
-        return
+        return False
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    return True
 
 
 def revision(connection: Connection) -> str | None:

@@ -176,7 +176,7 @@ async def test_recordings_are_listed_newest_first_and_fetched_as_one_age_file(
     LocalVault(tmp_path).put(key, Secret.QUORUM, b"wrapped twice")
     together = await site.fetch(key.recording, "agent", 1, "quorum")
     assert together is not None and [piece async for piece in together] == [b"wrapped twice"]
-    await opened_book(Epochs(written), "2026-W10", [])
+    await opened_book(Epochs(written, tmp_path), "2026-W10", [])
     for state, hours, served in [("opened", 99, 1), ("closed", 23, 1), ("closed", 25, 0), ("revealed", 25, 1)]:
         over = update(epochs).values(state=state, closed_at=SetClock().wallclock() - timedelta(hours=hours))
 

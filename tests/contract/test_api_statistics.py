@@ -193,8 +193,8 @@ async def site(config: Config, database: Database) -> AsyncIterator[SiteFolder]:
         yield folder
 
 
-async def books(database: Database, epoch: str = "2026-W11") -> Legs:
-    await open_epoch(Epochs(database), epoch)
+async def books(config: Config, database: Database, epoch: str = "2026-W11") -> Legs:
+    await open_epoch(Epochs(database, config.site.data_dir), epoch)
     return Legs(database)
 
 
@@ -207,16 +207,16 @@ async def leg(legs: Legs, agent: int, *, drawn: bool = True) -> LegEntry:
     return entry
 
 
-async def fill(database: Database) -> None:
-    legs = await books(database)
+async def fill(config: Config, database: Database) -> None:
+    legs = await books(config, database)
     for number in range(36):
         answer = {0: What.YES, 1: What.NO}.get(number % 3) if number < 18 else None
         answered = None if answer is None else Answered("hamburg/fairtap", "dtmf", answer)
         await legs.out(await leg(legs, number % 6, drawn=number < 18), TOLD, answered)
 
 
-async def test_a_months_legs_become_its_figures(site: SiteFolder, database: Database) -> None:
-    await fill(database)
+async def test_a_months_legs_become_its_figures(config: Config, site: SiteFolder, database: Database) -> None:
+    await fill(config, database)
     found = await site.statistics(None)
     assert found == await site.statistics(MARCH)
     assert (found.month, found.timezones, found.limits) == ("2026-03", ("Europe/Berlin",), StatisticsTerms(5, 5))
@@ -234,7 +234,7 @@ async def code_of(site: SiteFolder, month: Month | None) -> str:
 
 
 async def test_what_cannot_be_told_is_said_so(config: Config, database: Database, site: SiteFolder) -> None:
-    legs = await books(database)
+    legs = await books(config, database)
     entry = await leg(legs, 1)
     assert await code_of(site, MARCH) == "month-not-told"  # a call of it goes on
     await legs.out(entry, TOLD)
@@ -249,9 +249,9 @@ async def test_two_questions_an_hour_and_a_year_apart_get_the_same_answer(
     config: Config, database: Database, site: SiteFolder
 ) -> None:
     """So there is nothing between two answers: not a leg of another month, not limits that were lowered since."""
-    await fill(database)
+    await fill(config, database)
     before = await site.statistics(MARCH)
-    legs = await books(database, "2026-W14")
+    legs = await books(config, database, "2026-W14")
     for number in range(30):
         entry = await legs.enter(
             epoch="2026-W14", pseudonym=pseudonym(number % 6), rule=2, queue="q", commitment=bytes(32),
@@ -272,7 +272,7 @@ async def test_a_later_agreements_limits_tell_no_more_of_a_quarter_that_is_over(
     until = {"validity/end": "2026-04-01T00:00:00", "validity/evaluation": {"every": "P1M", "next_due": "2026-03-31"}}
     terms = {"statistics": {"min_agents": 5, "min_calls": 5}, "lanes/campaigns": []}
     await put(database, 1, edited({**terms, **until}), SIGNED)
-    legs = await books(database)
+    legs = await books(config, database)
     for number in range(20):
         answered = Answered("hamburg/fairtap", "dtmf", What.YES) if number < 4 else None
         await legs.out(await leg(legs, number % 6), TOLD, answered)

@@ -66,7 +66,7 @@ async def open_folder(root: Path, url: str = "", *, migrate: bool = True) -> Fol
     key = gateway_key.load_or_create(root)
     vkey = gateway_key.vkey("hamburg", key.verify_key)
     sealer = Sealer(LocalBlobs(root), LocalVault(root), key, gateway=vkey, build=BUILD)
-    recordings, epochs, legs = Recordings(database, sealer), Epochs(database), Legs(database)
+    recordings, epochs, legs = Recordings(database, sealer), Epochs(database, root), Legs(database)
     return Folder(root, database, key, sealer, recordings, epochs, legs, Roster(database))
 
 

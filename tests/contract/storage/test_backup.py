@@ -46,7 +46,7 @@ from storage.names import SegmentKey
 from storage.recordings import SegmentState
 from storage.replay import erase_orphans
 from storage.retention import erase_due
-from storage.tables import campaigns, epochs, legs
+from storage.tables import block_shares, campaigns, epochs, legs
 from tests.peers.backed_up import FIRST, LATER, SECOND, Site, publisher, quiet
 from tests.peers.stored import AT, EPOCH, ORIGIN
 
@@ -176,12 +176,14 @@ async def test_no_secret_of_the_draw_and_nothing_of_the_vault_is_in_it(site):
     folder = await site.open()
     row = await folder.epochs.get(EPOCH)
     assert row.host is not None and row.council is not None
+    shares = {"origin": ORIGIN, "key": "a key's name", "sealed": b"agents' shares of a block"}
+    await folder.database.write(lambda connection: connection.execute(insert(block_shares).values(shares)).rowcount)
     headers = [path.read_bytes() for path in (site.data / "vault").rglob("*.header")]
     await folder.database.close()
     await site.kept()
     files = [path.read_bytes() for path in (site.root / "backup").rglob("*") if path.is_file()]
     assert headers and len(files) > 12
-    for secret in (row.host, row.council, *headers):
+    for secret in (row.host, row.council, shares["sealed"], *headers):
         assert not any(secret in data for data in files)
     check = ["sha256sum", "-c", "contents"]
     done = await asyncio.to_thread(subprocess.run, check, cwd=site.root / "backup", capture_output=True, text=True)

@@ -20,7 +20,7 @@ from storage import migrations
 from storage.database import Database
 from storage.errors import AgentUnknown, StorageUnavailable, StorageUrlError
 from storage.figures import Figures
-from storage.tables import acts, campaigns, cosignatures, epochs, metadata, receipts
+from storage.tables import acts, block_shares, campaigns, cosignatures, epochs, metadata, receipts
 from tests.peers.stored import AT
 
 
@@ -77,6 +77,38 @@ async def test_what_an_older_version_kept_of_an_epoch_is_told_by_no_statistics(u
     assert await Figures(opened).kept_by(date(2026, 7, 1)) is None
     assert await opened.read(lambda connection: connection.execute(select(epochs.c.figures)).scalars().all()) == [None]
     await opened.close()
+
+
+async def test_what_an_older_version_kept_of_agents_in_a_block_is_gone_from_the_file(url, tmp_path):
+    opened = await Database.open(url)
+    await opened.write(lambda connection: upgraded(connection, "0014"))
+    begun, agent = datetime(2026, 3, 30, tzinfo=UTC), "5e" * 16
+    rows = []
+    for week, shares in [(13, {}), (14, {}), (15, {agent: [9, 0]})]:
+        start = begun + timedelta(weeks=week - 14)
+        times = {"starts_at": start, "ends_at": start + timedelta(weeks=1), "first_day": start.date()}
+        origin, fixed = (
+            f"hamburg/fairtap/2026-{'01' if week == 13 else '14'}",
+            {"state": "revealed", "c": b"", "csig": ""},
+        )
+        counted = {"leaves": ["ab" * 32] * 50, "shares": shares, "kept": None}
+        rows.append({"name": f"2026-W{week}", "origin": origin, "figures": counted, **fixed, **times})
+    await opened.write(lambda connection: connection.execute(insert(epochs), rows).rowcount)
+    await opened.close()
+    assert not url.startswith("sqlite") or agent.encode() in everything_on_disk(tmp_path)
+    opened = await Database.open(url)
+    await opened.migrate()
+    assert agent.encode() not in everything_on_disk(tmp_path)
+    figures = await opened.read(lambda connection: connection.execute(select(epochs.c.figures)).scalars().all())
+    assert figures == [{"leaves": ["ab" * 32] * 50, "kept": None}] * 3
+    left = await opened.read(lambda connection: connection.execute(select(block_shares)).all())
+    assert [tuple(row) for row in left] == [("hamburg/fairtap/2026-14", "", b"")]  # so it tells of no few weeks
+    await opened.close()
+
+
+def everything_on_disk(folder: Path) -> bytes:
+    """The file, and what is written ahead of it."""
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
 def upgraded(connection: Connection, revision: str) -> None:

@@ -12,7 +12,6 @@ from policy.draw_rules import Epoch
 from policy.epochs import EpochState
 from policy.log_block import LogBlock
 from policy.log_entry import Build, parse
-from storage.epochs import Epochs
 from storage.errors import StorageUnavailable
 from storage.log import wal
 from storage.log.files import LocalLogFiles
@@ -99,10 +98,10 @@ async def test_beside_an_older_database_the_log_begins_anew(tmp_path):
         older = str(replace(block, restores=restores - 1))
         # as a snapshot from before the last publication, which doesn't know of a restore before it either
         await bench.folder.database.write(lambda connection: _put_back(connection, str(block)))
-        await Epochs(bench.folder.database).promise(epoch, str(block), epoch.start.date(), bytes(32), "signature")
+        await bench.folder.epochs.promise(epoch, str(block), epoch.start.date(), bytes(32), "signature")
         await keeper(bench).begin()
         fresh = str(replace(block, restores=restores))
-        assert (await Epochs(bench.folder.database).get(epoch.name)).state is EpochState.DARK
+        assert (await bench.folder.epochs.get(epoch.name)).state is EpochState.DARK
         standing = await bench.folder.database.read(wal.open_logs)
         assert fresh in standing and older not in standing
         assert BUILD in await told(bench, fresh)

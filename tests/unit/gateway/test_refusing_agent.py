@@ -30,7 +30,7 @@ from storage.figures import Figures
 from storage.log.wal import open_log
 from storage.retention import erase_due
 from storage.roster import NewAgent
-from storage.tables import log_wal, recordings
+from storage.tables import block_shares, epochs, log_wal, recordings
 from tests.peers.filled_epoch import RULE, Had, fill
 from tests.peers.opened_epoch import LIMITS, epoch_named
 from tests.peers.stored import AT, open_folder
@@ -86,6 +86,7 @@ async def everything_told(root: Path, drawn: dict[str, list[int]], refuses: int)
         leaves = await folder.database.read(partial(inventory, name=week))
         assert leaves is not None
         told.append((week, len(leaves), {len(leaf) for leaf in leaves}))
+        told.append((week, await folder.database.read(block_in_a_copy)))
         if week in WEEKS[:4]:  # recordings last for 14 days
             await erase_due(folder.recordings, consents, end)
     query = select(log_wal.c.leaf).order_by(log_wal.c.origin, log_wal.c.idx)
@@ -106,6 +107,14 @@ async def everything_told(root: Path, drawn: dict[str, list[int]], refuses: int)
     assert await folder.database.read(lambda connection: connection.execute(left).all())  # so the worlds do differ
     await folder.database.close()
     return told
+
+
+def block_in_a_copy(connection: Connection) -> list[object]:
+    """What a copy of the database has of a block under way, for whoever hasn't the vault: how long it is."""
+    sealed = connection.execute(select(block_shares).order_by(block_shares.c.origin)).all()
+    closed = connection.execute(select(epochs.c.figures).order_by(epochs.c.name)).scalars().all()
+    figures = [{name: value for name, value in one.items() if name != "leaves"} for one in closed if one is not None]
+    return [[(row.origin, len(row.key), len(row.sealed)) for row in sealed], figures]
 
 
 @pytest.mark.timeout(300)
@@ -138,9 +147,9 @@ async def test_a_year_of_all_that_is_told_is_the_same_whoever_refuses(year):
 class Figure:
     """What is told of a block, and by candidate who refuses: mean and variance of the share behind it."""
 
-    told: Callable[[Sequence[Share]], int | None]
+    told: Callable[[Sequence[Share]], float | None]
     law: Callable[[Sequence[int], int, float], tuple[float, float]]
-    edges: Callable[[int, Sequence[int]], tuple[float, float]]
+    edges: Callable[[float, Sequence[int]], tuple[float, float]]
     """The shares that are told so."""
 
 
@@ -155,7 +164,7 @@ def sum_law(hits: Sequence[int], who: int, yes: float) -> tuple[float, float]:
     return yes * others / total, yes * (1 - yes) * others / total**2
 
 
-def in_fifths(told: int, _: Sequence[int]) -> tuple[float, float]:
+def in_fifths(told: float, _: Sequence[int]) -> tuple[float, float]:
     return (told / 5 if told else -math.inf), ((told + 1) / 5 if told < 4 else math.inf)
 
 
@@ -172,7 +181,24 @@ COUNT = Figure(
 """As it was told before, though only once in 13 weeks."""
 
 
-def likelihood(figure: Figure, told: int, hits: Sequence[int], who: int, yes: float) -> float:
+def mean_of(shares: Sequence[Share]) -> float | None:
+    """Without a word of names; None where fewer than two agents had a hit."""
+    found = [one.kept / one.hits for one in shares if one.hits]
+    return sum(found) / len(found) if len(found) > 1 else None
+
+
+def mean_in_fifths(shares: Sequence[Share]) -> int | None:
+    mean = mean_of(shares)
+    return None if mean is None else min(4, int(5 * mean + 1e-9))
+
+
+BETWEEN_COPIES = Figure(mean_of, mean_law, lambda told, _: (told - 0.02, told + 0.02))
+"""What a sum that grows by each week's shares, and a number of agents, would give who compares two copies."""
+FIFTHS_BETWEEN_COPIES = Figure(mean_in_fifths, mean_law, in_fifths)
+"""The same, as coarse as what a block's end tells."""
+
+
+def likelihood(figure: Figure, told: float, hits: Sequence[int], who: int, yes: float) -> float:
     (mean, variance), (low, high) = figure.law(hits, who, yes), figure.edges(told, hits)
     if variance < 1e-12:
         return 1.0 if low - 1e-9 <= mean < high - 1e-9 else 1e-12
@@ -180,14 +206,17 @@ def likelihood(figure: Figure, told: int, hits: Sequence[int], who: int, yes: fl
     return max((math.erf((high - mean) / scale) - math.erf((low - mean) / scale)) / 2, 1e-12)
 
 
-def named(figure: Figure, *, yes: float, a_week: float, blocks: int, games: int = 500) -> float:
-    """How often the likeliest agent is the one who refuses; those as likely share the guess."""
+def named(figure: Figure, *, yes: float, a_week: float, blocks: int, games: int = 500, weeks: int = 13) -> float:
+    """How often the likeliest agent is the one who refuses; those as likely share the guess.
+
+    A figure is told once in so many `weeks`.
+    """
     dice, right = random.Random(2026), 0.0
     for _ in range(games):
         rates = [a_week * dice.uniform(0.4, 1.6) for _ in range(AGENTS)]
         refuses, logs = dice.randrange(AGENTS), [0.0] * AGENTS
         for _ in range(blocks):
-            hits = [sum(dice.random() < rate / 10 for _ in range(130)) for rate in rates]
+            hits = [sum(dice.random() < rate / 10 for _ in range(10 * weeks)) for rate in rates]
             kept = [sum(dice.random() < yes for _ in range(one)) for one in hits]
             kept[refuses] = 0
             told = figure.told([Share(*one) for one in zip(hits, kept, strict=True)])
@@ -217,3 +246,11 @@ def test_what_a_block_tells_names_nobody(yes, a_week, blocks):
 def test_the_same_council_names_the_agent_by_what_isnt_told(figure, yes):
     """So the game can be lost."""
     assert named(figure, yes=yes, a_week=4.0, blocks=8, games=150) > 2 * CHANCE
+
+
+@pytest.mark.parametrize(
+    ("figure", "yes"), [(BETWEEN_COPIES, 1.0), (BETWEEN_COPIES, 0.6), (FIFTHS_BETWEEN_COPIES, 1.0)]
+)
+def test_a_sum_that_grows_in_the_open_would_name_the_agent_to_who_keeps_copies(figure, yes):
+    """So shares are sealed until the block ends (`storage.block_shares`)."""
+    assert named(figure, yes=yes, a_week=1.0, blocks=52, games=150, weeks=1) > 4 * CHANCE
