@@ -5,6 +5,8 @@ begins to listen in the middle of a call can't know it (§3.3.1): the authentica
 ones is right. And a sender that isn't SRTP's may jump in its sequence numbers, which would part the two ends' counters.
 """
 
+from __future__ import annotations
+
 import contextlib
 import struct
 from collections.abc import Callable, Iterator
@@ -13,7 +15,7 @@ from typing import Final
 from pylibsrtp import Error, Policy, Session
 
 from gateway.rtp.packet import HEADER_BYTES, Buffer, build
-from gateway.rtp.sequence import distance, extend
+from gateway.rtp.sequence import extend
 
 SUITES: Final = {
     "AES_CM_128_HMAC_SHA1_80": Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
@@ -51,7 +53,14 @@ class Opener:
         self._highest: dict[int, int] = {}
         """Index (counter and sequence number) of the highest packet that was opened, by SSRC."""
         self._reporting: set[int] = set()
+        self._elsewhere: set[int] = set()
+        """Streams that may have gone on under another key since they were heard last."""
         self._all_missed = 0
+
+    def came_back(self) -> None:
+        """The party went on under another key meanwhile, and its counters with it (RFC 3711 §3.3.1)."""
+        self.missed = 0
+        self._elsewhere = set(self._highest)
 
     def open(self, packet: Buffer, passed: int) -> bytes | None:
         """The RTP packet in an SRTP packet, or None; `passed` is how many packets the party has sent until now."""
@@ -59,6 +68,10 @@ class Opener:
         if len(data) < HEADER_BYTES or data[0] >> 6 != 2:  # such as STUN
             return None
         seq, ssrc = _NUMBER.unpack_from(data)
+        if ssrc in self._elsewhere:  # its number may look like one that was seen
+            self._elsewhere.discard(ssrc)
+            if (ahead := self._hunt(data, seq, ssrc, passed)) is not None:
+                return ahead
         try:
             clear: bytes | None = self._later.get(ssrc, self._rtp).unprotect(data)
         except (Error, ValueError) as error:
@@ -120,11 +133,16 @@ class Opener:
 
 
 class Sealer:
-    """Seals what is sent to one party, under one key; no part of the key stream is ever used twice."""
+    """Seals what is sent to one party, under one key; no part of the key stream is ever used twice.
 
-    def __init__(self, suite: str, key: bytes) -> None:
+    `streams` are what sealers of one party share: under a new key a stream's counter goes on (RFC 3711 §3.3.1).
+    """
+
+    def __init__(self, suite: str, key: bytes, streams: Streams | None = None) -> None:
         self._rtp, self._rtcp = (Session(_policy(suite, key, Policy.SSRC_ANY_OUTBOUND)) for _ in range(2))
-        self._streams: dict[int, _Numbers] = {}
+        self._streams: Streams = {} if streams is None else streams
+        self._reached: dict[int, int] = {}
+        """The highest index under this key, by SSRC."""
         self._reporting: set[int] = set()
 
     def seal(self, packet: Buffer) -> bytes | None:
@@ -136,15 +154,26 @@ class Sealer:
         if numbers is None:
             if len(self._streams) >= MAX_SEALED:
                 return None
-            numbers = self._streams[ssrc] = _Numbers(seq)
-        number = numbers.following(seq)
-        if number is None:
+            numbers = self._streams[ssrc] = Numbers(seq)
+        index = numbers.following(seq)
+        if index is None:
             return None
+        number = index & 0xFFFF
         if number != seq:
             moved = bytearray(packet)
             moved[2:4] = number.to_bytes(2, "big")
             packet = moved
+        self._go_on(ssrc, index)
         return _tried(self._rtp.protect, packet)
+
+    def _go_on(self, ssrc: int, index: int) -> None:
+        """Have libsrtp count on to an index that another key was used up to."""
+        reached = self._reached.get(ssrc)
+        if index > 0xFFFF if reached is None else index - reached > _STRIDE:
+            for step in _steps(reached or 0, index - MAX_MISORDER):
+                # what is sealed here never leaves this function
+                self._rtp.protect(build(0, step, 0, ssrc, b""))
+        self._reached[ssrc] = max(index, reached or 0)
 
     def seal_rtcp(self, packet: Buffer) -> bytes | None:
         """The SRTCP packet of an RTCP packet, or None."""
@@ -154,8 +183,8 @@ class Sealer:
         return _tried(self._rtcp.protect_rtcp, packet)
 
 
-class _Numbers:
-    """One stream's sequence numbers, without a jump."""
+class Numbers:
+    """One stream's numbers, without a jump: counter and sequence number in one."""
 
     __slots__ = ("highest", "shift", "suspect")
 
@@ -164,19 +193,22 @@ class _Numbers:
         self.suspect: int | None = None
 
     def following(self, seq: int) -> int | None:
-        """The number to send under; None where the packet may be a stray, since only a second one shows a jump."""
-        number = (seq + self.shift) & 0xFFFF
-        ahead = distance(number, self.highest, 16)
-        if not -MAX_MISORDER < ahead < MAX_DROPOUT:
+        """The index to send under; None where the packet may be a stray, since only a second one shows a jump."""
+        index = extend(seq + self.shift, self.highest, 16)
+        if not -MAX_MISORDER < index - self.highest < MAX_DROPOUT:
             if seq != self.suspect:
                 self.suspect = (seq + 1) & 0xFFFF
                 return None
-            number, ahead = (self.highest + 1) & 0xFFFF, 1
-            self.shift = number - seq
-        if ahead > 0:
-            self.highest = number
+            index = self.highest + 1
+            self.shift = index - seq
+        if index > self.highest:
+            self.highest = index
             self.suspect = None
-        return number
+        return index if index >= 0 else None
+
+
+Streams = dict[int, Numbers]
+"""By SSRC."""
 
 
 def _policy(suite: str, key: bytes, streams: int) -> Policy:

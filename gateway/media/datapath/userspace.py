@@ -94,8 +94,8 @@ class UserspaceDatapath:
         hosts, networks = _admitted(order)
         before = flow.sources()
         flow.order, flow.peer, flow.hosts, flow.networks = order, peer, hosts, networks
-        if order.srtp is Srtp.NONE:
-            flow.secrecy = None
+        if order.srtp is Srtp.NONE and flow.secrecy is not None:
+            flow.secrecy.change(None, None)  # it remembers what the keys were used for
         flow.settle()
         peer.settle()
         for port, target in ((flow.rtp, order.remote), (flow.rtcp, _rtcp_target(order))):
