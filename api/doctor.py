@@ -73,7 +73,20 @@ def _folder(home: Home) -> Finding:
         return Finding("data folder", False, f"`{home.data_dir}` isn't set up: run `fairtap init`")
     if not os.access(home.data_dir, os.W_OK):
         return Finding("data folder", False, f"`{home.data_dir}` can't be written by this account")
+    stranger = _stranger(home.data_dir)
+    if stranger is not None:
+        owner = home.data_dir.stat().st_uid
+        said = f"`{stranger}` isn't its owner's, who can't serve then: `chown -R {owner} {home.data_dir}`"
+        return Finding("data folder", False, said)
     return Finding("data folder", True, f"`{home.data_dir}` is set up")
+
+
+def _stranger(folder: Path) -> Path | None:
+    """What another account has left there, such as a root that ran a command: the first of it, two levels deep."""
+    owner = folder.stat().st_uid
+    with contextlib.suppress(FileNotFoundError):  # a running gateway takes files away
+        return next((one for one in (*folder.glob("*"), *folder.glob("*/*")) if one.lstat().st_uid != owner), None)
+    return None
 
 
 def _disk(home: Home) -> Finding:
@@ -166,8 +179,13 @@ def _database(home: Home) -> Iterator[Finding]:
     path = Path(url.removeprefix("sqlite:///"))
     if not url.startswith("sqlite:///") or not path.exists():
         return
+    if not os.access(path, os.R_OK | os.W_OK):
+        yield Finding("database", False, f"`{path}` isn't this account's: run this as its owner, or as root")
+        return
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        # not `mode=ro`, which leaves its -wal and -shm behind; it writes nothing all the same
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as database:
+            database.execute("PRAGMA query_only = ON")
             (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
         yield Finding("database", False, f"`{path}` can't be read ({error}): put a backup back")

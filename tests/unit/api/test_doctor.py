@@ -1,17 +1,23 @@
 """The doctor on next hops, on what a running gateway knows, and on media that flows past it."""
 
 import asyncio
+import contextlib
 import json
+import os
+import shutil
 import sqlite3
 
 import pytest
 
+from api.commands.act_place import state_of
 from api.doctor import examine
 from api.doctor_peers import answers, next_hops
 from api.home import Home
+from api.site import SiteFolder
 from api.start_check import start_faults
 from crypto.ssh_key import SigningKey
 from gateway.checking import faults
+from gateway.clock import SystemClock
 from gateway.config import load_config
 from storage.database import Database
 from storage.errors import StorageError
@@ -113,6 +119,61 @@ async def test_a_database_that_is_damaged_is_found_before_the_start(tmp_path):
     file.write_bytes(b"no database at all" * 100)
     ok, said = (await found(home_of(tmp_path)))["database"]
     assert not ok and "backup" in said
+
+
+def killed(folder, place):
+    """A site whose gateway was killed: its last pages are in the write-ahead log."""
+    with contextlib.closing(sqlite3.connect(folder / "fairtap.db", isolation_level=None)) as database:
+        database.execute("CREATE TABLE t (x)")
+        shutil.copytree(folder, place)
+
+
+@pytest.mark.parametrize("crashed", [False, True])
+@pytest.mark.parametrize("as_root", [False, True])
+@pytest.mark.parametrize("agreement", [False, True])
+async def test_who_only_looks_at_a_stopped_site_leaves_nothing_behind_and_nothing_of_their_own(
+    tmp_path, crashed, as_root, agreement
+):
+    """SQLite's files beside a database would be root's, and the service's account could not start any more."""
+    if as_root and os.getuid():
+        pytest.skip("only root can look at another account's folder")
+    first, folder = tmp_path / "first", tmp_path / "site"
+    first.mkdir()
+    database = await Database.open(f"sqlite:///{first}/fairtap.db")
+    await database.migrate()
+    if crashed:
+        killed(first, folder)
+    await database.close()
+    if not crashed:
+        shutil.copytree(first, folder)
+    home = home_of(folder)
+    owner = 65_534 if as_root else os.getuid()
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, owner, -1)
+    there = {path.name for path in folder.rglob("*")}
+    assert ("fairtap.db-wal" in there) == crashed
+    if agreement:
+        await state_of(home, "en")
+        async with SiteFolder(home.config, SystemClock()) as site:
+            assert await site.agreement() is None
+    else:
+        assert (await found(home))["database"][0]
+    left = [path for path in folder.rglob("*") if path.name != "run"]
+    assert {path.name for path in left} == {"fairtap.db", "fairtap.toml"}
+    assert {path.stat().st_uid for path in left} == {owner}
+
+
+async def test_a_file_of_another_account_is_named_with_what_undoes_it(tmp_path):
+    if os.getuid():
+        pytest.skip("only root can leave another account's file")
+    (tmp_path / "keys").mkdir()
+    for name in ("keys/gateway.sign", "api.db"):
+        (tmp_path / name).touch()
+    home = home_of(tmp_path)
+    assert (await found(home))["data folder"][0]
+    os.chown(tmp_path / "keys" / "gateway.sign", 65_534, -1)
+    ok, said = (await found(home))["data folder"]
+    assert not ok and "gateway.sign" in said and f"chown -R {os.getuid()}" in said
 
 
 async def test_a_media_address_of_another_machine_and_a_certificate_that_is_none(tmp_path):
