@@ -72,6 +72,9 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(str(error), error.rc)
     except KeyboardInterrupt:
         return 130
+    except typer.Abort:
+        print(file=sys.stderr)  # the prompt stands there
+        return _fail("nothing was entered, nothing was done; without a terminal, give what is asked for in a file", 2)
     except Exception as error:
         # wrong use, as the option parser tells it; its class differs between versions
         if not hasattr(error, "format_message"):

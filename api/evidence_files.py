@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from api.errors import CommandError
-from storage.named_file import read_named
+from storage.named_file import read_named, why_not
 
 __all__ = ["SIGNERS", "Bundle", "read_bundle"]
 
@@ -74,8 +74,10 @@ def _joined(files: Mapping[str, bytes]) -> dict[str, bytes]:
 def _listed(folder: Path) -> list[Path]:
     try:
         found = sorted(folder.iterdir())
+    except NotADirectoryError:
+        raise CommandError(f"`{folder}` is no folder: name the one that `fairtap evidence` wrote", 2) from None
     except OSError as error:
-        raise CommandError(f"`{folder}`: {error.strerror or error}", 2) from None
+        raise CommandError(why_not(folder, error), 2) from None
     if len(found) > MAX_FILES:
         raise CommandError(f"`{folder}` holds over {MAX_FILES} files: name the folder of one recording", 2)
     return found

@@ -11,7 +11,7 @@ from crypto import sshsig
 from crypto.errors import CryptoError
 from crypto.ssh_key import SigningKey, VerifyKey
 from crypto.x25519 import Identity, Recipient, format_identity
-from storage.named_file import read_named
+from storage.named_file import read_named, why_not
 
 __all__ = ["MadeKeys", "PublicKeys", "make_keys", "read_public_keys", "read_signing_key", "sign_file", "write_private"]
 
@@ -64,7 +64,7 @@ def read_public_keys(path: Path) -> PublicKeys:
         keys = [VerifyKey.parse(line) for line in lines if line.startswith("ssh-")]
         recipients = [str(Recipient.parse(line.strip())) for line in lines if line.startswith("age1")]
     except OSError as error:
-        raise CommandError(f"`{path}`: {error.strerror or error}", 2) from None
+        raise CommandError(why_not(path, error), 2) from None
     except CryptoError as error:
         raise CommandError(f"`{path}`: {error}", 2) from None
     if len(keys) != 1 or len(recipients) > 1:
@@ -77,7 +77,7 @@ def read_signing_key(path: Path) -> SigningKey:
     try:
         return SigningKey.from_openssh(read_named(path))
     except OSError as error:
-        raise CommandError(f"`{path}`: {error.strerror or error}", 2) from None
+        raise CommandError(why_not(path, error), 2) from None
     except CryptoError as error:
         said = "keys under a passphrase are used with `ssh-keygen -Y sign`"
         raise CommandError(f"`{path}`: {error}; {said}", 2) from None

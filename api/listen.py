@@ -80,14 +80,18 @@ def read_identities(path: Path) -> list[Identity]:
     except (OSError, UnicodeDecodeError):
         said = f"`{path}` can't be read; name the agent's key file (OUT.key of `fairtap keygen`)"
         raise CommandError(said, 2) from None
-    except CryptoError as error:
-        raise CommandError(f"`{path}`: {error}", 2) from None
+    except CryptoError:
+        said = f"`{path}` holds no line AGE-SECRET-KEY-1…; name the agent's key file (OUT.key of `fairtap keygen`)"
+        raise CommandError(said, 2) from None
 
 
 def find_sides(place: Path, vault: Path | None = None) -> list[SideFile]:
     """All sides in a folder of `.age` files, or of `.payload` files with their headers in `vault` (or beside them)."""
+    if not place.is_dir():
+        said = "name a folder with a recording's files, or a recording's id with --data-dir or --login"
+        raise CommandError(f"`{place}` is no folder: {said}", 2)
     found = []
-    for path in sorted(place.iterdir()) if place.is_dir() else ():
+    for path in sorted(place.iterdir()):
         match = _NAME.fullmatch(path.name)
         if match is None:
             continue
@@ -101,7 +105,7 @@ def find_sides(place: Path, vault: Path | None = None) -> list[SideFile]:
         opening, inner = (_beside((vault or place) / f"{stem}.{kind}") for kind in ("opening", "inner"))
         found.append(SideFile(match[1], int(match[2]), data, opening, inner=inner))
     if not found:
-        raise CommandError(f"`{place}` holds no recording: no *.age and no *.payload file")
+        raise CommandError(f"`{place}` holds no recording: no *.age and no *.payload file", 2)
     return found
 
 

@@ -45,6 +45,8 @@ class Said:
 
 def own_address(side: str, config: SideConfig, wished: str | None) -> str:
     """An address of this machine that the side's peers admit; raises `CallNotPlaced`."""
+    if wished is not None and not _is_address(wished):
+        raise CallNotPlaced(f"`{wished}` is no address: name one of this machine's, such as 127.0.0.2")
     hosts = [wished] if wished else [str(host) for peer in config.peer_list for host in _first_hosts(peer.network)]
     for host in hosts:
         if any(peer.admits(host, peer.port or 0) for peer in config.peer_list) and _is_ours(host):
@@ -53,6 +55,14 @@ def own_address(side: str, config: SideConfig, wished: str | None) -> str:
         f"no address of this machine is among `sip.{side}.peers`: name one there for the test, and with --"
         + ("caller" if side == "caller_side" else "phone")
     )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _first_hosts(

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from gateway.errors import GatewayError
 from policy.agreement.faults import printable
-from storage.named_file import read_named
+from storage.named_file import read_named, why_not
 
 __all__ = ["Config", "ConfigError", "InternalNumbers", "Listener", "Peer", "SideConfig", "load_config"]
 
@@ -457,9 +457,11 @@ def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) 
         except FileNotFoundError:
             raise ConfigError(f"`{path}` does not exist; make one with `fairtap init`") from None
         except OSError as error:
-            raise ConfigError(f"`{path}`: {error.strerror or error}") from None
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(f"`{path}`: {error}") from None
+            raise ConfigError(why_not(path, error)) from None
+        except UnicodeDecodeError:
+            raise ConfigError(f"`{path}` isn't text: name the configuration, TOML in UTF-8") from None
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"`{path}` isn't TOML: {str(error)[:1].lower()}{str(error)[1:]}") from None
     for name, text in sorted(environment.items()):
         if name.startswith(ENV_PREFIX) and ("__" in name or name.removeprefix(ENV_PREFIX) in OUTSIDE_SECTIONS):
             _put(values, name, text)

@@ -11,10 +11,16 @@ import stat
 from pathlib import Path
 from typing import Final
 
-__all__ = ["MAX_BYTES", "read_named"]
+__all__ = ["MAX_BYTES", "read_named", "why_not"]
 
 MAX_BYTES: Final = 1 << 20
 _MB: Final = 1 << 20
+_WORDS: Final = {
+    errno.ENOENT: "isn't there: name a file that is",
+    errno.ENOTDIR: "isn't there: a part of the path is no folder",
+    errno.EISDIR: "is a folder: name a file",
+    errno.EACCES: "can't be read by this account: give it the right, or use another one",
+}
 
 
 def read_named(path: Path, limit: int = MAX_BYTES) -> bytes:
@@ -31,3 +37,9 @@ def read_named(path: Path, limit: int = MAX_BYTES) -> bytes:
     if len(data) > limit:
         raise OSError(errno.EFBIG, f"Larger than {limit // _MB} MB", str(path))
     return data
+
+
+def why_not(path: Path, error: OSError) -> str:
+    """One line about a file that couldn't be read, with what to do."""
+    words = _WORDS.get(error.errno or 0)
+    return f"`{path}` {words}" if words is not None else f"`{path}`: {error.strerror or error}"

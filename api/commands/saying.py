@@ -19,7 +19,7 @@ from api.errors import CommandError, Problem
 from api.home import Home
 from gateway.control.protocol import Command
 from policy.statements import LANGUAGES
-from storage.named_file import MAX_BYTES, read_named
+from storage.named_file import MAX_BYTES, read_named, why_not
 
 __all__ = ["AsJson", "ConfigFile", "Lang", "ask", "finish", "language_of", "read_bytes", "tell"]
 
@@ -73,4 +73,4 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
     try:
         return read_named(path, limit)
     except OSError as error:
-        raise CommandError(f"`{path}`: {error.strerror or error}") from None
+        raise CommandError(why_not(path, error), 2) from None

@@ -379,9 +379,10 @@ def test_no_command_waits_for_what_is_no_file(run: Run, tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(b"x" * ((1 << 20) + 1))
     run("keygen", "council")
     rest = {
-        "Not an ordinary file": ("/dev/zero", "pipe"),
-        "Is a directory": (".",),
-        "Larger than 1 MB": ("large",),
+        ": Not an ordinary file": ("/dev/zero", "pipe"),
+        " is a folder: name a file": (".",),
+        " isn't there: name a file that is": ("nowhere",),
+        ": Larger than 1 MB": ("large",),
     }
     for why, places in rest.items():
         for place in places:
@@ -396,11 +397,11 @@ def test_no_command_waits_for_what_is_no_file(run: Run, tmp_path: Path) -> None:
                 ("sign", place, "-k", "council.sign", "-n", "x"),
             ):
                 rc, out, err = run(*words)
-                assert (rc, out, err) == (1, "", f"fairtap: `{place}`: {why}\n"), words
+                assert (rc, out, err) == (2, "", f"fairtap: `{place}`{why}\n"), words
             rc, out, err = run("agreement", "key", "council", place)
-            assert (rc, out, err) == (2, "", f"fairtap: `{place}`: {why}\n")
+            assert (rc, out, err) == (2, "", f"fairtap: `{place}`{why}\n")
             rc, out, err = run("sign", "council.pub", "-k", place, "-n", "x")
-            assert (rc, out, err) == (2, "", f"fairtap: `{place}`: {why}\n")
+            assert (rc, out, err) == (2, "", f"fairtap: `{place}`{why}\n")
     rc, _, err = run("announcement", "check", "/dev/zero")
     assert (rc, err) == (1, "fairtap: `/dev/zero`: not an ordinary file\n")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import json
 import subprocess
 import threading
@@ -80,6 +81,8 @@ def config(tmp_path: Path) -> Path:
         ("listen", "no-id", "-i", "k.key", "--data-dir", "."),
         ("listen", "recording", "-i", "missing.key"),
         ("listen", "recording", "-i", "torn.key"),
+        ("listen", "no-folder", "-i", "k.key"),
+        ("verify-recording", "k.key"),
         ("sign", "k.key", "-k", "torn.key", "-n", "x"),
     ],
 )
@@ -89,6 +92,20 @@ def test_wrong_use_is_rc_2_and_one_line(run: Run, arguments: tuple[str, ...], tm
     rc, out, err = run(*arguments)
     assert (rc, err.count("\n"), err.startswith("fairtap: ")) == (2, 1, True), err
     assert "Traceback" not in out + err
+
+
+def test_a_prompt_that_nobody_answers_is_told_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a timer or a pipe; it was a traceback."""
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    rc, _, err = run("erase", "--api", "http://127.0.0.1:9")
+    assert rc == 2 and err.splitlines()[-1].startswith("fairtap: nothing was entered") and "Traceback" not in err
+
+
+@pytest.mark.parametrize("text", [b"garbage\n", b"\xff\xfe"])
+def test_a_configuration_that_is_none_is_named_as_such(run: Run, tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "x.toml").write_bytes(text)
+    rc, _, err = run("doctor", "--config", "x.toml")
+    assert rc == 2 and ("isn't TOML" in err or "isn't text" in err) and "codec" not in err
 
 
 def test_help_is_rc_0_and_names_the_commands(run: Run) -> None:
@@ -165,7 +182,7 @@ def test_agreement_check_names_each_fault_with_field_and_line(run: Run, tmp_path
     rc, out, err = run("agreement", "check", "bad.yaml")
     assert (rc, out) == (1, "") and "surprise" in err and err.startswith(f"line {text.count(chr(10)) + 1}: ")
     rc, _, err = run("agreement", "check", "missing.yaml")
-    assert (rc, err) == (1, "fairtap: `missing.yaml`: No such file or directory\n")
+    assert (rc, err) == (2, "fairtap: `missing.yaml` isn't there: name a file that is\n")
 
 
 def test_agreement_sign_takes_only_canonical_acts(run: Run, tmp_path: Path) -> None:
@@ -254,7 +271,8 @@ def test_listen_writes_what_only_the_key_opens(run: Run, tmp_path: Path) -> None
     assert (tmp_path / "out.wav").stat().st_size == 44 + 8000 * 4
     rc, _, err = run("listen", "recording", "-i", "bo.key", "--out", "no.wav")
     assert (rc, err.count("\n"), (tmp_path / "no.wav").exists()) == (1, 1, False)
-    assert run("listen", "nowhere", "-i", "ada.key", "--out", "no.wav")[0] == 1
+    rc, _, err = run("listen", "nowhere", "-i", "ada.key", "--out", "no.wav")
+    assert rc == 2 and "`nowhere` is no folder: name a folder" in err
 
 
 def test_a_record_is_opened_in_two_steps_by_two_parties_and_by_neither_alone(run: Run, tmp_path: Path) -> None:
