@@ -14,7 +14,7 @@ from typing import Final
 from gateway.clock import Clock
 from gateway.errors import GatewayError
 from gateway.media.datapath.base import Datapath, Latched, Observer, call_of
-from gateway.media.errors import OutOfPorts, SoundError, UnknownFlow
+from gateway.media.errors import MediaError, OutOfPorts, UnknownFlow
 from gateway.media.journal import FlowEntry, Journal
 from gateway.media.passage import Passage
 from gateway.media.plane import (
@@ -237,7 +237,7 @@ class Worker:
     def _play(self, order: Play, voice: Callable[[], Voice]) -> None:
         try:
             self._passage(self._source(order.flow)).play(order, voice())
-        except (SoundError, UnknownFlow) as error:
+        except MediaError as error:
             self._unplayed(order, error)
 
     def _unplayed(self, order: Play, error: GatewayError) -> None:

@@ -1,7 +1,8 @@
 """The seam below the worker: how packets get from a flow to its peer. Six verbs; one contract suite for all who do it.
 
 Every implementation forwards first and taps second, takes packets of a flow only from the source that it latched onto,
-and never hands a packet to a tap that wasn't open when it was received.
+and never hands a packet to a tap that wasn't open when it was received. What is only relayed (`is_relay`) is refused by
+all that would read, keep or change it, and sent on whatever is in it.
 """
 
 from collections.abc import Callable, Sequence
@@ -87,11 +88,11 @@ class Datapath(Protocol):
         ...
 
     def divert(self, flow: FlowId, divert: Divert | None) -> Outlet:
-        """Hand what comes in on a flow to `divert` (None: forward it again); its peer's outlet. Raises UnknownFlow."""
+        """Hand what comes in on a flow to `divert` (None: forward it); its peer's outlet. UnknownFlow, OrderRefused."""
         ...
 
     def tap(self, flow: FlowId, tap: Tap | None) -> None:
-        """Copy what is sent on from now, or stop. Raises UnknownFlow."""
+        """Copy what is sent on from now, or stop. Raises UnknownFlow, OrderRefused."""
         ...
 
     def remove(self, flows: Sequence[FlowId]) -> dict[FlowId, FlowCount]:

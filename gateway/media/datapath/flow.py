@@ -1,50 +1,31 @@
-"""What one party sends on one m-line, on its way to the other: forward, then tap, with one reused buffer.
+"""What one party says on one audio m-line, on its way to the other: forward, then tap, with one reused buffer."""
 
-What was queued from others before a socket was connected is read with its address and dropped; before anything is taken
-for a stranger's, or for nobody, what was ordered by now is carried out. See performance.md for why this shape.
-"""
-
-import ipaddress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from gateway.media.datapath.base import Divert, Latched, Tap
-from gateway.media.datapath.marking import NOTES_BYTES, class_of, mark
-from gateway.media.datapath.party_port import Port, Target
+from gateway.media.datapath.base import Divert, Tap
+from gateway.media.datapath.party_flow import BURST, PartyFlow
 from gateway.media.datapath.ports import Pair
 from gateway.media.datapath.reception import Reception
 from gateway.media.datapath.secrecy import Secrecy
-from gateway.media.plane import Address, FlowCount, FlowId, Forward, Srtp
+from gateway.media.plane import FlowCount, FlowId, Srtp
 from gateway.rtp.packet import HEADER_BYTES
 
 if TYPE_CHECKING:
     from gateway.media.datapath.userspace import UserspaceDatapath
 
-BURST: Final = 64
-"""Packets read in one wake-up of a socket before the others get their turn."""
 UNREADABLE: Final = 50
 """Packets in a row that can't be decrypted, until that is told: about a second's."""
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-
-class Flow:
-    """What one party sends on one m-line; `read` and `read_rtcp` are the packet path."""
+class Flow(PartyFlow):
+    """See the module."""
 
     __slots__ = (
-        "counts",
         "divert",
-        "hosts",
-        "id",
         "last_header",
-        "networks",
-        "order",
-        "pair",
         "passing",
-        "path",
-        "peer",
         "reception",
-        "rtcp",
-        "rtp",
         "secrecy",
         "slow",
         "ssrc",
@@ -54,15 +35,7 @@ class Flow:
     )
 
     def __init__(self, flow: FlowId, pair: Pair, path: "UserspaceDatapath") -> None:
-        self.id: Final = flow
-        self.pair: Final = pair
-        self.path: Final = path
-        self.rtp: Final = Port(pair.rtp, lambda: path.watch_again(self, pair.rtp, self.read))
-        self.rtcp: Final = Port(pair.rtcp, lambda: path.watch_again(self, pair.rtcp, self.read_rtcp))
-        self.order: Forward | None = None
-        self.peer: Flow | None = None
-        self.hosts: frozenset[str] = frozenset()
-        self.networks: tuple[Network, ...] = ()
+        super().__init__(flow, pair, path)
         self.divert: Divert | None = None
         self.tap: Tap | None = None
         self.secrecy: Secrecy | None = None
@@ -76,39 +49,7 @@ class Flow:
         self.ssrc: bytearray | None = None
         self.last_header: bytes | bytearray = b""
         """Of the last RTP packet that came in."""
-        self.counts: Final = Counts()
         self.reception: Final = Reception()
-
-    def admits(self, port: Port, source: Target) -> bool:
-        """Whether an unlatched port takes a packet from there."""
-        if self.order is None or port.is_former(source, self.path.clock.now()):
-            return False
-        if self.order.any_source or source[0] in self.hosts:
-            return True
-        return bool(self.networks) and any(ipaddress.ip_address(source[0]) in network for network in self.networks)
-
-    def receive(self, port: Port) -> int:
-        """Read one packet into the buffer; its length, or -1 where it may not be used. Raises BlockingIOError."""
-        if port.connected and not port.settling:
-            return port.sock.recv_into(self.path.buffer)
-        try:
-            size, notes, _, source = port.sock.recvmsg_into((self.path.buffer,), NOTES_BYTES)
-        except BlockingIOError:
-            port.settling = False
-            raise
-        source = source[:2]
-        if port.connected:
-            if source == port.source:
-                return size
-        elif self.admits(port, source):
-            port.latch(source)
-            if self.peer is not None:
-                # what the party marks its packets with, ours towards the other one are marked with
-                mark((self.peer.rtp if port is self.rtp else self.peer.rtcp).sock, class_of(notes))
-            self.path.observer.latched(self.id, self.sources())
-            return size
-        self.counts.wrong_source += 1
-        return -1
 
     def read(self) -> None:
         """RTP is there: send all of it on."""
@@ -260,28 +201,9 @@ class Flow:
     def counted(self) -> FlowCount:
         """Its counters now."""
         self.reception.survey(self.last_header, self.counts.received)
-        return self.counts.read(self.reception)
+        return replace(self.counts.read(), lost=self.reception.lost, heard=self.reception.heard)
 
-    def sources(self) -> Latched:
-        """Where the party was found to send from."""
-        rtp, rtcp = self.rtp.source, self.rtcp.source
-        return Latched(rtp and Address(*rtp), rtcp and Address(*rtcp))
-
-
-class Counts:
-    """A flow's counters while they count."""
-
-    __slots__ = ("forwarded", "received", "rtcp", "send_failed", "tapped", "unreadable", "wrong_source")
-
-    def __init__(self) -> None:
-        self.received = self.forwarded = self.wrong_source = self.send_failed = self.rtcp = self.tapped = 0
-        self.unreadable = 0
-
-    def read(self, reception: Reception) -> FlowCount:
-        """As the seam carries them."""
-        return FlowCount(
-            *(self.received, self.forwarded, self.wrong_source, self.send_failed, self.rtcp, self.tapped),
-            lost=reception.lost,
-            heard=reception.heard,
-            unreadable=self.unreadable,
-        )
+    def close(self) -> None:
+        """Let go of everybody who reads or changes its packets, too."""
+        self.tap = self.divert = self.secrecy = None
+        super().close()

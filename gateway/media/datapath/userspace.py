@@ -12,11 +12,13 @@ from typing import Final
 
 from gateway.clock import Clock
 from gateway.media.datapath.base import Divert, Latched, Observer, Outlet, Tap
-from gateway.media.datapath.flow import Flow, Network
+from gateway.media.datapath.flow import Flow
+from gateway.media.datapath.party_flow import Network, PartyFlow
 from gateway.media.datapath.ports import Pair, PortPool
+from gateway.media.datapath.relay import Relay
 from gateway.media.datapath.secrecy import Secrecy
 from gateway.media.errors import OrderRefused, OutOfPorts, UnknownFlow
-from gateway.media.plane import Address, FlowCount, FlowId, FlowSpec, FlowState, Forward, Secure, Srtp
+from gateway.media.plane import Address, FlowCount, FlowId, FlowSpec, FlowState, Forward, Secure, Srtp, is_relay
 
 BUFFER_BYTES: Final = 65_536
 LAST_PORT: Final = 65_535
@@ -57,7 +59,7 @@ class UserspaceDatapath:
         self.buffer = bytearray(BUFFER_BYTES)
         self.view = memoryview(self.buffer)
         self._loop, self._ports = loop, ports
-        self._flows: dict[FlowId, Flow] = {}
+        self._flows: dict[FlowId, Flow | Relay] = {}
         self._unwatched: set[socket.socket] = set()
         """Sockets that had an error in this turn of the loop."""
 
@@ -80,7 +82,7 @@ class UserspaceDatapath:
 
     def relatch(self, flow: FlowId, sources: Latched) -> None:
         """Connect a restored flow to the sources that it knew. Raises UnknownFlow."""
-        found = self._flow(flow)
+        found = self._any(flow)
         for port, source in ((found.rtp, sources.rtp), (found.rtcp, sources.rtcp)):
             if source is not None:
                 with contextlib.suppress(OSError):  # it latches anew then
@@ -88,17 +90,30 @@ class UserspaceDatapath:
 
     def forward(self, order: Forward) -> None:
         """Relay a flow to its peer, or change how. Raises UnknownFlow, OrderRefused."""
+        if is_relay(order.flow):
+            relay, towards = self._relay(order.flow), self._relay(order.to)
+            if order.srtp is Srtp.ENDED:
+                raise OrderRefused("what is only relayed can't be decrypted on its way")
+            self._aim(relay, order)
+            relay.peer = towards
+            return
         flow, peer = self._flow(order.flow), self._flow(order.to)
         if order == flow.order:
             return
-        hosts, networks = _admitted(order)
-        before = flow.sources()
-        flow.order, flow.peer, flow.hosts, flow.networks = order, peer, hosts, networks
+        self._aim(flow, order)
+        flow.peer = peer
         if order.srtp is Srtp.NONE and flow.secrecy is not None:
             flow.secrecy.change(None, None)  # it remembers what the keys were used for
         flow.settle()
         peer.settle()
-        for port, target in ((flow.rtp, order.remote), (flow.rtcp, _rtcp_target(order))):
+
+    def _aim(self, flow: PartyFlow, order: Forward) -> None:
+        """Take packets from where the order says, and send there. Raises OrderRefused."""
+        hosts, networks = _admitted(order)
+        before = flow.sources()
+        flow.order, flow.hosts, flow.networks = order, hosts, networks
+        second = None if order.rtcp_mux and is_relay(order.flow) else _rtcp_target(order)
+        for port, target in ((flow.rtp, order.remote), (flow.rtcp, second)):
             port.aim((target.host, target.port) if target is not None and target.port else None, self.clock.now())
         if flow.sources() != before:
             self.observer.latched(flow.id, flow.sources())
@@ -111,7 +126,7 @@ class UserspaceDatapath:
         flow.secrecy, flow.told_unreadable = secrecy, False
 
     def divert(self, flow: FlowId, divert: Divert | None) -> Outlet:
-        """Hand what comes in on a flow to `divert`; its peer's outlet. Raises UnknownFlow."""
+        """Hand what comes in on a flow to `divert`; its peer's outlet. Raises UnknownFlow, OrderRefused."""
         found = self._flow(flow)
         if found.peer is None:
             raise UnknownFlow("flow has no peer yet")
@@ -120,7 +135,7 @@ class UserspaceDatapath:
         return _Outlet(found.peer)
 
     def tap(self, flow: FlowId, tap: Tap | None) -> None:
-        """Copy what is sent on from now, or stop. Raises UnknownFlow."""
+        """Copy what is sent on from now, or stop. Raises UnknownFlow, OrderRefused."""
         found = self._flow(flow)
         if tap is not None:
             # INVARIANT: what the kernel received before this is sent on first, untapped.
@@ -132,9 +147,7 @@ class UserspaceDatapath:
         """Close the flows' ports and let them cool down; their last counters."""
         gone = [self._flows.pop(flow) for flow in flows if flow in self._flows]
         for flow in gone:
-            if flow.peer is not None and flow.peer.peer is flow:
-                flow.peer.peer = None
-            flow.tap = flow.divert = flow.peer = flow.secrecy = None
+            flow.close()
             self._loop.remove_reader(flow.pair.rtp)
             self._loop.remove_reader(flow.pair.rtcp)
             self._ports.release(flow.pair, self.clock.now())
@@ -142,11 +155,11 @@ class UserspaceDatapath:
 
     def count(self, flow: FlowId) -> FlowCount:
         """Counters of a flow. Raises UnknownFlow."""
-        return self._flow(flow).counted()
+        return self._any(flow).counted()
 
     def state(self, flow: FlowId) -> FlowState:
         """Ports and target of a flow. Raises UnknownFlow."""
-        found = self._flow(flow)
+        found = self._any(flow)
         if found.order is None:
             return FlowState(flow, self._local(found), None, None)
         return FlowState(flow, self._local(found), found.order.to, found.order.remote)
@@ -155,36 +168,48 @@ class UserspaceDatapath:
         """Close every socket."""
         self.remove(list(self._flows))
 
-    def caught_up(self, flow: Flow) -> bool:
+    def caught_up(self, flow: PartyFlow) -> bool:
         """What was ordered by now is done; False where the flow is gone thereby."""
         self.observer.catch_up()
         return self._flows.get(flow.id) is flow
 
-    def watch_again(self, flow: Flow, sock: socket.socket, read: Callable[[], None]) -> None:
+    def watch_again(self, flow: PartyFlow, sock: socket.socket, read: Callable[[], None]) -> None:
         """Watch a socket anew that had an error, once this turn of the loop is over: until then libuv may end it."""
         if sock not in self._unwatched:
             self._unwatched.add(sock)
             self._loop.call_soon(self._rewatch, flow, sock, read)
 
-    def _rewatch(self, flow: Flow, sock: socket.socket, read: Callable[[], None]) -> None:
+    def _rewatch(self, flow: PartyFlow, sock: socket.socket, read: Callable[[], None]) -> None:
         self._unwatched.discard(sock)
         if self._flows.get(flow.id) is flow:
             self._loop.remove_reader(sock)
             self._loop.add_reader(sock, read)
 
     def _open(self, flow: FlowId, pair: Pair) -> None:
-        opened = self._flows[flow] = Flow(flow, pair, self)
+        opened = self._flows[flow] = (Relay if is_relay(flow) else Flow)(flow, pair, self)
         self._loop.add_reader(pair.rtp, opened.read)
         self._loop.add_reader(pair.rtcp, opened.read_rtcp)
 
-    def _flow(self, flow: FlowId) -> Flow:
+    def _any(self, flow: FlowId) -> Flow | Relay:
         try:
             return self._flows[flow]
         except KeyError:
             raise UnknownFlow("no such flow here") from None
 
+    def _flow(self, flow: FlowId) -> Flow:
+        found = self._any(flow)
+        if not isinstance(found, Flow):
+            raise OrderRefused("that flow is only relayed")
+        return found
+
+    def _relay(self, flow: FlowId) -> Relay:
+        found = self._any(flow)
+        if not isinstance(found, Relay):
+            raise OrderRefused("what is only relayed goes to what is only relayed")
+        return found
+
     @staticmethod
-    def _local(flow: Flow) -> Address:
+    def _local(flow: PartyFlow) -> Address:
         return Address(flow.pair.host, flow.pair.port)
 
 

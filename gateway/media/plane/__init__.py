@@ -1,8 +1,10 @@
 """The seam between gateway and media workers: orders in, reports out, plain values only.
 
-A *flow* is one audio m-line's media as one party sends it, received on ports that face that party. A call has two
-flows in one worker; what comes in on a flow goes out of its peer flow. Orders and reports travel as one JSON object
-a line over a Unix socket (`encode`, `decode_order`, `decode_report`). Times are monotonic seconds of this machine.
+A *flow* is one m-line's media as one party sends it, received on ports that face that party. A call has two for each
+m-line, in one worker; what comes in on a flow goes out of its peer flow. One that isn't of audio is a *relay*
+(`is_relay`): it can be reserved, forwarded, counted and removed, and nothing else. Orders and reports travel as one
+JSON object a line over a Unix socket (`encode`, `decode_order`, `decode_report`). Times are monotonic seconds of this
+machine.
 """
 
 from typing import Annotated
@@ -53,6 +55,7 @@ from gateway.media.plane.values import (
     LEAKS,
     NO_MEDIA,
     NOTHING_KEPT,
+    RELAY,
     TOO_SHORT,
     UNVETTED,
     Address,
@@ -65,6 +68,7 @@ from gateway.media.plane.values import (
     SideName,
     Srtp,
     SrtpKey,
+    is_relay,
 )
 
 __all__ = [
@@ -73,6 +77,7 @@ __all__ = [
     "MAX_LINE",
     "NOTHING_KEPT",
     "NO_MEDIA",
+    "RELAY",
     "TOO_SHORT",
     "UNVETTED",
     "Address",
@@ -125,6 +130,7 @@ __all__ = [
     "decode_order",
     "decode_report",
     "encode",
+    "is_relay",
 ]  # fmt: skip
 
 MAX_LINE = 256 * 1024

@@ -40,6 +40,7 @@ class Forward:
     remote: Address | None
     remote_rtcp: Address | None
     rtcp_mux: bool = False
+    """All of it comes on one port; also of what has no RTCP, such as a fax."""
     any_source: bool = False
     """True where the peer entry allows NAT: latch onto the first source whatever its address."""
     nat_networks: tuple[str, ...] = ()

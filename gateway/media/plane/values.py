@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, NewType
+from typing import Final, Literal, NewType
 
 CallRef = NewType("CallRef", str)
 """Our own random reference of a call, 16 lower-case hex characters; never derived from the SIP Call-ID."""
 FlowId = NewType("FlowId", str)
-"""`{call ref}/{party}/{m-line index}`, party is `caller` or `agent`."""
+"""`{call ref}/{party}/{m-line index}`, party is `caller` or `agent`; `{call ref}/{party}/relay-{index}` of what is
+only relayed (`is_relay`)."""
 RecordingId = NewType("RecordingId", str)
 """32 lower-case hex characters, random."""
 SideName = Literal["agent", "caller"]
@@ -72,3 +73,11 @@ class FlowSpec:
     flow: FlowId
     local_host: str
     """The media address of the side that the party is on."""
+
+
+RELAY: Final = "relay-"
+
+
+def is_relay(flow: FlowId) -> bool:
+    """Whether a flow is only relayed: its very name says so, and no order can have it read, held back or changed."""
+    return flow.rpartition("/")[2].startswith(RELAY)

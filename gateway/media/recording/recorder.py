@@ -8,7 +8,7 @@ from functools import partial
 
 from crypto.errors import CryptoError
 from gateway.media.datapath.base import Datapath, call_of
-from gateway.media.errors import UnknownFlow
+from gateway.media.errors import MediaError, OrderRefused, UnknownFlow
 from gateway.media.plane import (
     CallRef,
     Discard,
@@ -21,6 +21,7 @@ from gateway.media.plane import (
     Report,
     SegmentFailed,
     Stop,
+    is_relay,
 )
 from gateway.media.recording.session import Session, Surroundings
 from storage.errors import StorageError
@@ -44,7 +45,7 @@ class Recorder:
         for side in order.sides:
             try:
                 self._begin(order, side)
-            except (StorageError, CryptoError, UnknownFlow) as error:
+            except (StorageError, CryptoError, MediaError) as error:
                 self._report(SegmentFailed(order.call, order.recording, order.seg, side.side, str(error)))
 
     def stop(self, order: Stop, now: float) -> None:
@@ -86,6 +87,8 @@ class Recorder:
         for flow in side.taps:
             if call_of(flow) != order.call:
                 raise UnknownFlow("flow is another call's")
+            if is_relay(flow):
+                raise OrderRefused("that flow is only relayed")
             if flow in self.tapped:
                 raise StorageError("flow is being recorded already")
             self._datapath.count(flow)  # that both are there is known before anything is opened
