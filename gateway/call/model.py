@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NewType
 
-from gateway.media.plane import CallRef, FlowId, Quorum
+from gateway.media.plane import RELAY, CallRef, FlowId, Quorum, is_relay
 from gateway.rtp.payload_types import Codec
 from policy.agreement.schema import Prompt
 from policy.decision import Facts, Purpose, Rule, Side
@@ -27,6 +27,8 @@ __all__ = [
     "SdpMessage",
     "SipCallId",
     "flow_of",
+    "relay_index",
+    "relay_of",
 ]
 
 SipCallId = NewType("SipCallId", str)
@@ -159,5 +161,15 @@ class Circumstances:
 
 
 def flow_of(call: CallRef, party: Side, mline: int) -> FlowId:
-    """The name of a flow."""
+    """The name of an audio m-line's flow."""
     return FlowId(f"{call}/{party.value}/{mline}")
+
+
+def relay_of(call: CallRef, party: Side, mline: int) -> FlowId:
+    """The name of the flow of an m-line that is only relayed."""
+    return FlowId(f"{call}/{party.value}/{RELAY}{mline}")
+
+
+def relay_index(flow: FlowId) -> int | None:
+    """The m-line of a flow that is only relayed; None for audio."""
+    return int(flow.rpartition(RELAY)[2]) if is_relay(flow) else None

@@ -1,9 +1,9 @@
 """Offer/answer of one call (RFC 3264): who receives where, and the SDP with our ports in place of theirs. Sans-IO.
 
-One caller flow and one agent flow for each audio m-line, whatever branches a call has: an offer to several phones
+One caller flow and one agent flow for each m-line, whatever branches a call has: an offer to several phones
 carries the same port to all of them, and what one of them answers is kept by its tag until the first 2xx fixes the
 branch. A re-offer takes effect with its answer, so a refused one (488, 491, timeout) needs no undoing. What isn't
-audio passes as it is and is never recorded.
+audio goes by flows that are only relayed (`further_lines`).
 
 SRTP passes through, keys and all, unless the engine was told to end it here: then an offer's profile is another one for
 the other party (RFC 4568), its answer is translated back, and each later offer of the dialog likewise.
@@ -13,12 +13,14 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gateway.call.effects import Effect, PlaneOrder
+from gateway.call.further_lines import FurtherLines, FurtherMedia, further_lines
 from gateway.call.keyring import Cryptos, Keyring, usable
-from gateway.call.model import DialogTag, Line, SdpMessage, flow_of
+from gateway.call.model import DialogTag, Line, SdpMessage, flow_of, relay_of
 from gateway.errors import GatewayError
-from gateway.media.plane import Address, CallRef, FlowId, FlowSpec, Forward, Secure, Srtp
+from gateway.media.plane import Address, CallRef, FlowId, FlowSpec, Forward, Secure, Srtp, is_relay
 from gateway.rtp.payload_types import CLOCK, CODECS, LAWS, Codec
 from gateway.sdp import session as sdp
+from gateway.sdp.bundle import unbundled
 from gateway.sdp.crypto_attribute import SUITE_80, CryptoAttribute
 from gateway.sdp.profile import Profile, crypto_lines, is_secure, is_translatable, with_profiles
 from gateway.sdp.rewrite import Anchor, anchor
@@ -87,6 +89,7 @@ class DialogMedia:
 
     offered: tuple[Side, Lines] | None = None
     stable: dict[Side, Lines] = field(default_factory=dict)
+    further: FurtherMedia = field(default_factory=FurtherMedia)
 
 
 @dataclass(slots=True)
@@ -98,6 +101,8 @@ class Negotiation:
     dialogs: dict[DialogTag, DialogMedia] = field(default_factory=dict)
     initial: tuple[Side, Lines] | None = None
     """The offer of the initial INVITE, shared by all branches."""
+    initial_further: tuple[Side, FurtherLines] | None = None
+    """The same of what is only relayed."""
     chosen: DialogTag | None = None
     """The branch whose media flows."""
     fixed: bool = False
@@ -111,14 +116,16 @@ class Negotiation:
     unreadable: bool = False
     """A worker could not decrypt what it should have."""
 
-    def missing(self, body: bytes) -> tuple[FlowSpec, ...]:
+    def missing(self, message: SdpMessage) -> tuple[FlowSpec, ...]:
         """The flows of this description that have no ports yet; raises `SdpError`, `NegotiationError`."""
-        indexes = _audio(parse_session(body))
+        session = parse_session(message.body)
+        further = [index for index, line in self._further(session, message).items() if line.live]
         return tuple(
             FlowSpec(flow, self.hosts[side])
+            for named, indexes in ((flow_of, list(_audio(session))), (relay_of, further))
             for index in indexes
             for side in Side
-            if (flow := flow_of(self.call, side, index)) not in self.ports
+            if (flow := named(self.call, side, index)) not in self.ports
         )
 
     def describe(self, message: SdpMessage) -> tuple[bytes, list[Effect]]:
@@ -132,17 +139,26 @@ class Negotiation:
             if local is None:
                 raise NegotiationError("no ports are reserved for an m-line")
             places[index] = Anchor(local.host, local.port, local.port + 1)
+        further = self._further(session, message)
+        for index in [index for index, line in further.items() if line.live]:
+            local = self.ports.get(relay_of(self.call, other, index))
+            if local is None:
+                del further[index]
+            else:
+                places[index] = Anchor(local.host, local.port, local.port + 1)
         cryptos = {media.index: crypto_lines(session, media) for media in session.media if media.index in lines}
         described = self._offer if message.role == "offer" else self._answer
-        profiles, effects = described(message, lines, cryptos)
+        profiles, effects = described(message, lines, further, cryptos)
         if profiles:
             session = parse_session(with_profiles(session, profiles))
+        if message.role == "offer" and sum(session.media[index].port != 0 for index in places) > 1:
+            session = unbundled(session)
         return anchor(session, places), effects
 
     def rolled_back(self, dialog: DialogTag) -> None:
         """The pending offer was refused or never answered: what held before still holds."""
         if dialog in self.dialogs:
-            self.dialogs[dialog].offered = None
+            self.dialogs[dialog].offered = self.dialogs[dialog].further.offered = None
         self.keys.rolled_back(dialog)
 
     def awaits_answer(self, dialog: DialogTag, party: Side) -> bool:
@@ -193,7 +209,13 @@ class Negotiation:
 
     def mlines(self) -> tuple[int, ...]:
         """Indexes of the audio m-lines that have ports."""
-        return tuple(sorted({int(flow.rsplit("/", 1)[1]) for flow in self.ports}))
+        return tuple(sorted({int(flow.rsplit("/", 1)[1]) for flow in self.ports if not is_relay(flow)}))
+
+    def relayed(self) -> dict[int, str]:
+        """What is only relayed on the chosen branch, by index, in the word of its m= line."""
+        media = self.dialogs.get(self.chosen) if self.chosen is not None else None
+        stable = media.further.stable.values() if media is not None else ()
+        return {index: line.kind for lines in stable for index, line in lines.items() if line.live}
 
     def side_at(self, address: str) -> Side | None:
         """The party that receives its media at this address."""
@@ -230,7 +252,19 @@ class Negotiation:
             for index in lines
         )
 
-    def _offer(self, message: SdpMessage, lines: Lines, cryptos: Cryptos) -> tuple[dict[int, Profile], list[Effect]]:
+    def _further(self, session: Session, message: SdpMessage) -> FurtherLines:
+        """What of a description isn't audio, and is led through us or refused: of an answer, as its offer was."""
+        found = further_lines(session, self.hosts[message.party])
+        if message.role == "offer":
+            return found
+        known = self.dialogs.get(message.dialog) if message.dialog is not None else None
+        media = known.further if known is not None else FurtherMedia()
+        offered = media.answer_to(self.initial_further, message.party)
+        return {index: line for index, line in found.items() if index in offered}
+
+    def _offer(
+        self, message: SdpMessage, lines: Lines, further: FurtherLines, cryptos: Cryptos
+    ) -> tuple[dict[int, Profile], list[Effect]]:
         dialog = message.dialog
         self.keys.offered(dialog, cryptos)
         profiles: dict[int, Profile] = {}
@@ -243,9 +277,10 @@ class Negotiation:
             for index, line in lines.items()
         }
         if dialog is None:
-            self.initial = (message.party, offered)
+            self.initial, self.initial_further = (message.party, offered), (message.party, further)
         else:
-            self._dialog(dialog).offered = (message.party, offered)
+            media = self._dialog(dialog)
+            media.offered, media.further.offered = (message.party, offered), (message.party, further)
         return profiles, []
 
     def _translated(
@@ -272,7 +307,9 @@ class Negotiation:
             return None
         return Profile(wanted)
 
-    def _answer(self, message: SdpMessage, lines: Lines, cryptos: Cryptos) -> tuple[dict[int, Profile], list[Effect]]:
+    def _answer(
+        self, message: SdpMessage, lines: Lines, further: FurtherLines, cryptos: Cryptos
+    ) -> tuple[dict[int, Profile], list[Effect]]:
         if message.dialog is None:
             raise NoOffer("an answer needs its dialog")
         media, offerer = self._dialog(message.dialog), _other(message.party)
@@ -286,6 +323,7 @@ class Negotiation:
             }
             media.stable = {offerer: offered[1], message.party: answered}
             media.offered = None
+            media.further.answered(self.initial_further, message.party, further)
         elif media.stable.get(message.party) is None:
             raise NoOffer("an answer without an offer")
         again = offered is None or offered[0] is not offerer
@@ -345,7 +383,8 @@ class Negotiation:
                     srtp=srtp,
                 )
                 orders.append(PlaneOrder(forward))
-        return orders
+        relays = media.further.forwards(self.call, self.ports, self.nat_networks)
+        return orders + [PlaneOrder(forward) for forward in relays]
 
     @staticmethod
     def _srtp(media: DialogMedia, side: Side, index: int) -> Srtp:
@@ -412,9 +451,7 @@ def _events(sender: AudioLine, receiver: AudioLine) -> dict[int, int]:
 
 
 def _audio(session: Session) -> Lines:
-    return {
-        media.index: _audio_line(session, media) for media in session.media if media.kind == "audio" and media.is_rtp
-    }
+    return {media.index: _audio_line(session, media) for media in session.media if media.is_audio}
 
 
 def _audio_line(session: Session, media: Media) -> AudioLine:

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gateway.call.caller_word import CallerWord
 from gateway.call.core import Call
+from gateway.call.further_lines import FurtherLines
 from gateway.call.leg import Leg
 from gateway.call.model import DialogTag, NewCall, SipCallId
 from gateway.call.negotiation import DialogMedia, Lines, Negotiation
@@ -42,6 +43,7 @@ class CallSnapshot:
     fixed: bool
     answered: DialogTag | None
     record_aware: frozenset[Side] = frozenset()
+    initial_further: tuple[Side, FurtherLines] | None = None
 
 
 _SNAPSHOT: TypeAdapter[CallSnapshot] = TypeAdapter(CallSnapshot)
@@ -63,6 +65,7 @@ def snapshot_of(call: Call) -> bytes | None:
             ports=media.ports,
             dialogs={DialogTag(_storable(tag)): dialog for tag, dialog in media.dialogs.items()},
             initial=media.initial,
+            initial_further=media.initial_further,
             chosen=_tag(media.chosen, _storable),
             fixed=media.fixed,
             answered=_tag(call.answered_dialog, _storable),
@@ -114,6 +117,7 @@ def restore(
         ports=dict(kept.ports),
         dialogs=dict(kept.dialogs),
         initial=kept.initial,
+        initial_further=kept.initial_further,
         chosen=kept.chosen,
         fixed=kept.fixed,
         nat_networks=nat_networks,

@@ -14,6 +14,7 @@ from gateway.clock import Clock
 from gateway.engine.live_call import LiveCall, Unchanged
 from gateway.engine.named_hosts import FindHosts, located, nobody_knows
 from gateway.engine.workers import NoPorts, WorkerAway, Workers
+from gateway.media.plane import Address, CallRef, FlowId, FlowSpec, is_relay
 from gateway.sdp.errors import SdpError
 from policy.decision import Side
 
@@ -55,9 +56,9 @@ class Describing:
             return message.body
         try:
             said = replace(message, body=await located(message, self.find_hosts, self._hosts))
-            missing = call.negotiation.missing(said.body)
+            missing = call.negotiation.missing(said)
             if missing and not live.over:
-                call.negotiation.ports.update(await calls.workers.reserve(call.worker, call.ref, missing))
+                call.negotiation.ports.update(await self._reserved(call.worker, call.ref, missing))
             if live.over:  # meanwhile: ports that it got now, nobody would give back
                 live.unchanged = Unchanged.NO_OFFER
                 return message.body
@@ -81,6 +82,19 @@ class Describing:
         live.unchanged = None
         calls.reconsider(live)
         return body
+
+    async def _reserved(self, worker: int, ref: CallRef, missing: tuple[FlowSpec, ...]) -> dict[FlowId, Address]:
+        """Ports for as much as there are: for what is said before all else. Raises NoPorts, WorkerAway."""
+        workers = self._calls.workers
+        try:
+            return await workers.reserve(worker, ref, missing)
+        except NoPorts:
+            heard = tuple(spec for spec in missing if not is_relay(spec.flow))
+            if len(heard) == len(missing):
+                raise
+            self._calls.counters["further_lines_without_ports"] += 1
+            log.warning("no media ports are left for video or fax: it keeps its parties' own addresses", call=ref)
+            return await workers.reserve(worker, ref, heard) if heard else {}
 
 
 def _why_unchanged(error: Exception) -> Unchanged:

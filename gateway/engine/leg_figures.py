@@ -3,10 +3,10 @@
 from bisect import bisect_left
 from typing import Final
 
-from gateway.media.plane import FlowCount, FlowId
+from gateway.media.plane import FlowCount, FlowId, is_relay
 from policy.decision import Side
 
-__all__ = ["BUCKETS", "LegFigures", "told_of"]
+__all__ = ["BUCKETS", "LegFigures", "spoken", "told_of"]
 
 BUCKETS: Final[dict[str, tuple[float, ...]]] = {
     "loss_ratio": (0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.3, 1.0),
@@ -27,7 +27,7 @@ class LegFigures:
 
     def take(self, flows: dict[FlowId, FlowCount]) -> None:
         """A call is over."""
-        for flow, count in flows.items():
+        for flow, count in spoken(flows).items():
             side = Side(flow.split("/")[1])
             for name, value in told_of(count).items():
                 self._counts[name, side][bisect_left(BUCKETS[name], value)] += 1
@@ -39,6 +39,11 @@ class LegFigures:
         for (name, side), counts in self._counts.items():
             told[name][side.value] = {"bounds": BUCKETS[name], "counts": counts, "sum": self._sums[name, side]}
         return told
+
+
+def spoken(flows: dict[FlowId, FlowCount]) -> dict[FlowId, FlowCount]:
+    """Those of audio alone: how a call was heard, video and fax say nothing about."""
+    return {flow: count for flow, count in flows.items() if not is_relay(flow)}
 
 
 def told_of(count: FlowCount) -> dict[str, float]:

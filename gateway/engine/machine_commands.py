@@ -13,7 +13,7 @@ from gateway.control import protocol as p
 from gateway.engine.engine import Engine
 from gateway.engine.errors import Refused
 from gateway.engine.hearsay import Spoken
-from gateway.engine.leg_figures import told_of
+from gateway.engine.leg_figures import spoken, told_of
 from gateway.engine.live_call import LiveCall
 from gateway.media.plane import CallRef
 from policy.decision import Purpose
@@ -84,7 +84,7 @@ class _MachineCommands:
         told = [{"after_s": rung.after_s, "by": rung.by.value, "said": rung.said} for rung in rungs]
         live = self._engine.by_ref.get(CallRef(command.call))
         counts = await self._engine.reports.counts(live) if live is not None else {}
-        media = {flow.split("/", 1)[1]: _rounded(told_of(count)) for flow, count in counts.items()}
+        media = {flow.split("/", 1)[1]: _rounded(told_of(count)) for flow, count in spoken(counts).items()}
         return {"rungs": told, "missed": missed, "media": media}
 
     def _call(self, name: str) -> LiveCall:

@@ -114,11 +114,11 @@ class MediaReports:
         live = self._calls.by_ref.get(report.call)
         if live is None:
             return
-        silent_s = self._silent.counted(report, self._clock.now())
+        silent = self._silent.counted(report, self._clock.now())
         leg = live.call.leg
-        if silent_s >= (EXPIRED_OVER_AFTER_S if self._expired(live) else OVER_AFTER_S):
+        if silent.call >= (EXPIRED_OVER_AFTER_S if self._expired(live) else OVER_AFTER_S):
             self._lost(live)
-        elif silent_s >= RECORDING_OVER_AFTER_S and leg is not None and leg.stage is Stage.OPEN:
+        elif silent.said >= RECORDING_OVER_AFTER_S and leg is not None and leg.stage is Stage.OPEN:
             now, wallclock = self._clock.now(), self._clock.wallclock()
             self._calls.step(live, partial(leg.abandon, now, wallclock, (Reason.NO_MEDIA,)))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.engine.call_facts import CallFacts
-from gateway.engine.leg_figures import told_of
+from gateway.engine.leg_figures import spoken, told_of
 from gateway.engine.live_call import LiveCall
 from gateway.media.plane import CallRef, FlowCount, FlowId
 from policy.decision import Side
@@ -63,6 +63,7 @@ class PassThrough:
         if day is None:
             return
         counts = self._day(day)
+        flows = spoken(flows)
         silent = {Side(flow.split("/")[1]) for flow, count in flows.items() if not count.received}
         counts["silent both"] += len(silent) == len(Side)
         if len(silent) == 1:

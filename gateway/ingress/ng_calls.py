@@ -15,6 +15,7 @@ from gateway.clock import Clock
 from gateway.config import Config, Peer
 from gateway.engine.call_facts import facts_unwished
 from gateway.engine.engine import Engine
+from gateway.engine.leg_figures import spoken
 from gateway.engine.live_call import LiveCall, Unchanged
 from gateway.ingress.ng_media import NgMedia
 from gateway.ingress.ng_records import ProxyCall, ProxyCalls
@@ -162,7 +163,8 @@ class NgCalls:
             return {"result": "ok"}
         self._engine.ending(call_id)
         counts = await self._engine.reports.counts(live)
-        if live.call.answered_dialog is None and counts and min(count.received for count in counts.values()) >= SPOKEN:
+        said = [count.received for count in spoken(counts).values()]
+        if live.call.answered_dialog is None and said and min(said) >= SPOKEN:
             live.facts = facts_unwished(live.call)
         self._engine.hang_up(call_id)
         self._known_calls.forget(call_id)

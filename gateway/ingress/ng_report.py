@@ -6,7 +6,7 @@ Those who asked know the addresses from their own descriptions; to bill a call n
 from collections.abc import Iterable
 from datetime import datetime
 
-from gateway.call.model import flow_of
+from gateway.call.model import flow_of, relay_of
 from gateway.engine.live_call import LiveCall
 from gateway.ingress.ng_records import ProxyCall
 from gateway.media.plane import FlowCount, FlowId
@@ -51,9 +51,10 @@ def report(
 
 def _medias(live: LiveCall, side: Side, counts: dict[FlowId, FlowCount]) -> list[Value]:
     """What we received of a party, m-line by m-line."""
-    media, found = live.call.negotiation, list[Value]()
-    for index in media.mlines():
-        flow = flow_of(live.call.ref, side, index)
+    media, ref, found = live.call.negotiation, live.call.ref, list[Value]()
+    heard = [(index, "audio", flow_of(ref, side, index)) for index in media.mlines()]
+    further = [(index, kind, relay_of(ref, side, index)) for index, kind in media.relayed().items()]
+    for index, kind, flow in sorted([*heard, *further]):
         count, local = counts.get(flow), media.ports.get(flow)
         packets, rtcp = (count.received, count.rtcp) if count is not None else (0, 0)
         errors = _errors(count) if count is not None else 0
@@ -62,7 +63,7 @@ def _medias(live: LiveCall, side: Side, counts: dict[FlowId, FlowCount]) -> list
             {"local port": port, "flags": [b"RTP"], "stats": {"packets": packets, "errors": errors}},
             {"local port": port + 1, "flags": [b"RTCP"], "stats": {"packets": rtcp, "errors": 0}},
         ]
-        found.append({"index": index + 1, "type": b"audio", "streams": streams})
+        found.append({"index": index + 1, "type": _bytes(kind), "streams": streams})
     return found
 
 

@@ -23,7 +23,7 @@ def wished_codecs(body: bytes, wish: CodecWish) -> bytes:
     if wish == CodecWish():
         return body
     session = parse_session(body)
-    gone = {media.index: _gone(session, media, wish) for media in session.media if media.anchorable}
+    gone = {media.index: _gone(session, media, wish) for media in session.media if media.is_live_audio}
     if not any(gone.values()):
         return body
     parts = [line.raw for line in session.lines[: session.session_end]]

@@ -1,8 +1,8 @@
 """A description as rtpengine would hand it on, beyond its addresses: people and scripts compare the two.
 
 o= and the session's c= where the request asks to replace them, rtpmap for static payload types (RFC 3551 §6), the
-direction and a=rtcp (RFC 3605) spelled out for every live audio m-line. Only what the request names
-is taken away.
+direction spelled out for every live m-line that is relayed, a=rtcp (RFC 3605) for those of RTP. Only what the request
+names is taken away.
 """
 
 from collections.abc import Iterator
@@ -27,10 +27,10 @@ def refuse_unsupported(request: NgRequest) -> None:
     other end wouldn't do without) an agent.
     """
     session = parse_session(request.sdp)
-    live = [media for media in session.media if media.kind == "audio" and media.port != 0]
-    if (request.ice or "").startswith("force") or any(_needs_ice(session, media) for media in live):
+    relayed = [media for media in session.media if media.is_relayable]
+    if (request.ice or "").startswith("force") or any(_needs_ice(session, media) for media in relayed):
         raise NgError("ICE is not supported")
-    for media in live:
+    for media in [media for media in session.media if media.kind == "audio" and media.port != 0]:
         if not _is_asked(request, media):
             if not (is_translatable(request.transport or "") and is_translatable(media.proto)):
                 raise NgError("Transport protocol can't be changed")
@@ -41,7 +41,7 @@ def refuse_unsupported(request: NgRequest) -> None:
 def refuse_other_profile(request: NgRequest, body: bytes) -> None:
     """Refuse an answer that was to be changed into a profile, and goes back in another: the offer's. As above."""
     for asked, told in zip(parse_session(request.sdp).media, parse_session(body).media, strict=False):
-        if told.anchorable and not _is_asked(request, asked) and not _is_asked(request, told):
+        if told.is_live_audio and not _is_asked(request, asked) and not _is_asked(request, told):
             raise NgError("Transport protocol can't be changed")
 
 
@@ -60,7 +60,7 @@ def as_rtpengine(body: bytes, request: NgRequest) -> bytes:
     parts = [*_session_lines(session, host, request.replace)]
     for media in session.media:
         lines = session.lines[media.start : media.end]
-        if not media.anchorable:
+        if not media.is_relayable:
             parts += [line.raw for line in lines]
             continue
         unwanted = _unwanted(request)
@@ -105,7 +105,8 @@ def _unwanted(request: NgRequest) -> frozenset[str]:
 
 
 def _our_host(session: Session) -> str | None:
-    live = next((media for media in session.media if media.anchorable), None)
+    relayed = sorted((media for media in session.media if media.is_relayable), key=lambda media: not media.is_audio)
+    live = next(iter(relayed), None)
     connection = session.connection(live) if live is not None else None
     return None if connection is None or is_null_address(connection.address) else connection.address
 
@@ -126,6 +127,8 @@ def _additions(session: Session, media: Media, unwanted: frozenset[str]) -> Iter
             yield f"a=rtpmap:{codec.payload_type} {codec.name}/{codec.clock_rate}".encode() + end
     if not any(session.attributes(level, one.value) for level in (media, None) for one in Direction):
         yield b"a=sendrecv" + end
+    if not media.is_rtp:
+        return
     muxed = session.rtcp_mux(media) and "rtcp-mux" not in unwanted
     if session.rtcp(media) is None and not muxed and "rtcp" not in unwanted:
         yield f"a=rtcp:{media.port + 1}".encode() + end

@@ -40,7 +40,7 @@ def _marked(session: Session, media: Media, state: RecordState) -> list[bytes]:
     lines = [(index, session.lines[index].raw) for index in range(media.start, media.end)]
     said = session.attributes(media, "record") or session.attributes(None, "record")
     more = max((_MORE.index(one) for one in _MORE if one in said), default=-1)
-    if not media.anchorable or more >= _MORE.index(state):
+    if not media.is_live_audio or more >= _MORE.index(state):
         return [raw for _, raw in lines]
     mark = b"a=record:" + state.encode() + line_end(session)
     return [*(raw for index, raw in lines if index not in own), mark]

@@ -106,8 +106,9 @@ class Media:
 
     @property
     def is_rtp(self) -> bool:
-        """Whether the transport is RTP in any profile."""
-        return "RTP/" in self.proto.upper()
+        """Whether the transport is RTP on UDP in any profile."""
+        proto = self.proto.upper()
+        return "RTP/" in proto and "TCP" not in proto.split("/")
 
     @property
     def is_srtp(self) -> bool:
@@ -115,9 +116,24 @@ class Media:
         return "SAVP" in self.proto.upper()
 
     @property
-    def anchorable(self) -> bool:
-        """Whether the gateway relays this m-line: live audio over RTP on UDP."""
-        return self.kind == "audio" and self.port != 0 and self.is_rtp and not self.proto.upper().startswith("TCP")
+    def is_audio(self) -> bool:
+        """Whether it is audio over RTP on UDP, live or refused."""
+        return self.kind == "audio" and self.is_rtp
+
+    @property
+    def on_udp(self) -> bool:
+        """Whether a relay of datagrams can carry it: RTP, and what says so itself (udptl, UDP/BFCP, UDP/TLS/UDPTL)."""
+        return self.is_rtp or self.proto.upper().startswith("UDP")
+
+    @property
+    def is_live_audio(self) -> bool:
+        """Whether there is audio that could be recorded."""
+        return self.is_audio and self.port != 0
+
+    @property
+    def is_relayable(self) -> bool:
+        """Whether the gateway can relay this m-line: live, on UDP."""
+        return self.on_udp and self.port != 0
 
 
 @dataclass(frozen=True, slots=True)

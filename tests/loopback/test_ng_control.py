@@ -10,11 +10,25 @@ from typing import Any
 
 import pytest
 
-from gateway.call.model import NewCall, Private, SdpMessage, SipCallId
+from gateway.call.model import NewCall, Private, SdpMessage, SipCallId, flow_of, relay_of
 from gateway.config import Config
 from gateway.ingress.ng_control import NgControl
-from gateway.media.plane import Address, Counted, FlowCount, FlowId, Forward, Play, Query, Srtp, StopPlay, Withhold
+from gateway.media.plane import (
+    Address,
+    Counted,
+    FlowCount,
+    FlowId,
+    Forward,
+    Play,
+    Query,
+    Remove,
+    Srtp,
+    StopPlay,
+    Withhold,
+    is_relay,
+)  # fmt: skip
 from gateway.ng import bencode
+from gateway.sdp.session import parse_session
 from policy.decision import Side
 from tests.peers.engine_bench import EngineBench, sdp
 
@@ -478,6 +492,36 @@ async def test_a_query_says_what_came_and_names_no_address(proxy, bench):
     (media,) = told["tags"]["B"]["medias"]
     assert (media["index"], media["type"], len(media["streams"])) == (1, b"audio", 2)
     assert "127.15.1" not in str(told)
+
+
+async def test_video_and_a_fax_of_a_proxys_call_go_by_us_and_are_told_in_a_query(proxy, bench):
+    video, fax = b"m=video %d RTP/SAVPF 96\r\n", b"m=image %d udptl t38\r\na=T38FaxVersion:0\r\n"
+
+    def with_both(host: str, port: int) -> bytes:
+        return sdp(host, port) + video % (port + 10) + fax % (port + 20)
+
+    told = [
+        (await offered(proxy, sdp=with_both("127.15.1.11", 4000)))["sdp"],
+        (await proxy.ask(
+            command="answer", call_id="call-1", from_tag="A", to_tag="B", sdp=with_both("127.15.1.12", 5000)
+        ))["sdp"],
+    ]  # fmt: skip
+    live = bench.engine.calls[SipCallId("call-1")]
+    for body, side in zip(told, (Side.AGENT, Side.CALLER), strict=True):
+        ours = [flow_of(live.call.ref, side, 0), *(relay_of(live.call.ref, side, index) for index in (1, 2))]
+        ports = [live.call.negotiation.ports[flow].port for flow in ours]
+        assert [media.port for media in parse_session(body.encode()).media] == ports
+        assert [media.proto for media in parse_session(body.encode()).media] == ["RTP/AVP", "RTP/SAVPF", "udptl"]
+        assert body.count("a=sendrecv") == 3 and body.count("a=rtcp:") == 2
+        assert "127.15.1.1" not in body.partition("s=")[2]
+    assert (await proxy.ask(command="block media", call_id="call-1", all="all"))["result"] == "ok"
+    assert not any(isinstance(order, Withhold) and is_relay(order.flow) for order in bench.worker.orders)
+    answer = await proxy.ask(command="query", call_id="call-1")
+    medias = answer["tags"]["A"]["medias"]
+    assert [(media["index"], media["type"]) for media in medias] == [(1, b"audio"), (2, b"video"), (3, b"image")]
+    assert "127.15.1" not in str(answer)
+    assert (await proxy.ask(command="delete", call_id="call-1", from_tag="A"))["result"] == "ok"
+    assert isinstance(bench.worker.orders[-1], Remove)
 
 
 async def test_without_a_worker_the_proxy_is_told_to_take_another_node(proxy, bench):

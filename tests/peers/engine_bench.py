@@ -36,6 +36,7 @@ from gateway.media.plane import (
     SegmentFailed,
     SideName,
     Stop,
+    is_relay,
 )
 from policy.decision import CallerAnswer, ConsentState, Purpose, Side
 from policy.state import State, Term
@@ -70,6 +71,8 @@ class WorkerDouble:
     def __init__(self) -> None:
         self.orders: list[Order] = []
         self.away = self.full = False
+        self.nearly_full = False
+        """There are ports for audio alone."""
         self.reserved: set[CallRef] = set()
         """Calls that were given ports."""
         self.told: Callable[[int, Report], None] = lambda worker, report: None
@@ -110,7 +113,7 @@ class WorkerDouble:
 
     async def reserve(self, worker: int, call: CallRef, flows: tuple[FlowSpec, ...]) -> dict[FlowId, Address]:
         await asyncio.sleep(0)
-        if self.full:
+        if self.full or (self.nearly_full and any(is_relay(spec.flow) for spec in flows)):
             raise NoPorts("Ran out of ports")
         if self.away:
             raise WorkerAway("the media worker went away")

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from gateway.call.model import SipCallId
 from gateway.call.stage import Stage
 from gateway.engine.live_call import LiveCall
-from gateway.media.plane import Hello, Record, RecordingId, Remove, SegmentFailed, Stop
+from gateway.media.plane import Hello, Record, RecordingId, Remove, SegmentFailed, Stop, is_relay
 from gateway.sip.hop import Hop, Side, Transport
 from gateway.sip.message import Request, Response, parse_datagram
 from tests.peers.engine_bench import EXTENSION, OUTSIDE, PAGE, SIDES, EngineBench, sdp
@@ -26,7 +26,14 @@ from tests.peers.proxy_bench import PBX, PHONES, ProxyBench
 PLACES = {Side.CALLER: PBX, Side.AGENT: PHONES}
 HOSTS = {Side.CALLER: ("127.15.1.11", 4000), Side.AGENT: ("127.15.1.12", 5000)}
 TOLD = [f"X-Fairtap-Extension: {EXTENSION}", "X-Fairtap-Queue: service-strom"]
-DIRECTIONS = ["sendrecv", "sendrecv", "inactive", "sendonly", "recvonly"]
+FURTHER = {
+    "video": b"m=video 6000 RTP/AVP 96\r\n",
+    "no video": b"m=video 0 RTP/AVP 96\r\n",
+    "a slide and a chat": b"m=video 0 RTP/AVP 96\r\nm=application 6004 UDP/BFCP *\r\nm=message 6006 TCP/MSRP *\r\n",
+    "fax": b"m=image 6002 udptl t38\r\n",
+}
+"""What is said beside the audio; a fax takes its place."""
+DESCRIBED = ["sendrecv", "sendrecv", "inactive", "sendonly", "recvonly", *FURTHER]
 LONGER_THAN_ALL_S = 30.0
 """Timer C of the timers for tests, and then some."""
 WAYS = ["nothing", "rings", "answered", "answered", "delayed", "opened", "opened", "opened"]
@@ -72,6 +79,7 @@ class CallMachine(RuleBasedStateMachine):
         self.bench, self.sip = cls.house.bench, cls.house.sip
         self.bench.worker.orders.clear()
         self.bench.worker.reserved.clear()
+        self.bench.worker.nearly_full = False
         self.sip.sent.clear()
         self.seen = 0
         self.name = f"x{next(NUMBERS)}"
@@ -83,7 +91,7 @@ class CallMachine(RuleBasedStateMachine):
         self.closed: set[RecordingId] = set()
         """By a worker itself, when it lost us."""
         if way != "nothing":
-            self.invite(1, side, way != "delayed")
+            self.invite(1, side, "sendrecv" if way != "delayed" else None)
         if way in ("answered", "delayed", "opened"):
             self.answer(self.pending.pop(), 200, "a", "sendrecv")
             self.within_of(self.invites[0], False, "ACK", "a", "sendrecv" if way == "delayed" else None)
@@ -139,14 +147,21 @@ class CallMachine(RuleBasedStateMachine):
         return Invite(call, side, branch, cseq)
 
     def describe(self, side: Side, direction: str | None) -> bytes:
-        return sdp(*HOSTS[side], direction) if direction else b""
+        if direction not in FURTHER:
+            return sdp(*HOSTS[side], direction) if direction else b""
+        audio = sdp(*HOSTS[side])
+        return (audio.partition(b"m=audio")[0] if direction == "fax" else audio) + FURTHER[direction]
 
     # --- what they do -------------------------------------------------------------------------------------------------
 
-    @rule(number=st.integers(1, 2), side=st.sampled_from([Side.CALLER, Side.CALLER, Side.AGENT]), offers=st.booleans())
-    def invite(self, number: int, side: Side, offers: bool) -> None:
+    @rule(
+        number=st.integers(1, 2),
+        side=st.sampled_from([Side.CALLER, Side.CALLER, Side.AGENT]),
+        offered=st.sampled_from(["sendrecv", "video", "fax", None, None]),
+    )
+    def invite(self, number: int, side: Side, offered: str | None) -> None:
         """A second one with the same Call-ID is another branch of a call that was forked before us."""
-        body = self.describe(side, "sendrecv" if offers else None)
+        body = self.describe(side, offered)
         self.invites.append(self.request(side, "INVITE", f"{self.name}-{number}", ("uac", ""), body))
 
     @precondition(lambda self: self.pending)
@@ -154,7 +169,7 @@ class CallMachine(RuleBasedStateMachine):
         data=st.data(),
         status=st.sampled_from([180, 183, 200, 200, 200, 302, 401, 486, 488, 491, 503, 603]),
         tag=st.sampled_from(["a", "b"]),
-        direction=st.sampled_from([*DIRECTIONS, None]),
+        direction=st.sampled_from([*DESCRIBED, None]),
         keep=st.booleans(),
     )
     def respond(self, data: st.DataObject, status: int, tag: str, direction: str | None, keep: bool) -> None:
@@ -186,7 +201,7 @@ class CallMachine(RuleBasedStateMachine):
         swapped=st.booleans(),
         method=st.sampled_from(["ACK", "ACK", "INVITE", "INVITE", "UPDATE", "PRACK", "INFO", "REFER", "BYE", "BYE"]),
         tag=st.sampled_from(["a", "b"]),
-        direction=st.sampled_from([*DIRECTIONS, None]),
+        direction=st.sampled_from([*DESCRIBED, None]),
     )
     def within(self, data: st.DataObject, swapped: bool, method: str, tag: str, direction: str | None) -> None:
         """In a dialog, whether or not it ever came about; by the callee with the tags swapped."""
@@ -219,6 +234,10 @@ class CallMachine(RuleBasedStateMachine):
         self.sip.proxy._advance()
         self.bench.engine.tick()
         await self.settle()
+
+    @rule()
+    def ports_run_out_for_all_but_audio(self) -> None:
+        self.bench.worker.nearly_full = not self.bench.worker.nearly_full
 
     @rule()
     def the_worker_comes_and_goes(self) -> None:
@@ -276,6 +295,8 @@ class CallMachine(RuleBasedStateMachine):
         assert not proxy._passing and not proxy._tasks
         contexts = proxy._core._contexts
         assert not contexts._of_source and not contexts._clients
+        taken = [side for order in worker.orders if isinstance(order, Record) for side in order.sides]
+        assert not any(is_relay(flow) for side in taken for flow in side.taps)
         removed = {order.call for order in worker.orders if isinstance(order, Remove)}
         assert worker.reserved <= removed, "ports were left behind"
         assert self.orders(Record) <= self.orders(Stop) | self.closed, "a tap was left open"

@@ -91,7 +91,7 @@ def test_anchored_lines_point_at_the_gateway_and_others_do_not_move(
     data: bytes, address: str, rtcp: int | None
 ) -> None:
     before = parse_session(data)
-    chosen = {part.index for part in before.media if part.anchorable}
+    chosen = {part.index for part in before.media if part.is_live_audio}
     after = parse_session(anchor(before, {index: Anchor(address, 30000, rtcp) for index in chosen}))
     assert after.origin == before.origin and len(after.media) == len(before.media)
     for old, new in zip(before.media, after.media, strict=True):
@@ -114,7 +114,7 @@ def test_anchored_lines_point_at_the_gateway_and_others_do_not_move(
 @given(description())
 def test_untouched_lines_keep_their_bytes_and_order(data: bytes) -> None:
     before = parse_session(data)
-    anchors = {part.index: Anchor("198.51.100.20", 30000, 30001) for part in before.media if part.anchorable}
+    anchors = {part.index: Anchor("198.51.100.20", 30000, 30001) for part in before.media if part.is_live_audio}
     after = parse_session(anchor(before, anchors))
 
     def kept(session: Session) -> list[bytes]:
@@ -132,7 +132,7 @@ def test_untouched_lines_keep_their_bytes_and_order(data: bytes) -> None:
 @given(description())
 def test_anchoring_twice_is_anchoring_once(data: bytes) -> None:
     before = parse_session(data)
-    anchors = {part.index: Anchor("198.51.100.20", 30000, 30001) for part in before.media if part.anchorable}
+    anchors = {part.index: Anchor("198.51.100.20", 30000, 30001) for part in before.media if part.is_live_audio}
     once = anchor(before, anchors)
     assert anchor(parse_session(once), anchors) == once
 
@@ -197,11 +197,11 @@ def test_a_call_takes_descriptions_in_any_order(
             call.fix(DialogTag(fixed))
         message = SdpMessage(party, DialogTag(dialog) if dialog else None, role, body)  # type: ignore[arg-type]  # sampled
         with contextlib.suppress(SdpError, NegotiationError):
-            for spec in call.missing(body):
+            for spec in call.missing(message):
                 call.ports[spec.flow] = Address(spec.local_host, 30_000 + 2 * len(call.ports))
             told, _ = call.describe(message)
             ours = {address.port for address in call.ports.values()}
-            assert all(media.port in {0, *ours} for media in parse_session(told).media if media.anchorable)
+            assert all(media.port in {0, *ours} for media in parse_session(told).media if media.is_live_audio)
         call.line()
         call.encrypted  # noqa: B018 - reading it must not fail
         if dialog and number % 2:

@@ -85,11 +85,12 @@ class Calls(RuleBasedStateMachine):
         self.offer(Side.CALLER, None)
 
     def pass_on(self, party: Side, tag: DialogTag | None, role: str, body: bytes) -> bytes:
-        for spec in self.media.missing(body):
-            self.media.ports[spec.flow] = Address(spec.local_host, 30000 + 2 * len(self.media.ports))
         other = self.parties[Side.AGENT if party is Side.CALLER else Side.CALLER]
         profile = "RTP/SAVP" if other.secure else "RTP/AVP"
-        told, effects = self.media.describe(SdpMessage(party, tag, role, body, profile if role == "offer" else None))  # type: ignore[arg-type]  # a role
+        message = SdpMessage(party, tag, role, body, profile if role == "offer" else None)  # type: ignore[arg-type]  # a role
+        for spec in self.media.missing(message):
+            self.media.ports[spec.flow] = Address(spec.local_host, 30000 + 2 * len(self.media.ports))
+        told, effects = self.media.describe(message)
         self.take(effects)
         return told
 

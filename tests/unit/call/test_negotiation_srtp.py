@@ -53,7 +53,7 @@ class Told:
 
     def say(self, message):
         """What the other party is told: its profile, its keys, all of it."""
-        for spec in self.media.missing(message.body):
+        for spec in self.media.missing(message):
             self.media.ports[spec.flow] = Address(spec.local_host, 30000 + 2 * len(self.media.ports))
         sent, effects = self.media.describe(message)
         self.take(effects)

@@ -68,13 +68,16 @@ async def test_nobody_is_asked_where_no_host_is_named(sip, asked, host):
     assert asked == []
 
 
-def test_only_names_of_live_audio_count_and_few_of_them():
+def test_only_names_of_what_is_relayed_count_and_few_of_them():
     video = b"m=video 5002 RTP/AVP 96\r\nc=IN IP4 video.example.com\r\n"
     refused = b"m=audio 0 RTP/AVP 8\r\nc=IN IP4 refused.example.com\r\n"
-    session = parse_session(NAMED + video + refused)
-    assert host_names(session) == ("media.example.com",)
+    chat = b"m=message 5003 TCP/MSRP *\r\nc=IN IP4 chat.example.com\r\n"
+    session = parse_session(NAMED + video + refused + chat)
+    assert host_names(session) == ("media.example.com", "video.example.com")
     moved = with_addresses(session, {"media.example.com": "2001:db8::7"})
-    assert moved == (NAMED + video + refused).replace(b"c=IN IP4 media.example.com", b"c=IN IP6 2001:db8::7")
+    assert moved == (NAMED + video + refused + chat).replace(b"c=IN IP4 media.example.com", b"c=IN IP6 2001:db8::7")
+    more = b"".join(video.replace(b"video.example", b"%d.example" % n) for n in range(MOST_NAMES))
+    assert host_names(parse_session(NAMED + more)) == ("media.example.com",), "the audio doesn't suffer from the rest"
     many = b"".join(b"m=audio 5004 RTP/AVP 8\r\nc=IN IP4 %d.example.com\r\n" % n for n in range(MOST_NAMES))
     assert host_names(parse_session(NAMED + many)) == ()
 

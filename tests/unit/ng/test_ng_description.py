@@ -34,6 +34,34 @@ def test_what_is_there_already_is_not_said_twice():
     assert as_rtpengine(once, request()) == once
 
 
+def test_video_and_fax_have_what_rtpengine_gives_them():
+    """As it did where it was recorded: a direction for all that it relays, a=rtcp for RTP alone."""
+    relayed = ANCHORED.replace(b"video 0 RTP", b"video 33010 RTP") + b"m=image 33020 udptl t38\r\na=T38FaxVersion:0\r\n"
+    chat = b"m=message 33030 TCP/MSRP *\r\n"
+    said = as_rtpengine(relayed + chat, request())
+    assert said.endswith(
+        b"m=video 33010 RTP/AVP 96\r\na=sendrecv\r\na=rtcp:33011\r\n"
+        b"m=image 33020 udptl t38\r\na=T38FaxVersion:0\r\na=sendrecv\r\n" + chat
+    )
+    muxed = relayed.replace(b"RTP/AVP 96\r\n", b"RTP/AVP 96\r\na=rtcp-mux\r\n")
+    assert b"mux" not in as_rtpengine(muxed, request(**{"rtcp-mux": list[bencode.Value]([b"demux"])}))
+    assert as_rtpengine(muxed, request()).count(b"a=rtcp:") == 1
+
+
+def test_a_browser_s_video_would_not_do_without_ice():
+    video = ANCHORED.replace(b"m=video 0 RTP/AVP", b"m=video 6000 UDP/TLS/RTP/SAVPF")
+    refuse_unsupported(request(sdp=video + b"a=fingerprint:sha-256 AA\r\n"))
+    with pytest.raises(NgError, match="ICE"):
+        refuse_unsupported(request(sdp=video + b"a=fingerprint:sha-256 AA\r\na=ice-ufrag:u\r\n"))
+
+
+def test_a_profile_is_asked_for_audio_alone():
+    """A video's SRTP passes as it is: who can't speak it refuses that line, and the call goes on."""
+    refuse_unsupported(
+        request(sdp=ANCHORED.replace(b"video 0 RTP/AVP", b"video 6000 RTP/SAVP"), **{"transport-protocol": b"RTP/AVP"})
+    )
+
+
 def test_a_hold_is_no_address_to_replace():
     held = ANCHORED.replace(b"c=IN IP4 127.0.0.40", b"c=IN IP4 0.0.0.0")
     assert b"c=IN IP4 0.0.0.0\r\n" in as_rtpengine(held, request(replace=[b"session connection"]))

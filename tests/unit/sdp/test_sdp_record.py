@@ -63,4 +63,4 @@ def test_what_can_be_read_can_be_marked_and_read_again(lines):
     assert len(after.media) == len(before.media)
     for media in after.media:
         said = after.attributes(media, "record") or after.attributes(None, "record")
-        assert not media.anchorable or "on" in said
+        assert not media.is_live_audio or "on" in said

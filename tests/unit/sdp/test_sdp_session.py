@@ -43,7 +43,9 @@ def test_reads_what_the_gateway_needs() -> None:
     assert session.has_crypto(audio) and not session.has_crypto(video)
     assert session.has_fingerprint(video) and not session.has_fingerprint(audio)
     assert (audio.is_srtp, video.is_srtp, image.is_rtp) == (False, True, False)
-    assert [media.anchorable for media in session.media] == [True, False, False]
+    assert [media.is_live_audio for media in session.media] == [True, False, False]
+    assert [media.is_relayable for media in session.media] == [True, True, False]
+
     assert session.origin == "- 1 2 IN IP4 192.0.2.1"
 
 
@@ -128,3 +130,25 @@ def test_broken_rtcp_lines_count_for_nothing(line: str) -> None:
 def test_broken_ptime_counts_for_nothing(line: str) -> None:
     session = with_audio(line)
     assert session.ptime(session.media[0]) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "rtp", "on_udp"),
+    [
+        ("audio 5000 RTP/AVP 8", True, True),
+        ("video 5000 UDP/TLS/RTP/SAVPF 96", True, True),
+        ("image 5000 udptl t38", False, True),
+        ("image 5000 UDP/TLS/UDPTL t38", False, True),
+        ("application 5000 UDP/BFCP *", False, True),
+        ("audio 5000 TCP/RTP/AVP 8", False, False),
+        ("audio 5000 TCP/TLS/RTP/SAVP 8", False, False),
+        ("application 5000 TCP/TLS/BFCP *", False, False),
+        ("message 5000 TCP/MSRP *", False, False),
+        ("application 5000 DTLS/SCTP 5000", False, False),
+    ],
+)
+def test_what_a_relay_of_datagrams_can_carry(line: str, rtp: bool, on_udp: bool) -> None:
+    (media,) = parse_session(f"v=0\r\nm={line}\r\n".encode()).media
+    assert (media.is_rtp, media.on_udp, media.is_relayable, media.is_audio) == (
+        rtp, on_udp, on_udp, rtp and media.kind == "audio",
+    )  # fmt: skip
