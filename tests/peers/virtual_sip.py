@@ -304,7 +304,7 @@ class ProxyNode:
             case AckArrived():
                 self.touch(event)
                 self.play(self.core.forward_ack(event, self._hop(event)))
-            case ResponseArrived(local=True) if self._next(event.context):
+            case ResponseArrived(local=True, heard=False) if self._next(event.context):
                 self._forward(self.requests[event.context])
             case Unclaimed():
                 target = event.target
