@@ -1,7 +1,8 @@
 """Offers and answers in any order: INVITEs forked, refused, cancelled, sent again, BYEs that cross, a worker that goes.
 
-Two user agents that keep no rules talk through the real proxy and engine, over workers in memory. Whatever they did:
-once their transactions are over and somebody hung up, no port, tap, transaction or note of a call is left behind.
+Two user agents that keep no rules, one of them behind two next hops, talk through the real proxy and engine, over
+workers in memory. Whatever they did: once their transactions are over and somebody hung up, no port, tap, transaction or
+note of a call is left behind.
 """
 
 import asyncio
@@ -48,7 +49,8 @@ class House:
         self.loop = asyncio.new_event_loop()
         self.folder = tempfile.TemporaryDirectory()
         self.bench = self.run(EngineBench.make(Path(self.folder.name)))
-        self.sip = ProxyBench(self.bench, Path(self.folder.name), calls_per_s=10_000)
+        phones = (f"{PHONES[0]}:5060", "127.15.2.13:5060")
+        self.sip = ProxyBench(self.bench, Path(self.folder.name), phones, calls_per_s=10_000)
         self.bench.engine.lights.open_page(self.bench.agent, PAGE)
 
     def run(self, work):
@@ -291,7 +293,7 @@ class CallMachine(RuleBasedStateMachine):
         self.rest()
         engine, proxy, worker = self.bench.engine, self.sip.proxy, self.bench.worker
         assert not engine.calls and not engine.by_ref
-        assert len(proxy._core) == len(proxy._core._layer) == 0
+        assert len(proxy._core) == len(proxy._core._layer) == len(proxy._core._given_up) == 0
         assert not proxy._passing and not proxy._tasks
         contexts = proxy._core._contexts
         assert not contexts._of_source and not contexts._clients
