@@ -124,6 +124,22 @@ async def test_what_a_refused_closing_leaves_is_destroyed_by_the_next(folder):
     assert (await closed(folder, WEEKS[-1], [Had(one, hits=4) for one in agents])).kept == 2
 
 
+async def test_a_key_that_the_disk_keeps_is_destroyed_later(folder, monkeypatch):
+    def refuse(path: object, *, overwrite: bool) -> bool:
+        raise StorageUnavailable("can't erase a file: input/output error")
+
+    agents = await team(folder)
+    await closed(folder, WEEKS[0], [whole(one) for one in agents])
+    with monkeypatch.context() as disk:
+        disk.setattr("storage.block_shares.durable.erase", refuse)
+        await closed(folder, WEEKS[1], [whole(one) for one in agents])
+        assert len(keys(folder)) == 2  # but the epoch is closed
+        with pytest.raises(StorageUnavailable):
+            await folder.epochs.forget_lists(epoch_named(WEEKS[1]).end)
+    await folder.epochs.forget_lists(epoch_named(WEEKS[1]).end)
+    assert list(keys(folder)) == [(await sealed(folder))[ORIGIN].key]
+
+
 async def test_an_epoch_waits_for_its_legs_without_a_key(folder):
     agents = await team(folder)
     await fill(folder, ORIGIN, WEEKS[0], [whole(one) for one in agents])
