@@ -48,7 +48,9 @@ from storage.replay import erase_orphans
 from storage.retention import erase_due
 from storage.tables import block_shares, campaigns, epochs, legs
 from tests.peers.backed_up import FIRST, LATER, SECOND, Site, publisher, quiet
-from tests.peers.stored import AT, EPOCH, ORIGIN
+from tests.peers.filled_epoch import Had, fill
+from tests.peers.opened_epoch import LIMITS
+from tests.peers.stored import AT, EPOCH, ORIGIN, add_agent
 
 FRESH = f"{ORIGIN}-r1"
 
@@ -169,6 +171,28 @@ async def test_numbers_go_on_and_nothing_is_null_that_was_none(site, fresh_url):
     last = await folder.database.read(lambda connection: connection.execute(query).scalar_one())
     more = insert(legs).values(kind="x", e=EPOCH).returning(legs.c.id)
     assert await folder.database.write(lambda connection: connection.execute(more).scalar_one()) == last + 1
+    await folder.database.close()
+
+
+async def test_what_agents_kept_in_a_block_isnt_brought_back_and_its_key_is_destroyed(site):
+    folder = await site.open()
+    agents = [await folder.roster.get(await add_agent(folder, f"Agent {number}")) for number in range(5)]
+    await fill(folder, ORIGIN, "2026-W16", [Had(one, hits=4, kept=4) for one in agents])
+    assert await folder.epochs.close("2026-W16", LIMITS, AT)
+    (row,) = await folder.database.read(lambda connection: connection.execute(select(block_shares)).all())
+    await folder.database.close()
+    await site.kept()
+    (key,) = (site.data / "vault" / "shares").iterdir()
+    files = [path.read_bytes() for path in (site.root / "backup").rglob("*") if path.is_file()]
+    for secret in (bytes(row.sealed), row.key.encode(), key.read_bytes()):
+        assert not any(secret in data for data in files)
+    site.lose()
+    site.url = f"sqlite:///{site.root}/back.db"
+    await site.put_back()
+    folder = await site.open()
+    assert not await folder.database.read(lambda connection: connection.execute(select(block_shares)).all())
+    await folder.epochs.forget_lists(AT)
+    assert not key.exists()
     await folder.database.close()
 
 
