@@ -1,8 +1,8 @@
 """Offers and answers in any order: INVITEs forked, refused, cancelled, sent again, BYEs that cross, a worker that goes.
 
 Two user agents that keep no rules, one of them behind two next hops, talk through the real proxy and engine, over
-workers in memory. Whatever they did: once their transactions are over and somebody hung up, no port, tap, transaction or
-note of a call is left behind.
+workers in memory. Whatever they did: once their transactions are over and somebody hung up, no port, tap, transaction
+or note of a call is left behind.
 """
 
 import asyncio
