@@ -12,6 +12,8 @@ from typing import Final
 from gateway.media.datapath.marking import watch_class
 from gateway.media.errors import OutOfPorts
 
+SPARED: Final = 10
+"""Of so many pairs one is kept for voices."""
 _TRIES: Final = 64
 """Pairs that another program may hold, before the range counts as used up."""
 
@@ -47,9 +49,11 @@ class PortPool:
         self._cooldown_s = cooldown_s
         self._free: dict[str, deque[tuple[int, float]]] = {}
 
-    def bind(self, host: str, now: float) -> Pair:
-        """The pair that was free longest, bound. Raises OutOfPorts."""
+    def bind(self, host: str, now: float, *, sparing: bool = False) -> Pair:
+        """The pair that was free longest, bound; `sparing` leaves the last tenth to others. Raises OutOfPorts."""
         free = self._on(host)
+        if sparing and len(free) <= len(self._even_ports) // SPARED:
+            raise OutOfPorts("Ran out of ports")
         for _ in range(min(_TRIES, len(free))):
             port, ready_at = free[0]
             if ready_at > now:

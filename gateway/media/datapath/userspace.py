@@ -69,7 +69,9 @@ class UserspaceDatapath:
         try:
             for spec in flows:
                 if spec.flow not in self._flows:
-                    self._open(spec.flow, self._ports.bind(spec.local_host, self.clock.now()))
+                    # a video must not cost another call its voice
+                    pair = self._ports.bind(spec.local_host, self.clock.now(), sparing=is_relay(spec.flow))
+                    self._open(spec.flow, pair)
                     new.append(spec.flow)
         except OutOfPorts:
             self.remove(new)

@@ -8,7 +8,7 @@ import pytest
 from gateway.clock import SystemClock
 from gateway.media.datapath.ports import PortPool, share
 from gateway.media.datapath.userspace import UserspaceDatapath
-from gateway.media.errors import OrderRefused
+from gateway.media.errors import OrderRefused, OutOfPorts
 from gateway.media.plane import FlowId, FlowSpec, Forward, Secure, Srtp, SrtpKey, is_relay
 from gateway.rtp.packet import build
 from tests.contract.media.test_datapath import AGENT_HOST, AGENT_SIDE, CALLER_HOST, CALLER_SIDE, STRANGER_HOST, Observed
@@ -178,3 +178,14 @@ async def test_removed_it_leaves_no_port(house):
 @pytest.mark.parametrize(("flow", "only"), [(CALLER, True), (VOICE[0], False), (FlowId("relay-1/caller/0"), False)])
 def test_its_name_says_what_it_is(flow, only):
     assert is_relay(flow) is only
+
+
+async def test_the_last_tenth_of_the_ports_is_for_voices():
+    pool = PortPool(share((41200, 41219), 1, 0), cooldown_s=0.0)
+    path = UserspaceDatapath(asyncio.get_running_loop(), SystemClock(), pool, Observed())
+    videos = [FlowSpec(FlowId(f"{number:016x}/caller/relay-1"), CALLER_SIDE) for number in range(10)]
+    assert len(path.reserve(videos[:9])) == 9
+    with pytest.raises(OutOfPorts):
+        path.reserve(videos[9:])
+    assert path.reserve([FlowSpec(VOICE[0], CALLER_SIDE)])
+    path.close()
