@@ -107,8 +107,8 @@ class Media:
     @property
     def is_rtp(self) -> bool:
         """Whether the transport is RTP on UDP in any profile."""
-        proto = self.proto.upper()
-        return "RTP/" in proto and "TCP" not in proto.split("/")
+        words = self.proto.upper().split("/")
+        return words[0] in ("RTP", "UDP") and "RTP" in words and "TCP" not in words
 
     @property
     def is_srtp(self) -> bool:

@@ -85,7 +85,9 @@ def test_one_port_is_enough_where_both_say_so(told, answered, one_port):
         assert (relay(told, party).remote_rtcp is None) is one_port
 
 
-@pytest.mark.parametrize("proto", ["TCP/BFCP", "TCP/MSRP", "TCP/TLS/MSRP", "TCP/RTP/AVP", "DTLS/SCTP", "TCP"])
+@pytest.mark.parametrize(
+    "proto", ["TCP/BFCP", "TCP/MSRP", "TCP/TLS/MSRP", "TCP/RTP/AVP", "DTLS/SCTP", "DCCP/RTP/AVP", "TCP"]
+)
 @pytest.mark.parametrize("kind", ["message", "application", "audio"])
 def test_what_isn_t_udp_keeps_its_address(told, kind, proto):
     offer = told.say(Side.CALLER, sdp("192.0.2.1", more=f"m={kind} 5000 {proto} *|a=setup:active"), dialog=None)
