@@ -9,7 +9,7 @@ import sqlite3
 
 import pytest
 
-from api.commands.act_place import state_of
+from api.commands.act_place import Place
 from api.doctor import examine
 from api.doctor_peers import answers, next_hops
 from api.home import Home
@@ -153,7 +153,7 @@ async def test_who_only_looks_at_a_stopped_site_leaves_nothing_behind_and_nothin
     there = {path.name for path in folder.rglob("*")}
     assert ("fairtap.db-wal" in there) == crashed
     if agreement:
-        await state_of(home, "en")
+        await asyncio.to_thread(Place(folder / "fairtap.toml", "en").state)
         async with SiteFolder(home.config, SystemClock()) as site:
             assert await site.agreement() is None
     else:
