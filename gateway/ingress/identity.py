@@ -104,7 +104,7 @@ def _user(uri: str) -> str | None:
     if uri.lower().startswith("tel:"):
         return uri[4:].split(";")[0]
     try:
-        return parse_uri(uri).user
+        return parse_uri(uri).said_user
     except SipSyntaxError:
         return None
 

@@ -111,7 +111,7 @@ def is_emergency_uri(uri: str) -> bool:
     if scheme.lower() in ("tel", "urn"):
         return is_emergency(rest if scheme.lower() == "tel" else uri)
     try:
-        return is_emergency(parse_uri(uri).user or "")
+        return is_emergency(parse_uri(uri).said_user or "")
     except SipSyntaxError:
         return False
 

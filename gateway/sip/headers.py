@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass, replace
+from urllib.parse import unquote
 
 from gateway.sip.errors import SipSyntaxError
 from gateway.sip.message import Message
@@ -98,6 +99,11 @@ class SipUri:
         port = "" if self.port is None else f":{self.port}"
         query = f"?{self.headers}" if self.headers else ""
         return f"{self.scheme}:{user}{bracketed(self.host)}{port}{_print_params(self.params)}{query}"
+
+    @property
+    def said_user(self) -> str | None:
+        """Userinfo with its escapes undone: whoever is called is the same (RFC 3261 §19.1.4)."""
+        return None if self.user is None else unquote(self.user)
 
     @property
     def loose(self) -> bool:

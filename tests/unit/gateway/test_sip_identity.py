@@ -156,6 +156,13 @@ def test_a_withheld_number_is_nobody(user, identity):
     assert identity.new_call(invite(sender=sender), Side.CALLER).outside is None
 
 
+def test_an_escaped_number_is_the_same_number():
+    """RFC 3261 §19.1.4: spelled otherwise it would be no protected party's."""
+    escaped = invite(uri="sip:%37001@10.0.0.20", sender="<sip:%2B49%340111@carrier.example>;tag=f1")
+    new = PHONES.new_call(escaped, Side.CALLER)
+    assert (shown(new.extension), shown(new.outside)) == ("7001", "+4940111")
+
+
 def test_a_from_without_a_user_is_nobody():
     assert PHONES.new_call(invite(sender="<sip:carrier.example>;tag=f1"), Side.CALLER).outside is None
 
