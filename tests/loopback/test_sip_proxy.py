@@ -12,6 +12,9 @@ import pytest_asyncio
 from demo.correlate import find
 from demo.line import Line
 from demo.tones import tone
+from gateway.media.plane import Address
+from gateway.sdp.session import parse_session
+from tests.peers.rtp_party import RtpParty
 from tests.peers.running_site import RunningSite, until
 from tests.peers.wire import Wire, describe, heed
 
@@ -154,6 +157,76 @@ async def test_two_answers_reach_the_caller_and_ending_the_second_leaves_the_fir
         heed(his, answers[0].body)
         await talk(his, first)
         pbx.follow("BYE", invite, answers[0], 3)
+        phone.say(await phone.request("BYE"), 200, "")
+        await pbx.response(200)
+    await site.quiet()
+
+
+class Ends:
+    """The two parties of one m-line, at the PBX and at the phone."""
+
+    def __init__(self, site: RunningSite) -> None:
+        self.his, self.hers = RtpParty(site.at.pbx), RtpParty(site.at.phone(PHONE))
+        self.ours = site.at.gateway_caller, site.at.gateway_agent
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.his.close()
+        self.hers.close()
+
+    async def cross(self, to_his_port: int, to_hers_port: int, packet: bytes) -> None:
+        """A packet each way: sent to the port that each was told, and heard from the gateway's address."""
+        ways = ((self.his, self.hers, self.ours, to_his_port), (self.hers, self.his, self.ours[::-1], to_hers_port))
+        for here, there, (facing, other), port in ways:
+            had = len(there.heard)
+            here.send(Address(facing, port), packet)
+            await there.until(lambda there=there, had=had: len(there.heard) > had)
+            assert there.heard[-1] == packet and there.sources[-1][0] == other
+
+
+def told(host: str, *media: str) -> bytes:
+    lines = ["v=0", f"o=- 1 1 IN IP4 {host}", "s=-", f"c=IN IP4 {host}", "t=0 0", *media]
+    return "".join(f"{line}\r\n" for line in lines).encode()
+
+
+def ports(body: bytes) -> list[int]:
+    return [media.port for media in parse_session(body).media]
+
+
+async def test_video_goes_by_us_and_a_fax_takes_the_voice_s_place_and_gives_it_back(site, pbx, phone):
+    """Neither end is ever told the other's address."""
+    with Ends(site) as voice, Ends(site) as video, Ends(site) as fax:
+        spoken = "m=audio %d RTP/AVP 8"
+        shown = "m=video %d RTP/AVP 96"
+        faxed = "m=image %d udptl t38"
+        exchanges = [
+            ([spoken % voice.his.address.port, shown % video.his.address.port],
+             [spoken % voice.hers.address.port, shown % video.hers.address.port], (voice, video)),
+            ([faxed % fax.his.address.port, shown % 0], [faxed % fax.hers.address.port, shown % 0], (fax,)),
+            ([spoken % voice.his.address.port, shown % 0], [spoken % voice.hers.address.port, shown % 0], (voice,)),
+        ]  # fmt: skip
+        packets = {voice: voice.his.packet(bytes(160)), video: b"\x80\xe0 a picture", fax: b"\x00\xc8 a page"}
+        invite = answer = None
+        for number, (offered, answered, flowing) in enumerate(exchanges, start=1):
+            body = told(site.at.pbx, *offered)
+            if invite is None or answer is None:
+                invite = ring(site, pbx, phone, body)
+            else:
+                pbx.follow("INVITE", invite, answer, number, body)
+            came = await phone.request("INVITE")
+            phone.say(came, 200, "wire" if number == 1 else "", body=told(site.at.phone(PHONE), *answered))
+            said = await pbx.response(200)
+            answer = answer or said
+            pbx.follow("ACK", invite, answer, number)
+            await phone.request("ACK")
+            assert site.at.pbx.encode() not in came[0].body.partition(b"s=")[2]
+            assert site.at.phone(PHONE).encode() not in said.body.partition(b"s=")[2]
+            for index, ends in enumerate(flowing):
+                await ends.cross(ports(said.body)[index], ports(came[0].body)[index], packets[ends])
+        assert invite is not None and answer is not None
+        pbx.follow("BYE", invite, answer, 9)
         phone.say(await phone.request("BYE"), 200, "")
         await pbx.response(200)
     await site.quiet()

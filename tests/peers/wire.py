@@ -72,7 +72,7 @@ class Wire:
         self.link.send(made, Hop("udp", to, 5060))
         return made
 
-    def follow(self, method: str, invite: Request, answer: Response, cseq: int = 1) -> None:
+    def follow(self, method: str, invite: Request, answer: Response, cseq: int = 1, body: bytes = b"") -> None:
         """Send a request within the dialog that an answer to our INVITE made."""
         routes = tuple(reversed(list_values(answer, "record-route")))
         fields = [
@@ -83,9 +83,10 @@ class Wire:
             ("To", answer.get("to") or ""),
             ("Call-ID", invite.get("call-id") or ""),
             ("CSeq", f"{cseq} {method}"),
+            *([("Contact", f"<{self.uri}>"), ("Content-Type", "application/sdp")] if body else []),
         ]
         target = (answer.get("contact") or "").strip("<>")
-        self.link.send(new_request(method, target, fields), Hop.of_uri(routes[0].strip("<>")))
+        self.link.send(new_request(method, target, fields, body), Hop.of_uri(routes[0].strip("<>")))
 
     def say(
         self, came: tuple[Request, Hop], status: int, tag: str = "wire", headers: Headers = (), body: bytes = b""
