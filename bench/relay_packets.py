@@ -37,6 +37,8 @@ class Nobody:
     def unreadable(self, flow: FlowId) -> None:
         raise AssertionError("keys don't fit")
 
+    def catch_up(self) -> None: ...
+
 
 def key(seed: int) -> SrtpKey:
     """One of the parties' keys."""
