@@ -34,6 +34,8 @@ MAX_CONNECTIONS = 64
 IDLE_S = 120.0
 """A stream that says nothing for so long, or doesn't read what it asked for, is closed."""
 DATAGRAMS_PER_WAKE = 32
+MAX_DATAGRAM = 65_507
+"""What IPv4 carries."""
 KEY = re.compile(r"[A-Za-z][A-Za-z0-9 .-]{0,31}")
 """What may stand in a log: what else is written in a key's place could be anything."""
 MOST_WARNINGS = 64
@@ -132,7 +134,11 @@ class NgControl:
     async def _reply_to_datagram(
         self, sock: socket.socket, place: Place, cookie: bytes, body: bytes, asked: _Asked
     ) -> None:
-        asked.reply = message.reply(cookie, await self._answer(body, place[0]))
+        reply = message.reply(cookie, await self._answer(body, place[0]))
+        if len(reply) > MAX_DATAGRAM:  # unanswered, the whole node would be given up
+            self._counters["ng_errors"] += 1
+            reply = message.reply(cookie, message.error(message.TOO_LONG))
+        asked.reply = reply
         self._send(sock, asked.reply, place)
 
     def _send(self, sock: socket.socket, reply: bytes, place: Place) -> None:
@@ -186,7 +192,7 @@ class NgControl:
                 writer.write(message.reply(parts.cookie, await self._answer(parts.body[:end], host)))
                 await asyncio.wait_for(writer.drain(), IDLE_S)
                 buffered = parts.body[end:].lstrip(b"\r\n")
-            if b" " not in buffered and len(buffered) > message.MAX_COOKIE:
+            if parts is None and (b" " in buffered or len(buffered) > message.MAX_COOKIE):  # no cookie will come of it
                 self._counters["ng_without_cookie"] += 1
                 return
 

@@ -14,6 +14,7 @@ from gateway.ng import bencode
 from gateway.ng.bencode import Value
 from gateway.ng.errors import BencodeError, LoadLimit, NgError
 from gateway.ng.flags import CODEC_WISHES, spelled_out
+from gateway.sdp.session import is_address
 
 __all__ = ["CodecWish", "Datagram", "NgRequest", "error", "metadata", "refusal", "reply", "split_cookie"]
 
@@ -27,6 +28,7 @@ UNRECOGNIZED: Final = "Unrecognized command"
 OUT_OF_PORTS: Final = "Ran out of ports"
 INCOMPLETE: Final = "Incomplete SDP specification"
 """It can be read, and says nowhere where media is to go."""
+TOO_LONG: Final = "Reply is too long for a datagram: ask over TCP"
 NO_ASSOCIATION: Final = "Invalid dialogue association"
 REWRITING: Final = "Error rewriting SDP"
 LOAD_LIMIT: Final = "Load limit exceeded"
@@ -151,7 +153,7 @@ class NgRequest:
             to_tag=_reference(found, "to-tag"),
             sdp=_bytes(found.get("sdp")),
             direction=tuple(_words(found, "direction")),
-            received_from=names[1] if len(names) == 2 else None,
+            received_from=names[1] if len(names) == 2 and is_address(names[1]) else None,
             replace=frozenset(word.replace(" ", "-") for word in _words(found, "replace")),
             transport=_text(found.get("transport-protocol")) or _text(found.get("transport protocol")),
             ice=_text(found.get("ICE")),
