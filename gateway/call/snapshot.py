@@ -9,12 +9,13 @@ from datetime import datetime
 
 from pydantic import TypeAdapter, ValidationError
 
+from gateway.call.audio_line import Lines
 from gateway.call.caller_word import CallerWord
 from gateway.call.core import Call
 from gateway.call.further_lines import FurtherLines
 from gateway.call.leg import Leg
 from gateway.call.model import DialogTag, NewCall, SipCallId
-from gateway.call.negotiation import DialogMedia, Lines, Negotiation
+from gateway.call.negotiation import DialogMedia, Negotiation
 from gateway.errors import GatewayError
 from gateway.media.plane import Address, CallRef, FlowId
 from policy.decision import Side

@@ -8,8 +8,8 @@ from typing import Protocol
 import structlog
 
 from gateway.call.effects import Effect
+from gateway.call.errors import NegotiationError, NoOffer
 from gateway.call.model import SdpMessage
-from gateway.call.negotiation import NegotiationError, NoOffer
 from gateway.clock import Clock
 from gateway.engine.live_call import LiveCall, Unchanged
 from gateway.engine.named_hosts import FindHosts, located, nobody_knows

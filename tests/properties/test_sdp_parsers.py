@@ -7,8 +7,9 @@ import contextlib
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.call.errors import NegotiationError
 from gateway.call.model import CallRef, DialogTag, SdpMessage
-from gateway.call.negotiation import Negotiation, NegotiationError
+from gateway.call.negotiation import Negotiation
 from gateway.media.plane import Address
 from gateway.sdp.crypto_attribute import KEY_BYTES, parse_crypto
 from gateway.sdp.errors import SdpError

@@ -3,8 +3,9 @@
 import pytest
 
 from gateway.call.effects import PlaneOrder
+from gateway.call.errors import NegotiationError
 from gateway.call.model import DialogTag, SdpMessage
-from gateway.call.negotiation import MOST_BRANCHES, Negotiation, NegotiationError
+from gateway.call.negotiation import MOST_BRANCHES, Negotiation
 from gateway.media.plane import Address, CallRef, FlowId, Forward, is_relay
 from gateway.sdp.errors import SdpError
 from policy.decision import Side

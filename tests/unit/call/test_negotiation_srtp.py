@@ -5,8 +5,9 @@ import base64
 import pytest
 from pydantic import TypeAdapter
 
+from gateway.call.errors import NegotiationError
 from gateway.call.model import DialogTag, SdpMessage
-from gateway.call.negotiation import DialogMedia, Negotiation, NegotiationError
+from gateway.call.negotiation import DialogMedia, Negotiation
 from gateway.media.plane import Address, CallRef, FlowId, Forward, Secure, Srtp, SrtpKey
 from gateway.sdp.session import parse_session
 from policy.decision import Side
