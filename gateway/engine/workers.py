@@ -13,7 +13,7 @@ import structlog
 
 from gateway.errors import GatewayError
 from gateway.media.plane import (
-    MAX_LINE,
+    MAX_REPORT,
     Address,
     CallRef,
     FlowId,
@@ -70,7 +70,7 @@ class _Worker:
     async def run(self) -> None:
         while True:
             try:
-                reader, writer = await asyncio.open_unix_connection(str(self._path), limit=MAX_LINE)
+                reader, writer = await asyncio.open_unix_connection(str(self._path), limit=MAX_REPORT)
             except OSError:
                 await asyncio.sleep(RECONNECT_S)
                 continue

@@ -75,6 +75,7 @@ __all__ = [
     "LEAK",
     "LEAKS",
     "MAX_LINE",
+    "MAX_REPORT",
     "NOTHING_KEPT",
     "NO_MEDIA",
     "RELAY",
@@ -134,7 +135,9 @@ __all__ = [
 ]  # fmt: skip
 
 MAX_LINE = 256 * 1024
-"""Longest line of either direction, in bytes."""
+"""Longest order, in bytes."""
+MAX_REPORT = 16 * 1024 * 1024
+"""Longest report: a worker's hello has each of its flows, for which there may be as many as it has pairs of ports."""
 
 
 class PlaneError(GatewayError):

@@ -7,12 +7,13 @@ import pytest
 
 from gateway.engine.workers import NoPorts, WorkerAway, Workers
 from gateway.media.plane import (
-    MAX_LINE,
+    MAX_REPORT,
     Address,
     CallRef,
     Discarded,
     FlowId,
     FlowSpec,
+    FlowState,
     Hello,
     Query,
     RecordingId,
@@ -70,6 +71,24 @@ async def house(tmp_path, monkeypatch):
     await here.workers.close()
     for end in here.ends:
         await end.stop()
+
+
+async def test_a_worker_may_carry_calls_on_all_the_ports_there_are(tmp_path, monkeypatch):
+    """A gateway that was started again would never reach it otherwise."""
+    monkeypatch.setattr("gateway.engine.workers.RECONNECT_S", 0.001)
+    here, pairs = House(tmp_path), 65_536 // 2
+    state = FlowState(
+        FlowId(f"{CALL}/caller/relay-31"), Address("2001:db8:ffff:ffff:ffff:ffff:ffff:fff0", 65_534),
+        FlowId(f"{CALL}/agent/relay-31"), Address("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", 65_534),
+    )  # fmt: skip
+    carried = {CallRef(f"{number:016x}"): (state, state) for number in range(pairs // 2)}
+    here.ends[0].hello = Hello(0, 100, carried)
+    await here.ends[0].start()
+    here.workers.start()
+    await here.connected(0)
+    assert here.told == [(0, Hello(0, 100, carried))]
+    await here.workers.close()
+    await here.ends[0].stop()
 
 
 async def test_a_worker_counts_as_connected_once_it_said_who_it_is(tmp_path, monkeypatch):
@@ -141,7 +160,7 @@ async def test_a_worker_that_comes_again_tells_again_and_is_used_again(house):
     assert await house.ends[0].order(Query) == Query(CALL)
 
 
-@pytest.mark.parametrize("line", [b"garbage\n", b"x" * (MAX_LINE + 10) + b"\n", b'{"kind":"remove","call":"c"}\n'])
+@pytest.mark.parametrize("line", [b"garbage\n", b"x" * (MAX_REPORT + 10) + b"\n", b'{"kind":"remove","call":"c"}\n'])
 async def test_garbage_breaks_the_connection_which_is_made_again(house, line):
     house.ends[0].write(line)
     await house.until(lambda: house.lost == [0])
