@@ -81,7 +81,9 @@ async def test_a_worker_may_carry_calls_on_all_the_ports_there_are(tmp_path, mon
         FlowId(f"{CALL}/caller/relay-31"), Address("2001:db8:ffff:ffff:ffff:ffff:ffff:fff0", 65_534),
         FlowId(f"{CALL}/agent/relay-31"), Address("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", 65_534),
     )  # fmt: skip
-    carried = {CallRef(f"{number:016x}"): (state, state) for number in range(pairs // 2)}
+    carried: dict[CallRef, tuple[FlowState, ...]] = {
+        CallRef(f"{number:016x}"): (state, state) for number in range(pairs // 2)
+    }
     here.ends[0].hello = Hello(0, 100, carried)
     await here.ends[0].start()
     here.workers.start()
