@@ -15,7 +15,7 @@ from demo.g711 import RATE
 from demo.house import find_addresses
 from demo.phone import Phone
 from demo.tones import tone
-from tests.peers.kamailio import PBX, Kamailio
+from tests.peers.kamailio import CONFIGURATION, PBX, Kamailio
 from tests.peers.running_site import CONNECT_S, MOST_TRIES, RunningSite, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -259,6 +259,21 @@ async def test_inline_calls_go_around_us_within_five_seconds_and_through_us_agai
 
 
 @pytest.mark.quiet
+async def test_the_bypass_fits_into_a_configuration_as_its_head_says(program, tmp_path):
+    (tmp_path / "kamailio-bypass.cfg").write_text(CONFIGURATION.with_name("kamailio-bypass.cfg").read_text())
+    own = tmp_path / "kamailio.cfg"
+    own.write_text(
+        'loadmodule "tm.so"\nloadmodule "pv.so"\ninclude_file "kamailio-bypass.cfg"\n'
+        "request_route {\n    route(BY_FAIRTAP);\n    t_relay();\n}\n"
+    )
+    check = await asyncio.create_subprocess_exec(
+        program("kamailio"), "-c", "-f", own, "-l", "udp:127.0.0.1:5060",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    said, _ = await check.communicate()
+    assert check.returncode == 0, said.decode()
+
+
 async def test_kamailio_uses_us_again_soon_after_a_restart_under_load_and_never_hangs(site, kamailio, carrier, desk):
     """A gateway that hangs is given up, calls go on without it; once another runs they go through it again."""
     running = await call(site, kamailio, carrier, desk)
