@@ -95,9 +95,16 @@ async def hang_up(made, taken):
 
 
 async def hears(end, hertz):
+    """From now on, half a second of a tone; a machine that stands still a while lets none slip by."""
+    at = max(len(end.heard) - RATE // 2, 0)
+
     async def look():
-        heard = end.heard[-RATE // 2 :]
-        return len(heard) == RATE // 2 and tone_db(heard, hertz) > -13
+        nonlocal at
+        while len(end.heard) >= at + RATE // 2:
+            if tone_db(end.heard[at : at + RATE // 2], hertz) > -13:
+                return True
+            at += RATE // 8
+        return False
 
     await until(look)
 
