@@ -24,8 +24,10 @@ _PART_MULTIPART = re.compile(
 )
 _PART_TRANSFER = re.compile(rb"^Content-Transfer-Encoding[ \t]*:([^\n]*)", re.IGNORECASE | re.MULTILINE)
 _PART_LENGTH = re.compile(
-    rb"^(?:Content-Length|l)[ \t]*:(?:\r?\n[ \t]|[ \t])*([^\r\n]*?)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE
+    rb"^(?:Content-Length|l)[ \t]*+:(?:\r?\n[ \t]|[ \t])*+([^ \t\r\n]*+)[ \t]*+\r?([^\n]*+)",
+    re.IGNORECASE | re.MULTILINE,
 )
+"""Its first word, and what else there is; nothing is tried twice, since a line of spaces would take seconds."""
 _NUMBER = re.compile(rb"\d{1,7}")
 _PART_ENCODED = re.compile(rb"^(?:Content-Encoding|e)[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _FOLD = re.compile(rb"\n[ \t]+")
@@ -116,7 +118,7 @@ def _moved(part: SdpPart, by: int) -> SdpPart:
 def _lengths(raw: bytes, at: int, size: int) -> tuple[PartLength, ...]:
     """Of the part whose head stands there in the body; raises `BodyError` where it isn't one number."""
     found = [*_PART_LENGTH.finditer(raw)]
-    if len(found) > 1 or any(not _NUMBER.fullmatch(field[1]) for field in found):
+    if len(found) > 1 or any(field[2] or not _NUMBER.fullmatch(field[1]) for field in found):
         raise BodyError("not one length")
     return tuple(PartLength(at + field.start(1), at + field.end(1), size) for field in found)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import quopri
+import time
 
 import pytest
 
@@ -207,3 +208,21 @@ def test_a_length_is_of_what_is_written_not_of_what_it_says() -> None:
     replace_sdp(made, part, LONG)
     content = made.body.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n--b--")
     assert b"Content-Length: %d\r\n" % len(content) in made.body and len(content) != len(LONG)
+
+
+@pytest.mark.parametrize("end", [b"x", b"\rx", b"\t\r"])
+def test_a_long_line_of_spaces_holds_nobody_up(end: bytes) -> None:
+    """It is read where all calls are: what takes seconds for one message would cost everybody theirs."""
+    length = b"Content-Length: 10" + b" " * 60_000 + end
+    made = message("multipart/mixed;boundary=b+1", PARTS.replace(b"Content-Disposition: session", length))
+    began = time.process_time()
+    with contextlib.suppress(BodyError):
+        find_sdp(made)
+    assert time.process_time() - began < 1
+
+
+def test_a_length_with_more_behind_it_is_none() -> None:
+    for said in (b"10 x", b"10\rx", b"10 10", b""):
+        body = PARTS.replace(b"Content-Disposition: session", b"Content-Length: " + said)
+        with pytest.raises(BodyError):
+            find_sdp(message("multipart/mixed;boundary=b+1", body))
