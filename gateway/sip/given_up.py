@@ -34,6 +34,8 @@ class Branch:
     hop: Hop
     cancelled: bool = False
     """Its CANCEL is out."""
+    resumed: bool = False
+    """It is waited for again."""
     passed: set[str] = field(default_factory=set)
     """To tags of the 2xx that went on: the caller ends those dialogs, or talks in one."""
     ended: set[str] = field(default_factory=set)
@@ -72,6 +74,13 @@ class GivenUp:
         self._branches[branch.key] = branch
         if len(self._branches) > MOST:
             del self._branches[next(iter(self._branches))]
+
+    def at(self, hop: Hop, context: ContextId) -> Branch | None:
+        """One of the same call that the same neighbour has: not told to stop, and not waited for again yet."""
+        for branch in self._branches.values():
+            if branch.context == context and branch.hop.neighbour == hop.neighbour:
+                return None if branch.cancelled or branch.resumed else branch
+        return None
 
     def forget(self, now: float) -> None:
         """Those whose answers can't come any more."""

@@ -311,7 +311,11 @@ class ProxyCore:
         key = tx.ClientKey((source.side, via.branch, parse_cseq(response.get("cseq") or "")[1]))
         late = self._given_up.of(key, now)
         if late is not None:
-            return self._answered_late(late, response, now)
+            context = self._contexts.of_client(key) if late.resumed else None
+            if context is None or context.phase is Phase.ANSWERED:
+                return self._answered_late(late, response, now)
+            ack = [Transmit(build_ack(late.sent, response).to_bytes(), late.hop)] if response.status >= 300 else []
+            return [*ack, *self._answered(context, response, now)]
         return self._translate(self._layer.receive_response(response, via, source.side, now), now)
 
     def _answered(self, context: Context, response: Response, now: float) -> list[Output]:
@@ -320,6 +324,8 @@ class ProxyCore:
             return []  # after a final response only 2xx go up (RFC 3261 §16.7 step 5)
         if status == 487 and context.phase is Phase.CANCELLING and not context.cancelled:
             return self._refuse_locally(context, 408, now)  # timer C's work: its sender took nothing back
+        if status == 482 and invite and self._waits_again(context, now):
+            return []
         outputs: list[Output] = []
         if status < 200:
             context.said = max(context.said, status)
@@ -374,6 +380,21 @@ class ProxyCore:
         branch = Branch(context.id, key, sent, hop, cancelled=context.phase is Phase.CANCELLING)
         self._given_up.keep(branch, now + self._timers.timeout)
         return branch
+
+    def _waits_again(self, context: Context, now: float) -> bool:
+        """Whether a neighbour's 482 says that it has this very call, from the branch that was given up for its silence.
+
+        A call for help goes to a neighbour by a second transport then; one that is merely slow finds both to be one
+        (RFC 3261 §8.2.2.2), and what it does with the first is the answer.
+        """
+        branch = self._given_up.at(context.hop, context.id) if context.hop is not None else None
+        if branch is None or context.cancelled:
+            return False
+        branch.resumed = True
+        self._given_up.keep(branch, now + self._timers.c * (context.rings_on + 1) + self._timers.timeout)
+        self._contexts.went(context, branch.key, branch.sent, branch.hop)
+        self._contexts.watch(context, now + self._timers.c)
+        return True
 
     def _stop_ringing(self, branch: Branch, now: float) -> list[Output]:
         if branch.cancelled:

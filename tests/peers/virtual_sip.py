@@ -235,9 +235,11 @@ class SlowPhone:
     def of(self, method: str) -> list[Request]:
         return [request for request in self.got if request.method == method]
 
-    def say(self, status: int, tag: str = "slow", to: str = "INVITE", recorded: tuple[str, ...] = ()) -> None:
-        """To the newest request of that kind; `recorded`: what proxies behind put before our Record-Route."""
-        request = self.of(to)[-1]
+    def say(
+        self, status: int, tag: str = "slow", to: str = "INVITE", recorded: tuple[str, ...] = (), first: bool = False
+    ) -> None:
+        """To the newest request of that kind, or the first; `recorded`: what proxies behind put before ours."""
+        request = self.of(to)[0 if first else -1]
         routes = [("Record-Route", value) for value in (*recorded, *request.all("record-route"))]
         contact = ("Contact", f"<sip:slow@{self.place[0]}:{self.place[1]}>")
         response = build_response(request, status, "", tag, [*routes, contact])

@@ -18,12 +18,12 @@ URI = "sip:200@198.51.100.20"
 class Setup:
     """The first hop is given up, and the second one has the INVITE."""
 
-    def __init__(self) -> None:
+    def __init__(self, second: tuple[str, int] = SECOND) -> None:
         self.network = VirtualNetwork()
         self.caller = UserAgent(self.network, "caller", CALLER, TIMERS)
-        self.first, self.second = SlowPhone(self.network, FIRST), SlowPhone(self.network, SECOND)
+        self.first, self.second = SlowPhone(self.network, FIRST), SlowPhone(self.network, second)
         self.behind = SlowPhone(self.network, BEHIND)
-        self.proxy = ProxyNode(self.network, {Side.AGENT: [FIRST, SECOND], Side.CALLER: [CALLER]}, TIMERS)
+        self.proxy = ProxyNode(self.network, {Side.AGENT: [FIRST, second], Side.CALLER: [CALLER]}, TIMERS)
         self.branch = self.caller.request("INVITE", URI, ProxyNode.CALLER)
         self.network.run(TIMERS.elsewhere * 1.1)
         assert self.second.methods() == ["INVITE"] and self.caller.statuses == [100]
@@ -229,3 +229,52 @@ def test_a_call_that_may_ring_on_does_so_for_that_many_times_timer_c() -> None:
     network.run(TIMERS.c * 0.2)
     assert phone.methods() == ["INVITE", "CANCEL"]
     assert method_of(network.wire[-1][2]) == "CANCEL"
+
+
+@pytest.fixture
+def twice() -> Setup:
+    """A call for help: the one neighbour that there is has it by a second transport, too."""
+    return Setup(second=FIRST)
+
+
+def test_a_neighbour_that_has_the_call_already_and_says_so_is_waited_for_again(twice: Setup) -> None:
+    twice.say(twice.second, 482, "two")
+    assert twice.caller.statuses == [100]
+    assert len(twice.second.of("ACK")) == 1
+    twice.say(twice.second, 180, "one", first=True)
+    twice.network.run(TIMERS.timeout * 2)
+    assert twice.caller.statuses == [100, 180] and not twice.second.of("CANCEL")
+    for _ in range(3):
+        twice.say(twice.second, 200, "one", first=True)
+    assert set(twice.caller.statuses) == {100, 180, 200} and set(twice.tags()) == {"one"}
+    assert not twice.second.of("BYE") and not twice.proxy.of(Unclaimed)
+    twice.over()
+
+
+@pytest.mark.parametrize("status", [486, 503, 482])
+def test_its_refusal_is_the_callers_then(twice: Setup, status: int) -> None:
+    twice.say(twice.second, 482, "two")
+    twice.say(twice.second, status, "one", first=True)
+    assert twice.caller.statuses == [100, status]
+    assert len(twice.second.of("ACK")) == 2
+    twice.over()
+
+
+def test_it_is_cancelled_with_the_call(twice: Setup) -> None:
+    twice.say(twice.second, 482, "two")
+    twice.say(twice.second, 180, "one", first=True)
+    twice.caller.cancel(twice.branch, ProxyNode.CALLER)
+    twice.network.run(0.01)
+    (cancel,) = twice.second.of("CANCEL")
+    assert cancel.all("via") == twice.second.got[0].all("via")[:1]
+    twice.say(twice.second, 200, "one", to="CANCEL")
+    twice.say(twice.second, 487, "one", first=True)
+    assert [status for status in twice.caller.statuses if status >= 180] == [180, 200, 487]
+    twice.over()
+
+
+def test_it_is_given_up_for_good_where_it_says_nothing_more(twice: Setup) -> None:
+    twice.say(twice.second, 482, "two")
+    twice.network.run(TIMERS.c * 1.1)
+    assert twice.caller.statuses == [100, 408]
+    twice.over()
