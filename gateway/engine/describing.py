@@ -84,16 +84,19 @@ class Describing:
         return body
 
     async def _reserved(self, worker: int, ref: CallRef, missing: tuple[FlowSpec, ...]) -> dict[FlowId, Address]:
-        """Ports for as much as there are: for what is said before all else. Raises NoPorts, WorkerAway."""
+        """Ports for as much as there are: for what is said before all else. Raises NoPorts, WorkerAway.
+
+        Where only video or fax is missing there is no reason to raise: the audio has its ports and keeps them.
+        """
         workers = self._calls.workers
+        heard = tuple(spec for spec in missing if not is_relay(spec.flow))
         try:
             return await workers.reserve(worker, ref, missing)
-        except NoPorts:
-            heard = tuple(spec for spec in missing if not is_relay(spec.flow))
-            if len(heard) == len(missing):
+        except (NoPorts, WorkerAway) as error:
+            if len(heard) == len(missing) or (heard and isinstance(error, WorkerAway)):
                 raise
             self._calls.counters["further_lines_without_ports"] += 1
-            log.warning("no media ports are left for video or fax: it keeps its parties' own addresses", call=ref)
+            log.warning("no media ports for video or fax: it keeps its parties' own addresses", call=ref)
             return await workers.reserve(worker, ref, heard) if heard else {}
 
 

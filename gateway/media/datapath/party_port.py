@@ -54,6 +54,16 @@ class Port:
             return False
         return True
 
+    def waits(self) -> bool:
+        """Whether there is something to read, an error maybe."""
+        try:
+            self.sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            self.refused()
+        return True
+
     def _send_again(self, packet: bytes | bytearray | memoryview) -> bool:
         """What was refused was an earlier packet: this one hasn't been sent yet."""
         try:

@@ -80,6 +80,11 @@ class PortPool:
         if pair.port in self._even_ports:
             self._on(pair.host).append((pair.port, now + self._cooldown_s))
 
+    def give_back(self, pair: Pair) -> None:
+        """Close a pair that nobody was told: nothing can come late on it, so it needn't cool down once more."""
+        pair.close()
+        self._on(pair.host).appendleft((pair.port, float("-inf")))
+
     def _on(self, host: str) -> deque[tuple[int, float]]:
         if host not in self._free:
             # in no order that a stranger could guess the next port by
@@ -100,7 +105,10 @@ def _bind_pair(host: str, port: int) -> Pair | None:
 
 
 def _bind(host: str, port: int) -> socket.socket | None:
-    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    except OSError:  # no file descriptor is left
+        return None
     try:
         bound.setblocking(False)
         watch_class(bound, True)

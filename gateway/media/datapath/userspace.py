@@ -21,6 +21,8 @@ from gateway.media.errors import OrderRefused, OutOfPorts, UnknownFlow
 from gateway.media.plane import Address, FlowCount, FlowId, FlowSpec, FlowState, Forward, Secure, Srtp, is_relay
 
 BUFFER_BYTES: Final = 65_536
+BACKLOG_BURSTS: Final = 64
+"""More than a socket's buffer holds, so that one who sends without end doesn't stop the others."""
 LAST_PORT: Final = 65_535
 """None is above it."""
 
@@ -74,7 +76,9 @@ class UserspaceDatapath:
                     self._open(spec.flow, pair)
                     new.append(spec.flow)
         except OutOfPorts:
-            self.remove(new)
+            for flow in new:
+                # nobody was told these: to let them cool would cost the voices that are asked for next their ports
+                self._ports.give_back(self._shut(self._flows.pop(flow)))
             raise
         return {spec.flow: self._local(self._flows[spec.flow]) for spec in flows}
 
@@ -141,7 +145,10 @@ class UserspaceDatapath:
         found = self._flow(flow)
         if tap is not None:
             # INVARIANT: what the kernel received before this is sent on first, untapped.
-            found.read()
+            for _ in range(BACKLOG_BURSTS):
+                found.read()
+                if not found.rtp.waits():
+                    break
         found.tap = tap
         found.settle()
 
@@ -149,10 +156,7 @@ class UserspaceDatapath:
         """Close the flows' ports and let them cool down; their last counters."""
         gone = [self._flows.pop(flow) for flow in flows if flow in self._flows]
         for flow in gone:
-            flow.close()
-            self._loop.remove_reader(flow.pair.rtp)
-            self._loop.remove_reader(flow.pair.rtcp)
-            self._ports.release(flow.pair, self.clock.now())
+            self._ports.release(self._shut(flow), self.clock.now())
         return {flow.id: flow.counted() for flow in gone}
 
     def count(self, flow: FlowId) -> FlowCount:
@@ -191,6 +195,13 @@ class UserspaceDatapath:
         opened = self._flows[flow] = (Relay if is_relay(flow) else Flow)(flow, pair, self)
         self._loop.add_reader(pair.rtp, opened.read)
         self._loop.add_reader(pair.rtcp, opened.read_rtcp)
+
+    def _shut(self, flow: Flow | Relay) -> Pair:
+        """Its ports, which nobody watches any more."""
+        flow.close()
+        self._loop.remove_reader(flow.pair.rtp)
+        self._loop.remove_reader(flow.pair.rtcp)
+        return flow.pair
 
     def _any(self, flow: FlowId) -> Flow | Relay:
         try:

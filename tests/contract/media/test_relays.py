@@ -1,6 +1,8 @@
 """What every datapath does with what is only relayed: whatever it is, it goes on as it came, and nobody gets at it."""
 
 import asyncio
+import errno
+import socket
 import struct
 
 import pytest
@@ -188,4 +190,36 @@ async def test_the_last_tenth_of_the_ports_is_for_voices():
     with pytest.raises(OutOfPorts):
         path.reserve(videos[9:])
     assert path.reserve([FlowSpec(VOICE[0], CALLER_SIDE)])
+    path.close()
+
+
+async def test_a_video_that_gets_no_ports_costs_no_voice_its_own():
+    pool = PortPool(share((41300, 41303), 1, 0), cooldown_s=30.0)
+    path = UserspaceDatapath(asyncio.get_running_loop(), SystemClock(), pool, Observed())
+    voices = [FlowSpec(flow, CALLER_SIDE) for flow in VOICE]
+    for _ in range(3):
+        with pytest.raises(OutOfPorts):
+            path.reserve([*voices, FlowSpec(CALLER, CALLER_SIDE)])
+    assert len(path.reserve(voices)) == 2
+    path.close()
+
+
+async def test_without_file_descriptors_there_are_no_ports_and_none_is_lost(monkeypatch):
+    pool = PortPool(share((41300, 41303), 1, 0), cooldown_s=0.0)
+    path = UserspaceDatapath(asyncio.get_running_loop(), SystemClock(), pool, Observed())
+    voices = [FlowSpec(flow, CALLER_SIDE) for flow in VOICE]
+    made: list[socket.socket] = []
+    real = socket.socket
+
+    def scarce(*kind):
+        if len(made) >= 3:
+            raise OSError(errno.EMFILE, "too many open files")
+        made.append(real(*kind))
+        return made[-1]
+
+    with monkeypatch.context() as patch, pytest.raises(OutOfPorts):
+        patch.setattr("gateway.media.datapath.ports.socket.socket", scarce)
+        path.reserve(voices)
+    assert all(one.fileno() == -1 for one in made)
+    assert len(path.reserve(voices)) == 2
     path.close()

@@ -124,6 +124,16 @@ async def test_a_fax_for_which_no_ports_are_left_keeps_its_addresses(bench: Engi
     assert await say(bench, Side.AGENT, "answer", fax(Side.AGENT)) == fax(Side.AGENT)
 
 
+async def test_video_that_is_added_while_the_worker_is_away_leaves_the_audio_where_it_is(bench: EngineBench):
+    live = await bench.opened()
+    voice = {side: live.call.negotiation.ports[FlowId(f"{live.call.ref}/{side}/0")].port for side in Side}
+    bench.worker.away = True
+    for party, role, other in ((Side.CALLER, "offer", Side.AGENT), (Side.AGENT, "answer", Side.CALLER)):
+        told = parse_session(await say(bench, party, role, with_video(party)))
+        assert [media.port for media in told.media] == [voice[other], 6000]
+    assert live.unchanged is None
+
+
 async def test_a_running_fax_is_a_sign_of_life_and_a_running_video_is_no_word_for_a_recording(bench: EngineBench):
     live = await bench.opened()
     bench.engine.reports.take(0, MediaTimeout(FlowId(f"{live.call.ref}/caller/0"), 30.0))
