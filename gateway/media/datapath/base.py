@@ -68,7 +68,7 @@ class Observer(Protocol):
         ...
 
     def catch_up(self) -> None:
-        """Packets are there whose sender or receiver no order names yet: carry out what was ordered by now."""
+        """Packets are there that are tapped, or whose sender or receiver no order names yet: do what was ordered."""
         ...
 
 

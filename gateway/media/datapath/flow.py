@@ -54,7 +54,9 @@ class Flow(PartyFlow):
     def read(self) -> None:
         """RTP is there: send all of it on."""
         path, port, counts, peer = self.path, self.rtp, self.counts, self.peer
-        if (peer is None or peer.rtp.target is None or not port.connected) and not path.caught_up(self):
+        # INVARIANT: no packet gets behind an order to stop that was here first, however late this process is.
+        wanting = peer is None or peer.rtp.target is None or not port.connected or self.tap is not None
+        if wanting and not path.caught_up(self):
             return
         buffer, view = path.buffer, path.view
         for _ in range(BURST):

@@ -674,3 +674,27 @@ async def test_traffic_classes_are_kept_in_each_direction(house):
         _, notes, _, _ = listener.rtp.recvmsg(2048, 64)
         got[flow] = notes[0][2][0]
     assert got == {CALLER: 0xB8, AGENT: 0x88}
+
+
+async def test_a_long_backlog_is_sent_on_before_a_tap_opens(house):
+    house.connect()
+    await house.latch()
+    said = [house.caller.say(house.ports[CALLER], bytes([n]) * 160) for n in range(150)]
+    copies: list[bytes] = []
+    house.path.tap(CALLER, lambda at, packet: copies.append(bytes(packet)))  # reads what is there
+    later = house.caller.say(house.ports[CALLER])
+    assert (await house.agent.hears(152))[1:] == [*said, later]
+    assert copies == [later]
+
+
+async def test_what_waits_behind_an_order_to_stop_isn_t_tapped(house):
+    house.connect()
+    await house.latch()
+    copies: list[bytes] = []
+    house.path.tap(CALLER, lambda at, packet: copies.append(bytes(packet)))
+    agreed = house.caller.say(house.ports[CALLER])
+    await house.agent.hears(2)
+    house.observed.ordered.append(lambda: house.path.tap(CALLER, None))
+    house.caller.say(house.ports[CALLER])
+    await house.agent.hears(3)
+    assert copies == [agreed]
