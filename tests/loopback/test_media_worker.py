@@ -359,6 +359,7 @@ async def process(tmp_path):
     made.close()
 
 
+@pytest.mark.quiet
 async def test_a_killed_worker_comes_back_on_the_same_ports_withholds_what_it_withheld_and_doesn_t_record(process):
     await process.record()
     process.gateway.order(Withhold(CALLER, keys="blocked", events=(101,)))

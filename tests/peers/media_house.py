@@ -121,7 +121,7 @@ class MediaHouse:
         return await self.gateway.report(SegmentSealed, side=side, **fields)
 
     async def talk(self, caller: bytes, agent: bytes, *, ptime_s: float = 0.02) -> None:
-        """Both speak in real time, 160 bytes a packet, on one beat."""
+        """Both speak in real time, 160 bytes a packet, on one beat; a worker in this process has all of it then."""
         began = time.monotonic()
         for at in range(0, max(len(caller), len(agent)), 160):
             if caller[at : at + 160]:
@@ -129,6 +129,9 @@ class MediaHouse:
             if agent[at : at + 160]:
                 self.agent.say(self.ports[AGENT], agent[at : at + 160])
             await asyncio.sleep(max(began + (at // 160 + 1) * ptime_s - time.monotonic(), 0))
+        for _ in range(2):
+            # after a stall its sockets and this are ready in one turn of the loop, and the next order would come first
+            await asyncio.sleep(0)
 
     def opened(self, side: str, seg: int = 1) -> bytes:
         """A sealed side as its owner opens it: the WAV."""
