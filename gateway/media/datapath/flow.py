@@ -147,21 +147,6 @@ class Flow(PartyFlow):
         )
         self.slow = self.translated or self.divert is not None or self.tap is not None
 
-    def read_rtcp(self) -> None:
-        """RTCP is there on its own port."""
-        if not self.rtcp.connected and not self.path.caught_up(self):
-            return
-        for _ in range(BURST):
-            try:
-                size = self.receive(self.rtcp)
-            except BlockingIOError:
-                return
-            except OSError:
-                self.rtcp.refused()
-                continue
-            if size >= 0:
-                self.relay_rtcp(self.path.view[:size])
-
     def relay_rtcp(self, packet: memoryview) -> None:
         """To the port on which the peer's party expects RTCP; sender reports of a shaped flow are dropped.
 

@@ -47,8 +47,23 @@ class PartyFlow(ABC):
         """Something is there on the first port."""
 
     @abstractmethod
+    def relay_rtcp(self, packet: memoryview) -> None:
+        """One packet of the second port's, from the party."""
+
     def read_rtcp(self) -> None:
         """Something is there on the second port."""
+        if not self.rtcp.connected and not self.path.caught_up(self):
+            return
+        for _ in range(BURST):
+            try:
+                size = self.receive(self.rtcp)
+            except BlockingIOError:
+                return
+            except OSError:
+                self.rtcp.refused()
+                continue
+            if size >= 0:
+                self.relay_rtcp(self.path.view[:size])
 
     def admits(self, port: Port, source: Target) -> bool:
         """Whether an unlatched port takes a packet from there."""
