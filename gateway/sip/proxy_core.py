@@ -13,8 +13,8 @@ from gateway.sip import transaction as tx
 from gateway.sip.build import build_ack, build_cancel, build_probe, build_response, has_to_tag
 from gateway.sip.errors import SipRefused, SipSyntaxError
 from gateway.sip.given_up import Branch, GivenUp
-from gateway.sip.headers import Via, address, parse_cseq, pop_first, replace_first, top_via
-from gateway.sip.hop import Hop, Side, Transport
+from gateway.sip.headers import Via, address, parse_cseq, pop_first
+from gateway.sip.hop import Hop, Side
 from gateway.sip.message import Request, Response
 from gateway.sip.proxy_events import (
     AckArrived,
@@ -32,7 +32,7 @@ from gateway.sip.proxy_events import (
     Why,
 )
 from gateway.sip.response_context import Context, Contexts, Phase
-from gateway.sip.routing import Routing, SideAddresses, loop_hash
+from gateway.sip.routing import Routing, SideAddresses, loop_hash, stamp, state_length
 from gateway.sip.timers import SipTimers
 from gateway.sip.validate import validate_forwarding, validate_request, validate_response
 
@@ -83,7 +83,7 @@ class ProxyCore:
         """What didn't parse: answered where an answer is allowed, without any state."""
         if error.request is None or not error.answerable:
             return [Discarded(Why.MALFORMED)]
-        request, reply_to = _stamp(error.request, source)
+        request, reply_to = stamp(error.request, source)
         return [self._refusal(request, error.status, reply_to), Discarded(Why.MALFORMED, error.status)]
 
     def waits(self, context_id: ContextId) -> bool:
@@ -116,7 +116,7 @@ class ProxyCore:
         routing.push_path(request, came_by, hop.side, hop.transport)
         branch = f"z9hG4bK{self._new_id()}.{context.mark}"
         routing.push_via(request, hop.side, hop.transport, branch)
-        _state_length(request, hop)
+        state_length(request, hop)
         patience = None if last or request.method != "INVITE" else self._timers.elsewhere
         key, outputs = self._layer.send_request(request, branch, hop, now, patience)
         self._contexts.went(context, key, request, hop)
@@ -137,7 +137,7 @@ class ProxyCore:
         if arrived.local and response.status == 408 and context.request.method != "INVITE":
             self._layer.drop_server(context.server)  # RFC 4320 §4.2: the sender timed out by itself
             return self._finish(context)
-        _state_length(response, context.source)
+        state_length(response, context.source)
         if arrived.received:
             context.seen[arrived.received] = response
         if response.status >= 200:
@@ -201,7 +201,7 @@ class ProxyCore:
     # requests
 
     def _receive_request(self, request: Request, source: Hop, now: float) -> list[Output]:
-        request, reply_to = _stamp(request, source)
+        request, reply_to = stamp(request, source)
         try:
             vias = validate_request(request)
             if request.method == "CANCEL":
@@ -292,7 +292,7 @@ class ProxyCore:
     def _send_ack(self, request: Request, hop: Hop) -> Transmit:
         self._count_hop(request)
         self._routing.push_via(request, hop.side, hop.transport, f"z9hG4bK{self._new_id()}")
-        _state_length(request, hop)
+        state_length(request, hop)
         return Transmit(request.to_bytes(), hop)
 
     def _count_hop(self, request: Request) -> None:
@@ -486,21 +486,3 @@ class ProxyCore:
     def _finish(self, context: Context) -> list[Output]:
         self._contexts.finish(context)
         return [Finished(context.id)]
-
-
-def _stamp(request: Request, source: Hop) -> tuple[Request, Hop]:
-    """A copy with `received` and `rport` in its top Via, and where its responses go; a broken Via stays as it is."""
-    request = request.copy()
-    try:
-        via = top_via(request).stamped(source.host, source.port)
-    except SipSyntaxError:
-        return request, source
-    if str(via) != str(top_via(request)):
-        replace_first(request, "via", str(via))
-    host, port = via.reply_address if source.transport is Transport.UDP else (source.host, via.sent_by[1])
-    return request, Hop(source.side, source.transport, host, port, source.connection)
-
-
-def _state_length(message: Request | Response, hop: Hop) -> None:
-    if hop.transport.reliable and message.get("content-length") is None:
-        message.set("content-length", str(len(message.body)))

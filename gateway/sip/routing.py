@@ -30,6 +30,8 @@ from gateway.sip.headers import (
     parse_uri,
     pop_first,
     pop_last,
+    replace_first,
+    top_via,
 )
 from gateway.sip.hop import Hop, Side, Transport
 from gateway.sip.message import Request, Response
@@ -210,3 +212,22 @@ def _sip_uri(text: str) -> SipUri | None:
 
 def _route_uri(value: str | None) -> SipUri | None:
     return None if value is None else _sip_uri(parse_name_addr(value, "Route").uri)
+
+
+def stamp(request: Request, source: Hop) -> tuple[Request, Hop]:
+    """A copy with `received` and `rport` in its top Via, and where its responses go; a broken Via stays as it is."""
+    request = request.copy()
+    try:
+        via = top_via(request).stamped(source.host, source.port)
+    except SipSyntaxError:
+        return request, source
+    if str(via) != str(top_via(request)):
+        replace_first(request, "via", str(via))
+    host, port = via.reply_address if source.transport is Transport.UDP else (source.host, via.sent_by[1])
+    return request, Hop(source.side, source.transport, host, port, source.connection)
+
+
+def state_length(message: Request | Response, hop: Hop) -> None:
+    """On a stream a message without a body says so, too (RFC 3261 §18.3)."""
+    if hop.transport.reliable and message.get("content-length") is None:
+        message.set("content-length", str(len(message.body)))
